@@ -1,0 +1,145 @@
+//! `AccountName` and `Account`: who somebody is, once that has been decided.
+//!
+//! What a typed user name or an address *means* is decided in `address`; here stands only what any account name must be so
+//! that it can safely become part of a path. The server builds maildrop locations from these, and logs them.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+/// An account as a source knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// The normalised name.
+    pub name: AccountName,
+    /// The home folder that the source gives for this account: an absolute path, written by the operator.
+    pub home: Option<PathBuf>,
+}
+
+impl Account {
+    /// An account without a home folder.
+    pub fn new(name: AccountName) -> Self {
+        Self { name, home: None }
+    }
+
+    /// The same account with this home folder.
+    #[must_use]
+    pub fn with_home(mut self, home: Option<PathBuf>) -> Self {
+        self.home = home;
+        self
+    }
+}
+
+/// The name of an account: `local` or `local@domain`.
+///
+/// Holds for every value: 1 to 255 octets of UTF-8, no `/`, no NUL or other control character, at most one `@`, and neither
+/// the local part nor the domain is empty, begins with a dot or contains `..`. So the name and both its parts can each stand
+/// as one component of a path and cannot lead out of the folder they are put in.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountName {
+    text: Box<str>,
+}
+
+impl AccountName {
+    /// Takes `name` as it stands, or says why it cannot be an account name. Does not normalise: two spellings are two names
+    /// here. `address::Settings` makes names from what people type.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        if name.len() > NAME_OCTETS_MAX {
+            return Err(InvalidName::TooLong);
+        }
+        if name.chars().any(|c| c == '/' || c.is_control()) {
+            return Err(InvalidName::Character);
+        }
+        match name.split_once('@') {
+            Some((local, domain)) => {
+                check_part(local)?;
+                check_part(domain)?;
+                if domain.contains('@') {
+                    return Err(InvalidName::Character);
+                }
+            }
+            None => check_part(name)?,
+        }
+        Ok(Self { text: name.into() })
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands before the `@`, or the whole name if there is none.
+    pub fn local(&self) -> &str {
+        self.text.split_once('@').map_or(&*self.text, |(local, _)| local)
+    }
+
+    /// What stands behind the `@`.
+    pub fn domain(&self) -> Option<&str> {
+        self.text.split_once('@').map(|(_, domain)| domain)
+    }
+}
+
+impl fmt::Debug for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Why something cannot be an account name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// Nothing is left of the name, its local part or its domain.
+    Empty,
+    /// More than 255 octets.
+    TooLong,
+    /// The octets are not UTF-8.
+    NotUtf8,
+    /// A character that no account name may hold: `/`, a control character, a second `@`, or one that SASLprep prohibits.
+    Character,
+    /// A part begins with a dot or contains two dots in a row.
+    Dots,
+    /// The quotation marks or backslashes of a local part do not fit together.
+    Quoting,
+    /// The domain is none of ours.
+    ForeignDomain,
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the name or a part of it is empty",
+            Self::TooLong => "the name is longer than 255 octets",
+            Self::NotUtf8 => "the name is not UTF-8",
+            Self::Character => "the name holds a character that is not allowed",
+            Self::Dots => "a part of the name begins with a dot or has two dots in a row",
+            Self::Quoting => "the local part is not quoted correctly",
+            Self::ForeignDomain => "the domain is not one of ours",
+        })
+    }
+}
+
+impl Error for InvalidName {}
+
+fn check_part(part: &str) -> Result<(), InvalidName> {
+    if part.is_empty() {
+        return Err(InvalidName::Empty);
+    }
+    if part.starts_with('.') || part.contains("..") {
+        return Err(InvalidName::Dots);
+    }
+    Ok(())
+}
+
+/// The longest name of a file on the file systems that hold maildrops; a name must fit into one path component.
+const NAME_OCTETS_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Sources of accounts: what they answer, and how they fail.
+//!
+//! A directory is asked for an account by its normalised name and answers with what it stores of it. It checks no password
+//! and knows no protocol. `verify` is the only caller.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::account::{Account, AccountName};
+use crate::password::StoredPassword;
+
+pub mod embedded;
+pub mod file;
+
+/// Something that knows accounts.
+pub trait Directory: fmt::Debug + Send + Sync {
+    /// What it is, for the log: `file /etc/restante/users`.
+    fn source(&self) -> String;
+
+    /// What is stored for the account of this name; `None` if there is none. May take time and fail.
+    fn lookup<'a>(&'a self, name: &'a AccountName, now: Instant) -> Answer<'a, Option<Entry>>;
+
+    /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
+    fn reload(&self, now: Instant) -> Answer<'_, usize>;
+
+    /// Whether it stores at least one secret in plain text.
+    fn has_plain_secrets(&self) -> bool;
+}
+
+/// An answer that may take time and fail.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// An account as a directory stores it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Who it is.
+    pub account: Account,
+    /// What its password is checked against.
+    pub password: StoredPassword,
+}
+
+/// A source cannot be used, or could not be read again. A clone is another handle to the same error.
+#[derive(Clone, Debug)]
+pub struct SourceError {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    source: String,
+    problems: Vec<Problem>,
+    temporary: bool,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// One thing that is wrong with a source, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line it stands on, from 1; `None` if it is about the whole.
+    pub line: Option<u64>,
+    /// What is wrong. Never holds a secret.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl SourceError {
+    /// An error of `source` that holds until somebody acts.
+    pub fn permanent(source: impl Into<String>, problems: Vec<Problem>) -> Self {
+        Self { inner: Arc::new(Inner { source: source.into(), problems, temporary: false, cause: None }) }
+    }
+
+    /// An error of `source` that may pass by itself.
+    pub fn temporary(source: impl Into<String>, problem: Problem) -> Self {
+        Self { inner: Arc::new(Inner { source: source.into(), problems: vec![problem], temporary: true, cause: None }) }
+    }
+
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        let inner = Inner {
+            source: self.inner.source.clone(),
+            problems: self.inner.problems.clone(),
+            temporary: self.inner.temporary,
+            cause: Some(Box::new(cause)),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Which source: `file /etc/restante/users`.
+    pub fn source_name(&self) -> &str {
+        &self.inner.source
+    }
+
+    /// What is wrong, in the order of the lines. Never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.inner.problems
+    }
+
+    /// Whether it may pass by itself.
+    pub fn is_temporary(&self) -> bool {
+        self.inner.temporary
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.source)?;
+        for (index, problem) in self.inner.problems.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { "; " })?;
+            fmt::Display::fmt(problem, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for SourceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}

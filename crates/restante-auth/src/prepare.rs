@@ -1,0 +1,1 @@
+//! SASLprep (RFC 4013) for names and passwords.
