@@ -1,1 +1,19 @@
-//! Skeleton.
+//! Judges: everything the tests that cross a socket or a process need.
+//!
+//! [`real`] starts real servers (Restante, Dovecot, Postfix) in folders of their own, [`peer`] speaks POP3 and LMTP to them
+//! octet by octet, [`judge`] runs one requirement against several of them, [`transcript`] plays whole dialogues.
+//! Nothing here is shipped. The tests themselves are in `tests/`: conformance (`it`), clients and servers of others
+//! (`interop`), sudden death (`crash`).
+
+// This crate exists to fail tests: a panic with its place is exactly what its callers want.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// The judges stand outside the house: they prepare files, read clocks and start programs for the servers they judge.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod certificate;
+pub mod judge;
+pub mod mail;
+pub mod peer;
+pub mod real;
+pub mod transcript;
+pub mod wait;

@@ -1,0 +1,316 @@
+//! Real servers, each in a folder of its own, on loopback addresses that no other test uses.
+//!
+//! [`Setup`] says what the judge needs, [`Server::start`] makes a [`site::Site`] of it and starts Restante or Dovecot
+//! there. A server ends with the value that holds it. Missing programs are an error with the line that installs them:
+//! nothing is ever skipped.
+
+pub mod dovecot;
+pub mod postfix;
+pub mod process;
+pub mod restante;
+pub mod site;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::peer::Peer;
+use crate::wait;
+use process::Process;
+use site::Site;
+
+/// Whose server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours, as `cargo build` made it.
+    Restante,
+    /// Debian's Dovecot.
+    Dovecot,
+}
+
+/// What a test wants of a server. Both kinds understand all of it but `restante`.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Names and passwords. Neither may contain a colon.
+    pub accounts: Vec<(String, String)>,
+    /// Messages put into maildrops before the server starts: account, contents as they lie on disk, in POP order.
+    pub mail: Vec<(String, Vec<Vec<u8>>)>,
+    /// Whether passwords may come in clear without TLS.
+    pub plaintext: bool,
+    /// Whether there is a certificate, and with it STLS and the implicit TLS port.
+    pub tls: bool,
+    /// Whether accounts may log in by APOP (their passwords are stored readable).
+    pub apop: bool,
+    /// The largest message that LMTP takes; Dovecot knows it as a quota only and ignores it here.
+    pub message_octets_max: Option<u64>,
+    /// The most recipients a message may have at LMTP; Restante only.
+    pub recipients_max: Option<u32>,
+    /// Lines put into the `[section]` with this name of Restante's configuration ("" is the top).
+    pub restante: Vec<(String, String)>,
+    /// Runs Restante as nobody, whom file modes bind, instead of as root.
+    pub as_nobody: bool,
+}
+
+impl Default for Setup {
+    /// alice and bob, password "secret", no mail, TLS, plaintext allowed.
+    fn default() -> Self {
+        let account = |name: &str| (name.to_owned(), "secret".to_owned());
+        Self {
+            accounts: vec![account("alice"), account("bob")],
+            mail: Vec::new(),
+            plaintext: true,
+            tls: true,
+            apop: false,
+            message_octets_max: None,
+            recipients_max: None,
+            restante: Vec::new(),
+            as_nobody: false,
+        }
+    }
+}
+
+/// A running server and its site.
+pub struct Server {
+    kind: Kind,
+    // Before the site: the process must be gone before its folder is.
+    process: Option<Process>,
+    site: Site,
+}
+
+impl Server {
+    /// Makes a site for `setup`, starts the server and waits for its greeting.
+    ///
+    /// # Panics
+    /// When the program is missing or the server does not come up; with its log.
+    #[must_use]
+    pub fn start(kind: Kind, setup: &Setup) -> Self {
+        let site = Site::new(setup);
+        match kind {
+            Kind::Restante => restante::configure(&site, setup),
+            Kind::Dovecot => dovecot::configure(&site, setup),
+        }
+        let mut server = Self { kind, process: None, site };
+        server.start_again();
+        server
+    }
+
+    /// Starts the server at its site after [`Self::stop`] or [`Self::kill`].
+    ///
+    /// # Panics
+    /// When it does not come up; with its log.
+    pub fn start_again(&mut self) {
+        let mut process = match self.kind {
+            Kind::Restante => restante::start(&self.site),
+            Kind::Dovecot => dovecot::start(&self.site),
+        };
+        let address = self.pop3_address();
+        let greeted = wait::try_some(wait::DEADLINE, || {
+            assert!(process.is_running(), "{:?} ended at its start:\n{}", self.kind, process.log());
+            greets(address).then_some(())
+        });
+        assert!(greeted.is_some(), "{:?} does not greet at {address}:\n{}", self.kind, process.log());
+        self.process = Some(process);
+    }
+
+    /// Asks the server to end (SIGTERM) and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn stop(&mut self) {
+        self.process.take().expect("it runs").stop();
+    }
+
+    /// Ends the server at once (SIGKILL) and waits until it is gone. Restante is one process; Dovecot's children would survive.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it runs")
+    }
+
+    /// Whose server it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where its files lie.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// What the server has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map_or_else(String::new, Process::log)
+    }
+
+    /// POP3 in clear, with STLS when there is a certificate.
+    #[must_use]
+    pub fn pop3_address(&self) -> SocketAddr {
+        self.site.address(site::POP3)
+    }
+
+    /// POP3 with implicit TLS.
+    #[must_use]
+    pub fn pop3s_address(&self) -> SocketAddr {
+        self.site.address(site::POP3S)
+    }
+
+    /// LMTP over TCP.
+    #[must_use]
+    pub fn lmtp_address(&self) -> SocketAddr {
+        self.site.address(site::LMTP)
+    }
+
+    /// LMTP over a unix socket.
+    #[must_use]
+    pub fn lmtp_socket(&self) -> PathBuf {
+        self.site.lmtp_socket()
+    }
+
+    /// Connects by POP3 and reads the greeting.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn pop3(&self) -> Peer {
+        let mut peer = Peer::connect(self.pop3_address());
+        peer.greeting();
+        peer
+    }
+
+    /// Connects by POP3 with implicit TLS and reads the greeting.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn pop3s(&self) -> Peer {
+        let mut peer = Peer::connect_tls(self.pop3s_address());
+        peer.greeting();
+        peer
+    }
+
+    /// Connects by POP3, starts TLS with STLS, stays in AUTHORIZATION.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn pop3_stls(&self) -> Peer {
+        let mut peer = self.pop3();
+        peer.ok("STLS");
+        peer.start_tls();
+        peer
+    }
+
+    /// A POP3 session of `account` (password "secret") in TRANSACTION.
+    ///
+    /// # Panics
+    /// When the login is refused.
+    #[must_use]
+    pub fn login(&self, account: &str) -> Peer {
+        let mut peer = self.pop3();
+        peer.login(account, "secret");
+        peer
+    }
+
+    /// Waits until `account` can log in: the session before may still be ending.
+    ///
+    /// # Panics
+    /// When it never can.
+    #[must_use]
+    pub fn login_when_free(&self, account: &str) -> Peer {
+        wait::some("the maildrop to be free", || {
+            let mut peer = self.pop3();
+            peer.ok(&format!("USER {account}"));
+            peer.command("PASS secret").starts_with("+OK").then_some(peer)
+        })
+    }
+
+    /// Connects by LMTP over TCP, reads the banner, says LHLO.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn lmtp(&self) -> Peer {
+        let mut peer = self.lmtp_fresh();
+        assert_eq!(peer.code("LHLO judge.example.org"), 250, "{}", peer.transcript());
+        peer
+    }
+
+    /// Connects by LMTP over TCP and reads the banner, no more.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn lmtp_fresh(&self) -> Peer {
+        let mut peer = Peer::connect(self.lmtp_address());
+        assert_eq!(peer.reply().code, 220, "{}", peer.transcript());
+        peer
+    }
+
+    /// The address of `account` for RCPT.
+    #[must_use]
+    pub fn recipient(&self, account: &str) -> String {
+        format!("<{account}@example.org>")
+    }
+
+    /// Delivers `canonical` to each of `accounts` by LMTP; every one must be answered 250.
+    ///
+    /// # Panics
+    /// When one is not.
+    pub fn deliver(&self, accounts: &[&str], canonical: &[u8]) {
+        let mut peer = self.lmtp();
+        assert_eq!(peer.code("MAIL FROM:<sender@example.org>"), 250, "{}", peer.transcript());
+        for account in accounts {
+            assert_eq!(peer.code(&format!("RCPT TO:{}", self.recipient(account))), 250, "{}", peer.transcript());
+        }
+        assert_eq!(peer.code("DATA"), 354, "{}", peer.transcript());
+        peer.send(&crate::mail::dotted(canonical));
+        for _ in accounts {
+            assert_eq!(peer.reply().code, 250, "{}", peer.transcript());
+        }
+        assert_eq!(peer.code("QUIT"), 221, "{}", peer.transcript());
+    }
+
+    /// Everything in the maildrop of `account`, in POP order, as RETR gives it.
+    ///
+    /// # Panics
+    /// When a login or a retrieval fails.
+    #[must_use]
+    pub fn retrieve_all(&self, account: &str) -> Vec<Vec<u8>> {
+        let mut peer = self.login_when_free(account);
+        let count = peer.list("LIST").len();
+        let messages = (1..=count).map(|number| peer.message(&format!("RETR {number}"))).collect();
+        peer.ok("QUIT");
+        messages
+    }
+}
+
+/// Panics with the line that installs `packages` when `program` is not in one of the usual places.
+#[must_use]
+pub fn program(program: &str, packages: &str) -> PathBuf {
+    let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/postfix/sbin", "/usr/local/bin"];
+    folders
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("{program} is missing; install it: apt-get install -y {packages}"))
+}
+
+/// Whether somebody greets with `+OK` at `address`.
+fn greets(address: SocketAddr) -> bool {
+    use std::io::Read;
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+    let _ = stream.set_read_timeout(Some(wait::DEADLINE));
+    let mut start = [0; 3];
+    stream.read_exact(&mut start).is_ok() && start == *b"+OK"
+}

@@ -1,0 +1,121 @@
+//! A program that runs as long as the value that holds it, with its output in a file.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::real::program;
+use crate::wait;
+
+/// A running program, ended with its children when this is dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output added to `log`.
+    ///
+    /// It dies with the test process, also when that is killed: `setpriv` (util-linux, on every Debian) asks the kernel for it.
+    ///
+    /// # Panics
+    /// When the program cannot be started.
+    #[must_use]
+    pub fn start(command: &[&std::ffi::OsStr], folder: &Path, log: &Path) -> Self {
+        let output = File::options().create(true).append(true).open(log).expect("the test's folder is writable");
+        let child = Command::new(program("setpriv", "util-linux"))
+            .arg("--pdeathsig=TERM")
+            .arg("--")
+            .args(command)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a file"))
+            .stderr(output)
+            .spawn()
+            .expect("setpriv starts");
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    /// Never for a child of ours.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_none()
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map_or_else(|error| error.to_string(), |octets| String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    /// The memory it holds (VmRSS), in KiB.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs");
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not within the deadline.
+    pub fn stop(mut self) {
+        let _ = kill_process(self.pid(), Signal::TERM);
+        wait::until("the server to end after SIGTERM", || !self.is_running());
+    }
+
+    /// Ends it at once and waits until it is gone.
+    ///
+    /// # Panics
+    /// Never for a child of ours.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        self.child.wait().expect("our own child");
+    }
+
+    fn children(&self) -> Vec<Pid> {
+        let id = self.id();
+        let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        text.split_ascii_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("process numbers are small")).expect("not zero")
+    }
+}
+
+impl Drop for Process {
+    /// Ends it and its children at once: nobody needs them any more, and a graceful end of Dovecot takes a second.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let children = self.children();
+            let _ = self.child.kill();
+            for child in children {
+                let _ = kill_process(child, Signal::KILL);
+            }
+            let _ = self.child.wait();
+        }
+    }
+}
