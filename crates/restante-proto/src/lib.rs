@@ -1,1 +1,14 @@
-//! Skeleton.
+//! The POP3 wire.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod body;
+pub mod line;
+pub mod lmtp;
+pub mod maildrop;
+pub mod sasl;
+pub mod secret;

@@ -1,0 +1,263 @@
+//! Bodies of multi-line responses and of LMTP's DATA: byte-stuffing, the extent of TOP, the termination octet.
+//!
+//! One implementation serves RETR, TOP, the client and LMTP, so that they cannot drift apart. Line ends of the
+//! stored form are LF and CR LF; a lone CR is an ordinary octet, and so are NUL and octets above 127. On the wire
+//! every line ends with CR LF. Reading and writing is the driver's: octets come and go as chunks of any size.
+
+use alloc::vec::Vec;
+
+use memchr::memchr;
+
+/// How much of a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it: RETR.
+    Whole,
+    /// The header, the blank line and so many lines of the body: TOP.
+    Top(u64),
+}
+
+/// Turns the stored form of one message into its wire form, chunk by chunk.
+///
+/// Contract: any number of [`Encoder::encode`], until the message ends or [`Encoder::is_complete`], then one
+/// [`Encoder::finish`]. The octets written do not depend on how the message was cut into chunks.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    /// The last octet of the stored form; LF before the first one, since that starts a line too (R1939-3.12).
+    previous: u8,
+    /// Nothing but perhaps a CR has been seen of the current line.
+    is_blank: bool,
+    part: Part,
+    octets: u64,
+}
+
+/// Which part of the message is being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Lines are not counted.
+    Uncounted,
+    /// The header of a `Top`, with the body lines to come.
+    Header(u64),
+    /// So many body lines are still to be sent.
+    Body(u64),
+    /// A `Top` has been reached.
+    Complete,
+}
+
+impl Encoder {
+    /// An encoder for one message.
+    #[must_use]
+    pub const fn new(extent: Extent) -> Self {
+        let part = match extent {
+            Extent::Whole => Part::Uncounted,
+            Extent::Top(lines) => Part::Header(lines),
+        };
+        Self { previous: b'\n', is_blank: true, part, octets: 0 }
+    }
+
+    /// Appends the wire form of `chunk` to `output`: at most twice its octets and one more. What lies behind the
+    /// extent is ignored.
+    pub fn encode(&mut self, chunk: &[u8], output: &mut Vec<u8>) {
+        if self.is_complete() {
+            return;
+        }
+        // One LF in 32 octets is more than text has; a shorter guess costs a copy of the output.
+        output.reserve(chunk.len() + chunk.len() / 32 + 2);
+        // What lies between the octets that must be added is copied in one piece: `rest` from its beginning to
+        // `at`, where the current line starts. A message that has CR LF and no dots is copied whole.
+        let mut rest = chunk;
+        let mut at = 0;
+        while let Some(line) = rest.get(at..).filter(|line| !line.is_empty()) {
+            // R1939-3.12
+            if line.first() == Some(&b'.') && self.previous == b'\n' {
+                rest = self.copy(rest, at, output);
+                output.push(b'.');
+                at = 0;
+            }
+            let line = rest.get(at..).unwrap_or_default();
+            let Some(length) = memchr(b'\n', line) else {
+                self.is_blank &= self.keeps_blank(line);
+                self.previous = line.last().copied().unwrap_or(self.previous);
+                at = rest.len();
+                break;
+            };
+            let text = line.get(..length).unwrap_or_default();
+            let before_end = text.last().copied().unwrap_or(self.previous);
+            self.is_blank &= self.keeps_blank(text);
+            if before_end == b'\r' {
+                at += length + 1;
+            } else {
+                // R1939-3.8, R1939-11.3
+                rest = self.copy(rest, at + length, output);
+                output.push(b'\r');
+                self.octets += 1;
+                at = 1;
+            }
+            self.previous = b'\n';
+            self.end_line();
+            if self.is_complete() {
+                break;
+            }
+        }
+        self.copy(rest, at, output);
+    }
+
+    /// Whether a `Top` extent has been reached, so that no further chunk is needed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.part == Part::Complete
+    }
+
+    /// Appends the CR LF that the last line may lack, then the termination octet with its CR LF.
+    pub fn finish(&mut self, output: &mut Vec<u8>) {
+        if self.previous != b'\n' {
+            output.extend_from_slice(b"\r\n");
+            self.octets += 2;
+            self.previous = b'\n';
+        }
+        // R1939-3.11
+        output.extend_from_slice(b".\r\n");
+    }
+
+    /// The octets of the canonical form sent so far: line ends count two, byte-stuffing and termination nothing.
+    /// After [`Encoder::finish`] of a whole message this is its size in LIST (R1939-11.1, R1939-11.2).
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Copies `rest` up to `at`, gives back what follows.
+    fn copy<'a>(&mut self, rest: &'a [u8], at: usize, output: &mut Vec<u8>) -> &'a [u8] {
+        let (run, rest) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        output.extend_from_slice(run);
+        self.octets += run.len() as u64;
+        rest
+    }
+
+    /// Whether a line that was blank so far still is with `text`.
+    fn keeps_blank(&self, text: &[u8]) -> bool {
+        text.is_empty() || (text == b"\r" && self.previous == b'\n')
+    }
+
+    /// Counts a line that has ended: the blank line ends the header, then body lines count down.
+    fn end_line(&mut self) {
+        self.part = match self.part {
+            // R1939-7.3
+            Part::Header(0) if self.is_blank => Part::Complete,
+            Part::Header(lines) if self.is_blank => Part::Body(lines),
+            // R1939-7.2, R1939-7.6: stored lines are counted, byte-stuffing does not matter.
+            Part::Body(0 | 1) => Part::Complete,
+            Part::Body(lines) => Part::Body(lines - 1),
+            part => part,
+        };
+        self.is_blank = true;
+    }
+}
+
+/// Turns the wire form of one message into its canonical form (CR LF, byte-stuffing taken off), chunk by chunk.
+///
+/// Only CR LF "." CR LF ends the message (RFC 5321 section 4.1.1.4), where the CR LF before its first octet counts
+/// as given. A bare LF inside is not a line end of the wire: no dot behind it is taken off and it ends nothing, so
+/// nothing can be smuggled through it; it becomes CR LF in the canonical form, as it would at the next retrieval.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    position: Position,
+}
+
+/// Where in the wire form the decoder stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// At the start of a line: before the first octet, or after CR LF.
+    LineStart,
+    /// After the dot that starts a line. It is dropped, whatever follows.
+    Dot,
+    /// After dot and CR at the start of a line. The CR is held back until it is known to be text.
+    DotCr,
+    /// Inside a line.
+    Text,
+    /// Inside a line, after a CR that has been written.
+    TextCr,
+    /// The end was reached.
+    End,
+}
+
+/// What one call of [`Decoder::decode`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// How many octets of the input were used: all, or those up to the end of the message.
+    pub consumed: usize,
+    /// Whether the end of the message was reached. What follows in the input belongs to someone else.
+    pub end: bool,
+}
+
+impl Decoder {
+    /// A decoder at the first octet of a message.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { position: Position::LineStart }
+    }
+
+    /// Appends the canonical form of `input` to `output`, as far as the message goes: at most twice the octets of
+    /// `input` and one more. After the end nothing is used any more.
+    pub fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Decoded {
+        output.reserve(input.len() + 1);
+        let mut rest = input;
+        while let Some((&first, after)) = rest.split_first() {
+            (self.position, rest) = match (self.position, first) {
+                (Position::End, _) => break,
+                // R1939-3.13: exactly one dot is taken off.
+                (Position::LineStart, b'.') => (Position::Dot, after),
+                (Position::Dot, b'\r') => (Position::DotCr, after),
+                // R1939-3.14
+                (Position::DotCr, b'\n') => {
+                    self.position = Position::End;
+                    rest = after;
+                    break;
+                }
+                (Position::DotCr, _) => {
+                    output.push(b'\r');
+                    (Position::TextCr, rest)
+                }
+                (Position::LineStart | Position::Dot | Position::Text | Position::TextCr, _) => {
+                    self.copy_lines(rest, output)
+                }
+            };
+        }
+        Decoded { consumed: input.len() - rest.len(), end: self.position == Position::End }
+    }
+
+    /// Copies text up to the next dot at the start of a line, or all of it.
+    fn copy_lines<'a>(&self, text: &'a [u8], output: &mut Vec<u8>) -> (Position, &'a [u8]) {
+        let mut run = text;
+        let mut at = 0;
+        let mut is_after_cr = self.position == Position::TextCr;
+        while let Some(offset) = run.get(at..).and_then(|line| memchr(b'\n', line)) {
+            let (line, rest) = run.split_at_checked(at + offset).unwrap_or((run, &[]));
+            if line.last().map_or(is_after_cr, |&octet| octet == b'\r') {
+                at += offset + 1;
+                if rest.get(1) == Some(&b'.') || rest.len() == 1 {
+                    output.extend_from_slice(run.get(..at).unwrap_or_default());
+                    return (Position::LineStart, run.get(at..).unwrap_or_default());
+                }
+            } else {
+                output.extend_from_slice(line);
+                output.push(b'\r');
+                run = rest;
+                at = 1;
+            }
+            is_after_cr = false;
+        }
+        output.extend_from_slice(run);
+        let is_cr = run.last().map_or(is_after_cr, |&octet| octet == b'\r');
+        (if is_cr { Position::TextCr } else { Position::Text }, &[])
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Cutting lines out of what has been received, with a limit on their length.
+//!
+//! [`Input`] is owned by the driver of a session and lent to it at every step; POP3 and LMTP, server and client
+//! cut their lines here. Bodies of messages are not lines: see `body`.
+
+use alloc::vec::Vec;
+
+use memchr::memchr;
+use zeroize::Zeroize;
+
+/// Octets received and not yet used.
+///
+/// The driver fills, the session consumes. A driver that calls `step` after every `fill` keeps at most one
+/// unfinished line and one piece of its own size in here. The memory is freed when the input runs empty, so an
+/// idle connection holds none. Octets that leave by growth of the buffer are wiped, since they may be a password.
+#[derive(Debug, Default)]
+pub struct Input {
+    octets: Vec<u8>,
+    /// Octets before this are used. `start <= octets.len()`.
+    start: usize,
+    /// So many octets from `start` on hold no line end: a line that comes in small pieces is searched once.
+    searched: usize,
+    /// The line being received was too long; it is thrown away up to its end.
+    is_skipping: bool,
+}
+
+impl Input {
+    /// An empty input. Allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { octets: Vec::new(), start: 0, searched: 0, is_skipping: false }
+    }
+
+    /// Appends what was received.
+    pub fn fill(&mut self, received: &[u8]) {
+        if self.start == 0 && self.octets.capacity() - self.octets.len() >= received.len() {
+            return self.octets.extend_from_slice(received);
+        }
+        let unused = self.octets();
+        // Twice what is there, so that a line received octet by octet is not copied for every octet.
+        let capacity = (unused.len() + received.len()).max(2 * unused.len());
+        let mut octets = Vec::with_capacity(capacity);
+        octets.extend_from_slice(unused);
+        octets.extend_from_slice(received);
+        self.octets.zeroize();
+        self.octets = octets;
+        self.start = 0;
+    }
+
+    /// The octets not yet used.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(self.start..).unwrap_or_default()
+    }
+
+    /// Marks the first `count` octets as used. More than there are counts as all.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count.min(self.len());
+        self.searched = 0;
+        self.free_when_empty();
+    }
+
+    /// Throws everything away, also the memory of being inside an over-long line.
+    pub fn clear(&mut self) {
+        self.octets.zeroize();
+        *self = Self::new();
+    }
+
+    /// Overwrites the octets already used; called after a line that may have held a password.
+    pub fn wipe_used(&mut self) {
+        if let Some(used) = self.octets.get_mut(..self.start) {
+            used.zeroize();
+        }
+    }
+
+    /// Whether everything was used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.octets.len()
+    }
+
+    /// How many octets are not yet used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.octets.len() - self.start
+    }
+
+    /// Cuts the next line off, of at most `line_octets_max` octets with its line end.
+    ///
+    /// The outcome does not depend on how the octets were split among calls of [`Input::fill`], as long as the
+    /// same limit is passed until the line is out. [`Line::TooLong`] is said once for a line; the rest of it is
+    /// thrown away as it comes.
+    pub fn next_line(&mut self, line_octets_max: usize, end: LineEnd) -> Line<'_> {
+        if self.is_skipping && !self.skip(end) {
+            return Line::Incomplete;
+        }
+        let Some(length) = self.find(end) else {
+            if self.len() >= line_octets_max {
+                self.is_skipping = true;
+                self.skip(end);
+                return Line::TooLong;
+            }
+            self.free_when_empty();
+            return Line::Incomplete;
+        };
+        // Not `consume`: the memory must live on for the line that is lent out.
+        let line_start = self.start;
+        self.start += length;
+        self.searched = 0;
+        if length > line_octets_max {
+            return Line::TooLong;
+        }
+        let line = self.octets.get(line_start..self.start).unwrap_or_default();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        Line::Complete(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Throws octets away up to the end of the line; whether the end was found.
+    fn skip(&mut self, end: LineEnd) -> bool {
+        if let Some(length) = self.find(end) {
+            self.is_skipping = false;
+            self.consume(length);
+            return true;
+        }
+        // The CR may be the first half of the line end.
+        let kept = usize::from(self.octets().ends_with(b"\r"));
+        self.consume(self.len() - kept);
+        false
+    }
+
+    /// The octets of the next line with its line end.
+    fn find(&mut self, end: LineEnd) -> Option<usize> {
+        let octets = self.octets.get(self.start..).unwrap_or_default();
+        while let Some(offset) = memchr(b'\n', octets.get(self.searched..).unwrap_or_default()) {
+            let length = self.searched + offset + 1;
+            let is_end = match end {
+                LineEnd::CrlfOrLf => true,
+                LineEnd::Crlf => octets.get(..length).is_some_and(|line| line.ends_with(b"\r\n")),
+            };
+            if is_end {
+                return Some(length);
+            }
+            self.searched = length;
+        }
+        self.searched = octets.len();
+        None
+    }
+
+    fn free_when_empty(&mut self) {
+        if self.is_empty() && self.octets.capacity() > 0 {
+            self.octets = Vec::new();
+            self.start = 0;
+        }
+    }
+}
+
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// Only CR LF; a lone CR or LF is part of the line. LMTP must have this (RFC 5321 section 2.3.8).
+    Crlf,
+    /// CR LF, and LF alone as people at a telnet type it. For POP3 commands and replies.
+    CrlfOrLf,
+}
+
+/// What [`Input::next_line`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// The line has not ended yet: fill the input.
+    Incomplete,
+    /// A line, without its line end. It counts as used.
+    Complete(&'a [u8]),
+    /// The line is longer than allowed. It is thrown away, as far as it has come and as it will come.
+    TooLong,
+}
+
+#[cfg(test)]
+mod tests;
