@@ -1,0 +1,98 @@
+//! Everything that must hold before a change goes in, cheapest first. `.ci/run` calls this and nothing else.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::{ledger, test, tidy, tools, work};
+
+/// One thing that must hold.
+struct Step {
+    name: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", run: fmt },
+    Step { name: "tidy", run: tidy::run },
+    Step { name: "ledger", run: || ledger::run(ledger::Page::Check) },
+    Step { name: "typos", run: typos },
+    Step { name: "deny", run: deny },
+    Step { name: "clippy", run: clippy },
+    Step { name: "docs", run: docs },
+    Step { name: "test", run: || test::run(&[]) },
+];
+
+/// Runs every step and stops at the first that fails.
+///
+/// # Errors
+/// The first step that fails, by name.
+pub(crate) fn run() -> Result<()> {
+    let begin = Instant::now();
+    for step in STEPS {
+        println!("=== {}", step.name);
+        let begin = Instant::now();
+        let done = (step.run)();
+        println!("=== {}: {} in {:.1} s", step.name, verdict(&done), begin.elapsed().as_secs_f64());
+        done.with_context(|| {
+            format!("ci stops at the step `{0}`; alone: `{1}`", step.name, alone(step.name))
+        })?;
+    }
+    println!("=== ci: all {} steps hold, {:.0} s", STEPS.len(), begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn verdict(done: &Result<()>) -> &'static str {
+    if done.is_ok() { "holds" } else { "FAILED" }
+}
+
+/// The command that repeats one step.
+fn alone(step: &str) -> &str {
+    match step {
+        "fmt" => "cargo fmt --all",
+        "tidy" => "cargo xtask tidy",
+        "ledger" => "cargo xtask ledger",
+        "clippy" => "cargo clippy --workspace --all-targets -- -D warnings",
+        "docs" => "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps",
+        "test" => "cargo xtask test",
+        _ => "cargo xtask ci",
+    }
+}
+
+fn fmt() -> Result<()> {
+    work::run(&mut work::cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    let arguments =
+        ["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    work::run(&mut work::cargo(&arguments))
+}
+
+fn docs() -> Result<()> {
+    let mut doc =
+        work::cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    work::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// Licences, bans and sources: what can be checked without the network. Known vulnerabilities need a list from
+/// outside that changes by the day, so they are looked up at a release (RELEASING.md).
+fn deny() -> Result<()> {
+    let mut deny = Command::new(tools::cargo_deny()?);
+    deny.args([
+        "--offline",
+        "--log-level",
+        "error",
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ]);
+    work::run(deny.current_dir(work::root()))
+}
+
+fn typos() -> Result<()> {
+    work::run(Command::new(tools::typos()?).current_dir(work::root()))
+}

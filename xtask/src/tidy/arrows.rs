@@ -1,0 +1,132 @@
+//! Which crate may know which, and which of proto's rooms a crate may enter.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::Finding;
+use crate::source::{Source, identifier, words};
+
+/// The arrows of ARCHITECTURE.md: a crate and those of ours it may depend on. `restante-test` may see all of them.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("restante-proto", &[]),
+    ("restante-store", &["restante-proto"]),
+    ("restante-auth", &["restante-proto"]),
+    ("restante-server", &["restante-proto", "restante-store", "restante-auth"]),
+    ("restante-client", &["restante-proto"]),
+    (
+        "restante",
+        &["restante-proto", "restante-store", "restante-auth", "restante-server", "restante-client"],
+    ),
+    ("xtask", &[]),
+];
+
+/// What a crate may use of `restante_proto`: in product code, and more in tests.
+const ROOMS: &[(&str, &[&str], &[&str])] = &[
+    ("crates/restante-store/", &["maildrop"], &["maildrop", "body"]),
+    ("crates/restante-auth/", &["sasl", "secret"], &["sasl", "secret"]),
+];
+
+/// The dependencies between our crates, as their manifests name them.
+pub(super) fn check_crates(root: &Path) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (name, allowed) in ARROWS {
+        let folder = if *name == "xtask" { "xtask".to_owned() } else { format!("crates/{name}") };
+        let path = format!("{folder}/Cargo.toml");
+        let text =
+            std::fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
+        let forbidden =
+            forbidden_arrows(&text, allowed).with_context(|| format!("cannot understand {path}"))?;
+        findings.extend(forbidden.into_iter().map(|other| Finding {
+            path: path.clone(),
+            line: 1,
+            what: format!("{name} must not know {other} (ARCHITECTURE.md)"),
+        }));
+    }
+    Ok(findings)
+}
+
+fn forbidden_arrows(manifest: &str, allowed: &[&str]) -> Result<Vec<String>> {
+    let manifest: toml::Table = manifest.parse()?;
+    let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let names =
+        tables.iter().filter_map(|table| manifest.get(*table)?.as_table()).flat_map(toml::Table::keys);
+    let ours = names.filter(|name| name.starts_with("restante") && !allowed.contains(&name.as_str()));
+    Ok(ours.cloned().collect())
+}
+
+/// The rooms of proto that a file of another crate enters.
+pub(super) fn check_modules(source: &Source) -> Vec<Finding> {
+    let Some((_, product, test)) = ROOMS.iter().find(|(folder, ..)| source.path.starts_with(folder)) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for at in words(&source.code, "restante_proto") {
+        let rooms = if source.is_test_at(at) { test } else { product };
+        for room in entered(&source.code[at + "restante_proto".len()..]) {
+            if !rooms.contains(&room) {
+                let what = format!("enters restante_proto::{room}; here only {} is open", rooms.join(", "));
+                findings.push(Finding::at(source, at, what));
+            }
+        }
+    }
+    findings
+}
+
+/// The first names of the paths behind a crate's name: of `::a::b` and of `::{a::b, c}`.
+fn entered(rest: &str) -> Vec<&str> {
+    let Some(rest) = rest.strip_prefix("::") else { return vec!["*"] };
+    let Some(list) = rest.trim_start().strip_prefix('{') else {
+        let name = identifier(rest, 0);
+        return vec![if name.is_empty() { "*" } else { name }];
+    };
+    let (mut depth, mut from, mut names) = (1usize, 0, Vec::new());
+    for (at, octet) in list.bytes().enumerate() {
+        match octet {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && octet == b',') {
+            let name = identifier(list[from..at].trim_start(), 0);
+            names.extend((!name.is_empty()).then_some(name));
+            from = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_against_the_arrows_is_found_in_every_table() {
+        let manifest = "[dependencies]\nrestante-proto = \"1\"\nanyhow = \"1\"\n[dev-dependencies]\nrestante-auth = \"1\"\n";
+        assert_eq!(forbidden_arrows(manifest, &["restante-proto"]).expect("valid"), ["restante-auth"]);
+        assert_eq!(forbidden_arrows(manifest, &[]).expect("valid"), ["restante-proto", "restante-auth"]);
+        assert!(forbidden_arrows("[", &[]).is_err());
+    }
+
+    #[test]
+    fn the_names_behind_the_crate_are_found() {
+        assert_eq!(entered("::maildrop::{A, B};"), ["maildrop"]);
+        assert_eq!(entered("::{body, maildrop::{A, B}, line as l};"), ["body", "maildrop", "line"]);
+        assert_eq!(entered(" as proto;"), ["*"]);
+        assert_eq!(entered("::*;"), ["*"]);
+    }
+
+    #[test]
+    fn a_closed_room_is_found_and_tests_may_enter_more() {
+        let check = |path: &str, text: &str| check_modules(&Source::new(path, text)).len();
+        let store = "crates/restante-store/src/a.rs";
+        assert_eq!(check(store, "use restante_proto::maildrop::Listing;"), 0);
+        assert_eq!(check(store, "use restante_proto::body::Encoder;"), 1);
+        assert_eq!(check(store, "#[cfg(test)]\nmod tests { use restante_proto::body::Encoder; }"), 0);
+        assert_eq!(check(store, "#[cfg(test)]\nmod tests { use restante_proto::server::Session; }"), 1);
+        assert_eq!(check("crates/restante-server/src/a.rs", "use restante_proto::server::Session;"), 0);
+    }
+}
