@@ -1,1 +1,126 @@
-//! Skeleton.
+//! Maildrops: durable, exclusive, with unique-ids that never change.
+//!
+//! This crate keeps three promises and knows nothing of POP3 or LMTP:
+//!
+//! * *Durable*: what [`delivery::Delivery::commit`] has accepted survives a crash, and what
+//!   [`maildrop::Maildrop::remove`] has removed stays removed.
+//! * *Exclusive*: a maildrop is open in one session at a time, on this machine and in every process of it.
+//! * *Constant*: unique-id, octets and order of a message are the same in every session, also when the index is lost.
+//!
+//! [`Store`] is the door; the server calls it. Opening, committing and locking may take time and may fail, so the
+//! border is asynchronous and nothing outside `maildir/` knows that a maildrop is a local folder.
+//!
+//! # The states of a message
+//!
+//! | state | what is on disk | a crash leaves | what recovery does | seen twice | lost |
+//! |---|---|---|---|---|---|
+//! | S0 | nothing | nothing | nothing | no | no, the sender still has it |
+//! | S1 | `tmp/` file being written | a fragment in `tmp/` | swept after 36 hours | no | no, the sender still has it |
+//! | S2 | `tmp/` file synced | a whole file in `tmp/` | swept after 36 hours | no | no, the sender still has it |
+//! | S3 | linked into `new/`, folder not yet synced | the message, or nothing | serves it if it is there | yes, the sender tries again | no |
+//! | S4 | linked and folder synced: delivered | the message | scans it when its index record is missing | no | never |
+//! | S5 | removal recorded in the index | the record, some files gone | removes the others at the next open | no | was deleted |
+//! | S6 | unlinked and folders synced: removed | nothing | nothing | no | was deleted |
+//!
+//! The byte layout of the files beside the messages is in docs/on-disk.md, the reasons in docs/design/0002-maildir-index.md.
+
+pub mod delivery;
+pub mod disk;
+pub mod maildir;
+pub mod maildrop;
+pub mod unique_id;
+
+pub mod failure;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use delivery::{Delivery, DeliveryError};
+use disk::Disk;
+use maildrop::{Inspection, Maildrop, OpenError};
+use unique_id::{Override, OverrideError};
+
+/// All maildrops of one kind and one configuration. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Clone, Debug)]
+enum Backend {
+    Maildir(Arc<maildir::Maildirs>),
+}
+
+/// Where a maildrop lies. Only the store and the configuration look inside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// The folder that holds `tmp/`, `new/` and `cur/`.
+    Maildir(PathBuf),
+}
+
+impl Store {
+    /// Maildrops that are Maildirs on `disk`.
+    #[must_use]
+    pub fn maildir(disk: Arc<dyn Disk>, settings: maildir::Settings) -> Self {
+        Self { backend: Backend::Maildir(Arc::new(maildir::Maildirs::new(disk, settings))) }
+    }
+
+    /// Takes the exclusive-access lock, replays or rebuilds the index, and lists (R1939-4.3). `now` is the wall clock.
+    ///
+    /// # Errors
+    /// When another session has the maildrop, or it cannot be read; never an empty maildrop instead.
+    pub async fn open(&self, location: &Location, now: SystemTime) -> Result<Maildrop, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::open(maildirs, path, now).await.map(Maildrop::maildir)
+            }
+        }
+    }
+
+    /// Reads a maildrop without the lock and without changing anything: for a look from outside, while a session may
+    /// be going on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn inspect(&self, location: &Location, now: SystemTime) -> Result<Inspection, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::inspect(maildirs, path, now).await.map(Maildrop::maildir).map(Inspection::new)
+            }
+        }
+    }
+
+    /// Begins a delivery whose temporary file, if one is needed, lies with `first`. Touches no disk yet.
+    ///
+    /// # Errors
+    /// When no delivery can be begun there.
+    // Asynchronous because a backend elsewhere has to ask somebody.
+    #[allow(clippy::unused_async)]
+    pub async fn begin(&self, first: &Location, now: SystemTime) -> Result<Delivery, DeliveryError> {
+        match (&self.backend, first) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                Ok(Delivery::maildir(maildir::Writer::new(Arc::clone(maildirs), path, now)))
+            }
+        }
+    }
+
+    /// Gives messages the unique-ids, and if wanted the order, that another server showed for them. Durable on
+    /// return, and kept when the index is lost. Takes the lock meanwhile.
+    ///
+    /// # Errors
+    /// When the maildrop is in use or cannot be written, or a unique-id would stand for two messages. Nothing is
+    /// changed then.
+    pub async fn set_unique_ids(
+        &self,
+        location: &Location,
+        overrides: Vec<Override>,
+        now: SystemTime,
+    ) -> Result<(), OverrideError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::set_unique_ids(maildirs, path, overrides, now).await
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One message on its way into one or more maildrops: begin, write, commit per recipient, abort.
+//!
+//! Independent of where the mail lies; `maildir/writer.rs` does the work. The LMTP driver and `restante deliver`
+//! call it. Nothing is visible to anybody before a commit, and a commit is durable when it returns.
+
+use std::error::Error;
+use std::fmt;
+
+use restante_proto::maildrop::UniqueId;
+
+use crate::Location;
+use crate::failure::Failure;
+use crate::maildir;
+
+/// A message being delivered. Dropping it takes back everything that was not committed.
+#[derive(Debug)]
+pub struct Delivery {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Maildir(maildir::Writer),
+}
+
+impl Delivery {
+    pub(crate) const fn maildir(writer: maildir::Writer) -> Self {
+        Self { backend: Backend::Maildir(writer) }
+    }
+
+    /// Appends octets of the canonical form (CRLF line ends, no byte-stuffing), cut anywhere. They are kept in memory
+    /// up to a bound and then in the one temporary file. Not after the first commit.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written. The delivery is lost then: every later call fails the same way.
+    pub async fn write(&mut self, octets: &[u8]) -> Result<(), DeliveryError> {
+        match &mut self.backend {
+            Backend::Maildir(writer) => writer.write(octets).await,
+        }
+    }
+
+    /// Puts the message into the maildrop at `location`; once per recipient. On return it is durable and visible.
+    /// When the future is dropped it is delivered or not, never in part.
+    ///
+    /// # Errors
+    /// When it is not delivered there; nothing is left behind, and other locations can still be tried.
+    pub async fn commit(&mut self, location: &Location) -> Result<UniqueId, DeliveryError> {
+        match (&mut self.backend, location) {
+            (Backend::Maildir(writer), Location::Maildir(path)) => writer.commit(path).await,
+        }
+    }
+
+    /// Removes what is temporary and waits for it. Committed copies stay. The same happens on drop, without waiting;
+    /// what a crash leaves is swept later.
+    pub async fn abort(self) {
+        match self.backend {
+            Backend::Maildir(writer) => writer.abort().await,
+        }
+    }
+}
+
+/// Why a message was not delivered.
+#[derive(Debug)]
+pub enum DeliveryError {
+    /// The disk, or the quota on it, is full.
+    NoSpace(Failure),
+    /// Trying again may help.
+    Temporary(Failure),
+    /// The operator must act.
+    Permanent(Failure),
+}
+
+impl DeliveryError {
+    /// Whether trying again later may help. Disks get emptied, so a full one does count.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        !matches!(self, Self::Permanent(_))
+    }
+}
+
+impl From<Failure> for DeliveryError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_no_space() {
+            Self::NoSpace(failure)
+        } else if failure.is_temporary() {
+            Self::Temporary(failure)
+        } else {
+            Self::Permanent(failure)
+        }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSpace(failure) | Self::Temporary(failure) | Self::Permanent(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Error for DeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NoSpace(failure) | Self::Temporary(failure) | Self::Permanent(failure) => failure.source(),
+        }
+    }
+}

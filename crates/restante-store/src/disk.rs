@@ -1,0 +1,337 @@
+//! The only door to files: `trait Disk`, and the real one, [`LocalDisk`].
+//!
+//! Narrow on purpose: a twin that loses what was never synced must be able to stand behind it. No decision is taken
+//! here; `maildir/`, `index.rs` and `lock.rs` call it, always from a thread that may wait, except for the two
+//! operations named `…_cached`, which never wait for the disk.
+
+// The ban on std::fs holds everywhere else because this file exists.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, IoSliceMut, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps};
+use rustix::io::{Errno, ReadWriteFlags};
+
+/// A file system.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// What lies at `path`; a symbolic link in the last place is not followed.
+    ///
+    /// # Errors
+    /// As the file system says; `NotFound` when nothing is there.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+
+    /// Opens a file. A symbolic link in the last place is refused, and a FIFO or a device does not make the call wait.
+    ///
+    /// # Errors
+    /// As the file system says; `AlreadyExists` for [`Access::CreateNew`].
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Like [`Disk::open`] for [`Access::Read`], but gives `None` rather than waiting for the disk.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn open_cached(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>>;
+
+    /// Calls `each` for every name in the folder, in no order, without `.` and `..`. The folder is not a snapshot:
+    /// a name that is changed meanwhile may come not at all or twice.
+    ///
+    /// # Errors
+    /// As the file system says; some names may have been given already.
+    fn list(&self, folder: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()>;
+
+    /// Makes one folder with these permissions.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or as the file system says.
+    fn make_folder(&self, path: &Path, mode: u32) -> io::Result<()>;
+
+    /// Gives a file a second name; never replaces anything.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or as the file system says.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames a file, in place of what has the new name.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a name away.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable.
+    ///
+    /// # Errors
+    /// As the file system says; what is durable is then unknown.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file. Closed, and its lock released, on drop.
+pub trait DiskFile: fmt::Debug + Send + Sync {
+    /// What it is now.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn stat(&self) -> io::Result<Stat>;
+
+    /// Reads at `offset`; 0 is the end of the file. May read less than asked.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Like [`DiskFile::read_at`], but gives `None` rather than waiting for the disk.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
+
+    /// Writes all of `octets` at the end of the file, wherever that is by then.
+    ///
+    /// # Errors
+    /// As the file system says; a part may have been written.
+    fn append(&self, octets: &[u8]) -> io::Result<()>;
+
+    /// Cuts the file to `length` bytes.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+
+    /// Makes contents and size durable.
+    ///
+    /// # Errors
+    /// As the file system says; what is durable is then unknown.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Sets the time of change to the file system's own idea of now.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn touch(&self) -> io::Result<()>;
+
+    /// Takes the exclusive lock of this file without waiting. `false` when somebody else has it, in this process or
+    /// another. It is released when the last handle of this opening is closed, however its holder ends.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+/// How a file is opened. Modes are permission bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// An existing file, to read.
+    Read,
+    /// An existing file, to read and to append to.
+    Append,
+    /// To read and to append to; made when missing.
+    AppendOrCreate(u32),
+    /// To append to; must not exist yet.
+    CreateNew(u32),
+    /// To append to; emptied when it exists.
+    Replace(u32),
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Its number in the file system.
+    pub inode: u64,
+    /// Bytes in a file.
+    pub size: u64,
+    /// Last change of contents, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Last change of contents or attributes, nanoseconds since 1970. Cannot be set by a program.
+    pub changed_ns: i64,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link, FIFO, socket or device.
+    Other,
+    /// The file system's list does not say; [`Disk::stat`] does.
+    Unknown,
+}
+
+/// The file systems of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalDisk;
+
+impl Disk for LocalDisk {
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(Stat::of(&rustix::fs::lstat(path)?))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.custom_flags(flags_as_std(SAFE));
+        match access {
+            Access::Read => options.read(true),
+            Access::Append => options.read(true).append(true),
+            Access::AppendOrCreate(mode) => options.read(true).append(true).create(true).mode(mode),
+            Access::CreateNew(mode) => options.read(true).append(true).create_new(true).mode(mode),
+            // Appending and truncating cannot be asked for together; the file is cut below instead.
+            Access::Replace(mode) => options.read(true).append(true).create(true).mode(mode),
+        };
+        let file = options.open(path)?;
+        if matches!(access, Access::Replace(_)) {
+            file.set_len(0)?;
+        }
+        Ok(Box::new(LocalFile(file)))
+    }
+
+    fn open_cached(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
+        let flags = SAFE | OFlags::RDONLY | OFlags::CLOEXEC;
+        match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+            Ok(file) => Ok(Some(Box::new(LocalFile(file.into())))),
+            // AGAIN: a part of the path is not in memory. The others: kernels before 5.12, or a sandbox that does not
+            // know the call.
+            Err(Errno::AGAIN | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn list(&self, folder: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
+        let file = rustix::fs::open(folder, FOLDER, Mode::empty())?;
+        let mut buffer = Vec::with_capacity(LIST_BYTES);
+        let mut entries = RawDir::new(file, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                each(OsStr::from_bytes(name), Kind::of(entry.file_type()));
+            }
+        }
+        Ok(())
+    }
+
+    fn make_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
+        fs::DirBuilder::new().mode(mode).create(path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::fsync(rustix::fs::open(path, FOLDER, Mode::empty())?)?)
+    }
+}
+
+#[derive(Debug)]
+struct LocalFile(File);
+
+impl DiskFile for LocalFile {
+    fn stat(&self) -> io::Result<Stat> {
+        Ok(Stat::of(&rustix::fs::fstat(&self.0)?))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        let mut buffers = [IoSliceMut::new(buffer)];
+        match rustix::io::preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+            Ok(length) => Ok(Some(length)),
+            // AGAIN: not in memory. The others: a file system or kernel that cannot tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn append(&self, octets: &[u8]) -> io::Result<()> {
+        (&self.0).write_all(octets)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn touch(&self) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Stat {
+    fn of(stat: &rustix::fs::Stat) -> Self {
+        // The casts are between the C library's widths of the same numbers; times saturate in the year 2262.
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Self {
+            kind: Kind::of(FileType::from_raw_mode(stat.st_mode)),
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+        }
+    }
+}
+
+impl Kind {
+    const fn of(file_type: FileType) -> Self {
+        match file_type {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Folder,
+            FileType::Unknown => Self::Unknown,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The flags as std wants them; all of ours fit.
+fn flags_as_std(flags: OFlags) -> i32 {
+    i32::try_from(flags.bits()).unwrap_or(0)
+}
+
+/// Nothing that somebody put in a message's place makes us wait, follow, or own a terminal.
+const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// One call of the kernel gives some 500 names of usual length.
+const LIST_BYTES: usize = 32 * 1024;

@@ -1,0 +1,347 @@
+//! What a session holds while it has the exclusive-access lock: the listing, messages to open, a set to remove.
+//!
+//! Independent of where the mail lies; `maildir/` does the work. The server's POP3 driver calls it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use restante_proto::maildrop::{Listing, Marks};
+
+use crate::failure::Failure;
+use crate::maildir;
+
+/// An open maildrop. Dropping it releases the lock and removes nothing.
+#[derive(Debug)]
+pub struct Maildrop {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Maildir(Arc<maildir::Opened>),
+}
+
+impl Maildrop {
+    pub(crate) fn maildir(opened: maildir::Opened) -> Self {
+        Self { backend: Backend::Maildir(Arc::new(opened)) }
+    }
+
+    /// The messages in the order of their numbers, fixed until the maildrop is dropped (R1939-4.9).
+    #[must_use]
+    pub fn listing(&self) -> &Arc<Listing> {
+        match &self.backend {
+            Backend::Maildir(opened) => opened.listing(),
+        }
+    }
+
+    /// What the operator should know although the maildrop opened.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        match &self.backend {
+            Backend::Maildir(opened) => opened.warnings(),
+        }
+    }
+
+    /// Opens the message at `index` of the listing. What is opened has the octets the listing says.
+    ///
+    /// # Errors
+    /// When it is gone, cannot be read, is no regular file any more or was changed in its place.
+    pub async fn message(&self, index: usize) -> Result<Message, MessageError> {
+        match &self.backend {
+            Backend::Maildir(opened) => maildir::message(opened, index).await.map(Message::maildir),
+        }
+    }
+
+    /// Removes the marked messages and no other (R1939-6.1, R1939-6.3). On return the removal is durable. Messages
+    /// that another program has removed meanwhile count as removed. When the future is dropped, the work goes on to
+    /// its end and the lock is held until then.
+    ///
+    /// # Errors
+    /// When a marked message may still be there (R1939-6.4); the others are removed.
+    pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
+        match &mut self.backend {
+            Backend::Maildir(opened) => maildir::remove(opened, marks).await,
+        }
+    }
+}
+
+/// A maildrop seen without the lock: what a session would be shown now. Nothing on disk is changed.
+#[derive(Debug)]
+pub struct Inspection {
+    maildrop: Maildrop,
+}
+
+impl Inspection {
+    pub(crate) const fn new(maildrop: Maildrop) -> Self {
+        Self { maildrop }
+    }
+
+    /// The messages in the order of their numbers.
+    #[must_use]
+    pub fn listing(&self) -> &Arc<Listing> {
+        self.maildrop.listing()
+    }
+
+    /// What the operator should know.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        self.maildrop.warnings()
+    }
+
+    /// Opens the message at `index` of the listing.
+    ///
+    /// # Errors
+    /// As [`Maildrop::message`].
+    pub async fn message(&self, index: usize) -> Result<Message, MessageError> {
+        self.maildrop.message(index).await
+    }
+}
+
+/// A message opened for reading.
+#[derive(Debug)]
+pub struct Message {
+    backend: MessageBackend,
+}
+
+#[derive(Debug)]
+enum MessageBackend {
+    Maildir(maildir::Message),
+}
+
+impl Message {
+    const fn maildir(message: maildir::Message) -> Self {
+        Self { backend: MessageBackend::Maildir(message) }
+    }
+
+    /// What is known of the message without reading it.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        match &self.backend {
+            MessageBackend::Maildir(message) => message.shape(),
+        }
+    }
+
+    /// Appends up to `max` octets of the stored form to `chunk` and says how many; 0 is the end. Read pieces of
+    /// [`CHUNK_OCTETS`]. What the page cache holds is read on this thread, anything else on one that may wait. When
+    /// the future is dropped the contents of `chunk` are lost.
+    ///
+    /// # Errors
+    /// When the disk fails, or the message turns out shorter or longer than the listing says. What was appended
+    /// before belongs to a message that cannot be completed: close the connection.
+    pub async fn read(&mut self, chunk: &mut Vec<u8>, max: usize) -> Result<usize, MessageError> {
+        match &mut self.backend {
+            MessageBackend::Maildir(message) => message.read(chunk, max).await,
+        }
+    }
+}
+
+/// What is known of a message without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Octets of the canonical form: CRLF line ends, no byte-stuffing.
+    pub octets: u64,
+    /// Octets of the *stored* form up to and with the blank line that ends the header; all of it when there is none.
+    /// A hint how much to read for TOP n 0. Never more than `stored_octets`.
+    pub header_octets: u64,
+    /// Octets of the stored form, that is what [`Message::read`] gives in all.
+    pub stored_octets: u64,
+    /// The stored form is the canonical form: every line, the last one too, ends with CRLF.
+    pub is_crlf: bool,
+    /// A line begins with a dot, so that byte-stuffing changes the message.
+    pub has_dot_lines: bool,
+}
+
+/// A good size for the pieces of [`Message::read`].
+pub const CHUNK_OCTETS: usize = 64 * 1024;
+
+/// What a removal did.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// Messages that are gone now and were marked.
+    pub messages: usize,
+    /// How many of them somebody else had removed before.
+    pub vanished: usize,
+    /// What the operator should know although the removal is durable.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that did not stop the operation.
+#[derive(Debug)]
+pub enum Warning {
+    /// The index could not be written; the next session has to look again.
+    Index(Failure),
+    /// Entries that are no regular files were left out.
+    Skipped {
+        /// How many.
+        entries: usize,
+        /// The first of them.
+        example: String,
+    },
+    /// Messages that cannot be read are listed with the size of their file; retrieving one is an error.
+    Unreadable {
+        /// How many.
+        messages: usize,
+        /// The first of them.
+        example: Failure,
+    },
+    /// A removal that a crash had interrupted could not be finished for so many messages; they are listed again.
+    Removal {
+        /// How many.
+        messages: usize,
+        /// The first of them.
+        example: Failure,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(failure) => write!(f, "the index was not written: {failure}"),
+            Self::Skipped { entries, example } => {
+                write!(f, "{entries} entries are no regular files and were left out, the first is {example}")
+            }
+            Self::Unreadable { messages, example } => {
+                write!(f, "{messages} messages are unreadable, the first: {example}")
+            }
+            Self::Removal { messages, example } => {
+                write!(
+                    f,
+                    "{messages} messages of an interrupted removal are still there, the first: {example}"
+                )
+            }
+        }
+    }
+}
+
+/// Why a maildrop did not open. A maildrop that cannot be read is never shown as an empty one.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another session has it open (R1939-4.3).
+    InUse,
+    /// Trying again may help.
+    Temporary(Failure),
+    /// The operator must act.
+    Permanent(Failure),
+}
+
+impl OpenError {
+    /// Whether trying again later may help.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        !matches!(self, Self::Permanent(_))
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_temporary() { Self::Temporary(failure) } else { Self::Permanent(failure) }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse => f.write_str("the maildrop is in use by another session"),
+            Self::Temporary(failure) | Self::Permanent(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InUse => None,
+            Self::Temporary(failure) | Self::Permanent(failure) => failure.source(),
+        }
+    }
+}
+
+/// Why a message cannot be had.
+#[derive(Debug)]
+pub enum MessageError {
+    /// There is no such index in the listing.
+    NoSuchMessage,
+    /// Another program has removed it.
+    Vanished,
+    /// Another program has changed it in its place; the next session shows it as it is then.
+    Changed,
+    /// It is no regular file any more.
+    NotRegular,
+    /// Trying again may help.
+    Temporary(Failure),
+    /// The operator must act.
+    Permanent(Failure),
+}
+
+impl MessageError {
+    /// Whether trying again later may help.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Changed | Self::Temporary(_))
+    }
+}
+
+impl From<Failure> for MessageError {
+    fn from(failure: Failure) -> Self {
+        if failure.is_temporary() { Self::Temporary(failure) } else { Self::Permanent(failure) }
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchMessage => f.write_str("the maildrop has no such message"),
+            Self::Vanished => f.write_str("another program has removed the message"),
+            Self::Changed => f.write_str("another program has changed the message"),
+            Self::NotRegular => f.write_str("the message is not a regular file"),
+            Self::Temporary(failure) | Self::Permanent(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Error for MessageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Temporary(failure) | Self::Permanent(failure) => failure.source(),
+            _ => None,
+        }
+    }
+}
+
+/// A removal that is not known to be complete and durable.
+#[derive(Debug)]
+pub struct RemoveError {
+    /// Messages that are gone now.
+    pub removed: usize,
+    /// Marked messages that may still be there.
+    pub left: usize,
+    /// The first thing that failed.
+    pub failure: Failure,
+}
+
+impl RemoveError {
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.failure.is_temporary()
+    }
+}
+
+impl fmt::Display for RemoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} marked messages are not removed: {}", self.left, self.failure)
+    }
+}
+
+impl Error for RemoveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.source()
+    }
+}
+
+/// Runs `work` on a thread that may wait. It goes on to its end when the future is dropped.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
+}
