@@ -46,7 +46,7 @@ fn documentation_tests() -> Command {
 
 /// Tells the tests which `restante` to start: the one just built.
 fn with_program(command: &mut Command) -> &mut Command {
-    command.env("RESTANTE_PROGRAM", program())
+    command.env("RESTANTE_BIN", program())
 }
 
 fn program() -> PathBuf {
