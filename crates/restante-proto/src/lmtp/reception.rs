@@ -71,45 +71,40 @@ impl Reception {
     /// and throw the chunks away: the octets must leave the input in any case.
     pub fn take(&mut self, input: &mut Input, chunk: &mut Vec<u8>) -> Option<Received> {
         let start = chunk.len();
-        let is_end = match &mut self.source {
+        let (consumed, is_end) = match &mut self.source {
             Source::Dotted(decoder) => {
                 let decoded = decoder.decode(input.octets(), chunk);
-                input.consume(decoded.consumed);
-                decoded.end
+                (decoded.consumed, decoded.end)
             }
             Source::Chunk { left } => {
                 let available = u64::try_from(input.len()).unwrap_or(u64::MAX).min(*left);
+                *left -= available;
                 let count = usize::try_from(available).unwrap_or(usize::MAX);
                 chunk.extend(input.octets().iter().take(count));
-                input.consume(count);
-                *left -= available;
-                *left == 0
+                (count, *left == 0)
             }
         };
-        self.inspect(chunk.get(start..).unwrap_or_default());
+        self.inspect(input.octets().get(..consumed).unwrap_or_default());
+        input.consume(consumed);
+        let new = u64::try_from(chunk.len() - start).unwrap_or(u64::MAX);
+        self.received.octets = self.received.octets.saturating_add(new);
+        self.received.is_too_large = self.received.octets > self.octets_max;
         if self.received.is_too_large {
             chunk.truncate(start);
         }
         is_end.then_some(self.received)
     }
 
-    /// Counts new octets and looks for a bare line feed in them.
-    fn inspect(&mut self, new: &[u8]) {
-        let Some(&last) = new.last() else { return };
-        let mut previous_is_cr = self.received.is_ending_in_cr;
-        let mut from = 0;
-        for at in memchr::memchr_iter(b'\n', new) {
-            if at > from {
-                previous_is_cr = new.get(at - 1) == Some(&b'\r');
-            }
-            self.received.has_bare_line_feed |= !previous_is_cr;
-            previous_is_cr = false;
-            from = at + 1;
+    /// Looks for a bare line feed in octets as they came: the decoder would make a line end of it.
+    fn inspect(&mut self, octets: &[u8]) {
+        let Some(&last) = octets.last() else { return };
+        let mut is_after_cr = self.received.is_ending_in_cr;
+        for at in memchr::memchr_iter(b'\n', octets) {
+            // For the first octet the answer is from the piece before; for any other it is in this one.
+            is_after_cr = at.checked_sub(1).map_or(is_after_cr, |before| octets.get(before) == Some(&b'\r'));
+            self.received.has_bare_line_feed |= !is_after_cr;
         }
         self.received.is_ending_in_cr = last == b'\r';
-        self.received.octets =
-            self.received.octets.saturating_add(u64::try_from(new.len()).unwrap_or(u64::MAX));
-        self.received.is_too_large = self.received.octets > self.octets_max;
     }
 }
 
