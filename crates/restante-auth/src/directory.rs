@@ -76,7 +76,14 @@ impl SourceError {
 
     /// An error of `source` that may pass by itself.
     pub fn temporary(source: impl Into<String>, problem: Problem) -> Self {
-        Self { inner: Arc::new(Inner { source: source.into(), problems: vec![problem], temporary: true, cause: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                source: source.into(),
+                problems: vec![problem],
+                temporary: true,
+                cause: None,
+            }),
+        }
     }
 
     /// The same error with what caused it.

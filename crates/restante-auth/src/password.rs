@@ -1,15 +1,290 @@
-//! Stored secrets: their forms, and whether a password fits one.
+//! Stored secrets: what forms they have, what checking one costs, and whether a password fits.
+//!
+//! Reading the written form (`{SCHEME}…`) is in `password/parse`, making new verifiers for the embedded directory in
+//! `password/make`. Nothing here waits, queues or looks anything up; `verify` decides on which thread `fits` runs.
 
-/// A form in which a secret is stored.
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+pub mod make;
+mod parse;
+
+pub use parse::InvalidStored;
+
+/// A form in which a secret is stored, by the names that Dovecot gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// The password itself.
+    /// `PLAIN`, `CLEARTEXT`, `CLEAR`: the password itself.
     Plain,
-    /// `$6$`, SHA-512 as crypt(3) uses it.
+    /// `CRYPT`: whichever of the forms of crypt(3) its prefix shows: `$5$`, `$6$`, `$2a$`, `$2b$`, `$2y$`, `$argon2i$`, `$argon2id$`.
+    Crypt,
+    /// `SHA256-CRYPT`, `$5$`.
+    Sha256Crypt,
+    /// `SHA512-CRYPT`, `$6$`.
     Sha512Crypt,
+    /// `BLF-CRYPT`, `$2a$`, `$2b$` or `$2y$`.
+    BlfCrypt,
+    /// `ARGON2I`.
+    Argon2i,
+    /// `ARGON2ID`.
+    Argon2id,
+    /// `SHA`, `SHA1`: a digest without salt.
+    Sha1,
+    /// `SHA256`: a digest without salt.
+    Sha256,
+    /// `SHA512`: a digest without salt.
+    Sha512,
+    /// `SSHA`: SHA-1 of password and salt, the salt behind it.
+    Ssha,
+    /// `SSHA256`.
+    Ssha256,
+    /// `SSHA512`.
+    Ssha512,
+    /// `PBKDF2`: `$1$salt$rounds$digest`, with HMAC-SHA-1.
+    Pbkdf2,
+    /// `SCRAM-SHA-1`: `iterations,salt,StoredKey,ServerKey`.
+    ScramSha1,
+    /// `SCRAM-SHA-256`.
+    ScramSha256,
 }
 
-/// A secret as stored, ready to be checked against.
-#[derive(Clone, Debug)]
-pub struct StoredPassword;
+/// What checking a password against a stored secret takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Microseconds: may run where it is asked.
+    Cheap,
+    /// A millisecond to a second of a processor: belongs on a thread of its own.
+    Costly,
+}
+
+/// A secret as stored, read and found sound. Its memory is wiped; `Debug` shows the scheme alone.
+#[derive(Clone)]
+pub struct StoredPassword {
+    pub(crate) form: Form,
+}
+
+/// Octets are as decoded; the text of the crypt forms is as written, checked to be complete and of bearable cost.
+#[derive(Clone)]
+pub(crate) enum Form {
+    /// No password fits.
+    Locked,
+    Plain(Zeroizing<Vec<u8>>),
+    Digest {
+        hash: Hash,
+        digest: Zeroizing<Vec<u8>>,
+        salt: Vec<u8>,
+    },
+    ShaCrypt(Zeroizing<String>),
+    Bcrypt(Zeroizing<String>),
+    Argon2(Zeroizing<String>),
+    Pbkdf2 {
+        salt: Vec<u8>,
+        rounds: u32,
+        digest: Zeroizing<Vec<u8>>,
+    },
+    Scram(ScramVerifier),
+}
+
+/// A hash function with a digest of fixed length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// 20 octets.
+    Sha1,
+    /// 32 octets.
+    Sha256,
+    /// 64 octets.
+    Sha512,
+}
+
+/// What SCRAM needs to know of a password (RFC 5802 section 3): enough to recognise it, not enough to log in elsewhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScramVerifier {
+    /// SHA-1 or SHA-256.
+    pub hash: Hash,
+    /// Rounds of `Hi()`, at least 1.
+    pub iterations: u32,
+    /// As decoded; never empty.
+    pub salt: Vec<u8>,
+    /// `H(ClientKey)`, as long as the hash.
+    pub stored_key: Zeroizing<Vec<u8>>,
+    /// `HMAC(SaltedPassword, "Server Key")`, as long as the hash.
+    pub server_key: Zeroizing<Vec<u8>>,
+}
+
+impl StoredPassword {
+    /// Reads the written form of a secret: `{SCHEME}…`, with `.b64` or `.hex` behind the name if it is encoded so. Without
+    /// `{SCHEME}`, a prefix of crypt(3) decides, and else `default`. The name of a scheme is matched without regard to case.
+    ///
+    /// # Errors
+    /// The scheme is not known here, the secret is damaged, or checking it would take unbearably long.
+    pub fn parse(text: &[u8], default: Scheme) -> Result<Self, InvalidStored> {
+        parse::stored(text, default).map(|form| Self { form })
+    }
+
+    /// A secret that no password fits.
+    pub fn locked() -> Self {
+        Self { form: Form::Locked }
+    }
+
+    /// Whether no password fits.
+    pub fn is_locked(&self) -> bool {
+        matches!(self.form, Form::Locked)
+    }
+
+    /// The password, where it is stored as it is. Not for logs, errors or comparison with `==`.
+    pub fn plain(&self) -> Option<&[u8]> {
+        match &self.form {
+            Form::Plain(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// The SCRAM verifier, where that is what is stored.
+    pub fn scram(&self) -> Option<&ScramVerifier> {
+        match &self.form {
+            Form::Scram(verifier) => Some(verifier),
+            _ => None,
+        }
+    }
+
+    /// What `fits` takes. Any form with a count of rounds is costly, since the count is the operator's to choose.
+    pub fn cost(&self) -> Cost {
+        match self.form {
+            Form::Locked | Form::Plain(_) | Form::Digest { .. } => Cost::Cheap,
+            Form::ShaCrypt(_) | Form::Bcrypt(_) | Form::Argon2(_) | Form::Pbkdf2 { .. } | Form::Scram(_) => {
+                Cost::Costly
+            }
+        }
+    }
+
+    /// Whether `password` is the one. Takes as long for a wrong password as for the right one. A hash that its library
+    /// refuses fits nothing.
+    pub fn fits(&self, password: &[u8]) -> bool {
+        match &self.form {
+            Form::Locked => false,
+            Form::Plain(secret) => equal_secrets(secret, password),
+            Form::Digest { hash, digest, salt } => {
+                hash.digest(&[password, salt]).ct_eq(digest.as_slice()).into()
+            }
+            Form::ShaCrypt(text) => fits_sha_crypt(text, password),
+            Form::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
+            Form::Argon2(text) => fits_argon2(text, password),
+            Form::Pbkdf2 { salt, rounds, digest } => {
+                Hash::Sha1.pbkdf2(password, salt, *rounds).ct_eq(digest.as_slice()).into()
+            }
+            Form::Scram(verifier) => verifier.fits(password),
+        }
+    }
+}
+
+impl fmt::Debug for StoredPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let form = match &self.form {
+            Form::Locked => "locked",
+            Form::Plain(_) => "plain",
+            Form::Digest { .. } => "digest",
+            Form::ShaCrypt(_) => "sha-crypt",
+            Form::Bcrypt(_) => "bcrypt",
+            Form::Argon2(_) => "argon2",
+            Form::Pbkdf2 { .. } => "pbkdf2",
+            Form::Scram(_) => "scram",
+        };
+        write!(f, "StoredPassword({form})")
+    }
+}
+
+impl ScramVerifier {
+    /// The verifier of `password`, which the caller has prepared.
+    pub fn derive(hash: Hash, password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
+        // R5802-3.1
+        let salted = hash.pbkdf2(password, &salt, iterations);
+        let stored_key = hash.digest(&[&hash.hmac(&salted, b"Client Key")]);
+        let server_key = hash.hmac(&salted, b"Server Key");
+        Self { hash, iterations, salt, stored_key, server_key }
+    }
+
+    /// Whether `password` is the one.
+    pub fn fits(&self, password: &[u8]) -> bool {
+        let salted = self.hash.pbkdf2(password, &self.salt, self.iterations);
+        let stored_key = self.hash.digest(&[&self.hash.hmac(&salted, b"Client Key")]);
+        stored_key.ct_eq(self.stored_key.as_slice()).into()
+    }
+}
+
+impl fmt::Debug for ScramVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScramVerifier({:?}, {} iterations)", self.hash, self.iterations)
+    }
+}
+
+impl Hash {
+    /// Octets of the digest.
+    pub fn octets(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
+    pub(crate) fn digest(self, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+        fn run<D: Digest>(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+            let mut digest = D::new();
+            parts.iter().for_each(|part| digest.update(part));
+            Zeroizing::new(digest.finalize().to_vec())
+        }
+        match self {
+            Self::Sha1 => run::<Sha1>(parts),
+            Self::Sha256 => run::<Sha256>(parts),
+            Self::Sha512 => run::<Sha512>(parts),
+        }
+    }
+
+    fn hmac(self, key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {
+        fn run<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {
+            let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
+            mac.update(data);
+            Zeroizing::new(mac.finalize().into_bytes().to_vec())
+        }
+        match self {
+            Self::Sha1 => run::<Hmac<Sha1>>(key, data),
+            Self::Sha256 => run::<Hmac<Sha256>>(key, data),
+            Self::Sha512 => run::<Hmac<Sha512>>(key, data),
+        }
+    }
+
+    fn pbkdf2(self, password: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<Vec<u8>> {
+        let mut output = Zeroizing::new(vec![0; self.octets()]);
+        match self {
+            Self::Sha1 => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, rounds, &mut output),
+            Self::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, rounds, &mut output),
+            Self::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, rounds, &mut output),
+        }
+        output
+    }
+}
+
+/// Compares digests, so that the time tells neither where two secrets differ nor how long the stored one is.
+fn equal_secrets(stored: &[u8], typed: &[u8]) -> bool {
+    let (stored, typed) = (Hash::Sha256.digest(&[stored]), Hash::Sha256.digest(&[typed]));
+    stored.ct_eq(typed.as_slice()).into()
+}
+
+fn fits_sha_crypt(text: &str, password: &[u8]) -> bool {
+    use sha_crypt::PasswordVerifier;
+    sha_crypt::ShaCrypt::default().verify_password(password, text).is_ok()
+}
+
+fn fits_argon2(text: &str, password: &[u8]) -> bool {
+    use argon2::PasswordVerifier;
+    argon2::Argon2::default().verify_password(password, text).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! New verifiers for a password, for the embedded directory and for `restante account`.
+
+use std::fmt;
+
+use argon2::PasswordHasher;
+
+use super::{Hash, ScramVerifier};
+
+/// Everything that is stored of a password in the embedded directory.
+#[derive(Clone)]
+pub struct Verifiers {
+    /// Argon2id as a PHC string: what passwords are checked against.
+    pub argon2id: String,
+    /// For SCRAM-SHA-256, which cannot use Argon2.
+    pub scram_sha_256: ScramVerifier,
+}
+
+impl fmt::Debug for Verifiers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifiers").finish_non_exhaustive()
+    }
+}
+
+/// Hashes `password`, which the caller has prepared. Costly: about a tenth of a second.
+///
+/// # Errors
+/// The system gives no random numbers for the salts.
+pub fn verifiers(password: &[u8]) -> Result<Verifiers, getrandom::Error> {
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params());
+    let argon2id = hasher
+        .hash_password_with_salt(password, &salt()?)
+        .expect("a salt of 16 octets and a password of bounded length are in range")
+        .to_string();
+    let scram_sha_256 = ScramVerifier::derive(Hash::Sha256, password, salt()?.to_vec(), SCRAM_ITERATIONS);
+    Ok(Verifiers { argon2id, scram_sha_256 })
+}
+
+/// A stored secret that costs as much to check as those that `verifiers` makes, and that no password fits.
+pub fn decoy() -> super::StoredPassword {
+    let text = format!(
+        "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$bm9ib2R5LWtub3dzLWl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    );
+    super::StoredPassword { form: super::Form::Argon2(zeroize::Zeroizing::new(text)) }
+}
+
+fn params() -> argon2::Params {
+    argon2::Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are in range")
+}
+
+/// 16 random octets.
+fn salt() -> Result<[u8; 16], getrandom::Error> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt)?;
+    Ok(salt)
+}
+
+/// OWASP's first recommendation for Argon2id: 19 MiB and two passes. More memory would let a handful of logins at once take
+/// as much as all idle sessions together.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// RFC 7677 asks for at least 4096. The client pays these too, at each login, on whatever telephone it runs on.
+const SCRAM_ITERATIONS: u32 = 16_384;

@@ -1,0 +1,380 @@
+//! The written form of stored secrets: `{SCHEME}…` as Dovecot writes it, or the bare forms of crypt(3).
+//!
+//! Everything that could later fail or run for ever in `StoredPassword::fits` is found here, when a source is read.
+
+use std::error::Error;
+use std::fmt;
+
+use argon2::password_hash::phc;
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use super::{Form, Hash, Scheme, ScramVerifier};
+
+/// Why a stored secret cannot be used. Holds nothing of the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidStored {
+    /// No closing brace behind `{`.
+    Braces,
+    /// A scheme of this name is not known here; at most 32 characters of it.
+    UnknownScheme(String),
+    /// Not what this scheme looks like.
+    Malformed(Scheme),
+    /// Neither `{SCHEME}` nor a known prefix.
+    NoScheme,
+    /// Checking it would take more memory or time than any login may.
+    TooCostly,
+}
+
+impl InvalidStored {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Braces => "close the scheme with a brace, as in {SSHA512}",
+            Self::UnknownScheme(_) => {
+                "use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, \
+                 SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, each also with .b64 or .hex"
+            }
+            Self::Malformed(_) => {
+                "set the password anew, or compare the line with the source it was copied from"
+            }
+            Self::NoScheme => {
+                "put the scheme in front, as in {PLAIN}secret, or set default_scheme for this source"
+            }
+            Self::TooCostly => "set the password anew with fewer rounds or less memory",
+        }
+    }
+}
+
+impl fmt::Display for InvalidStored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Braces => f.write_str("the scheme of the secret has no closing brace"),
+            Self::UnknownScheme(name) => write!(f, "the scheme {{{name}}} is not known"),
+            Self::Malformed(scheme) => write!(f, "the secret is not a well-formed {} secret", scheme.name()),
+            Self::NoScheme => f.write_str("the secret names no scheme and has no prefix of a known one"),
+            Self::TooCostly => f.write_str("checking the secret would take unbearably long"),
+        }
+    }
+}
+
+impl Error for InvalidStored {}
+
+impl Scheme {
+    /// The scheme of this name, matched without regard to case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, scheme)| *scheme)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, scheme)| *scheme == self).map_or("CRYPT", |(name, _)| name)
+    }
+}
+
+/// Reads a secret. See `StoredPassword::parse`.
+pub(super) fn stored(text: &[u8], default: Scheme) -> Result<Form, InvalidStored> {
+    if let Some(rest) = text.strip_prefix(b"{") {
+        let end = memchr(b'}', rest).ok_or(InvalidStored::Braces)?;
+        let (name, secret) = rest.split_at(end);
+        let (scheme, encoding) = scheme_and_encoding(name)?;
+        return form(scheme, encoding, secret.strip_prefix(b"}").unwrap_or_default());
+    }
+    if text.is_empty() || (default == Scheme::Crypt && is_lock_mark(text)) {
+        return Ok(Form::Locked);
+    }
+    match crypt_scheme(text) {
+        Some(scheme) => form(scheme, Encoding::AsUsual, text),
+        None if default == Scheme::Crypt => Err(InvalidStored::NoScheme),
+        None => form(default, Encoding::AsUsual, text),
+    }
+}
+
+/// How the secret behind `{SCHEME}` is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// As the scheme has it: digests in base64 (or hexadecimal, if the length says so), all others as they are.
+    AsUsual,
+    Base64,
+    Hex,
+}
+
+fn scheme_and_encoding(name: &[u8]) -> Result<(Scheme, Encoding), InvalidStored> {
+    let text = String::from_utf8_lossy(name);
+    let (base, encoding) = match text.rsplit_once('.') {
+        Some((base, suffix))
+            if suffix.eq_ignore_ascii_case("b64") || suffix.eq_ignore_ascii_case("base64") =>
+        {
+            (base, Encoding::Base64)
+        }
+        Some((base, suffix)) if suffix.eq_ignore_ascii_case("hex") => (base, Encoding::Hex),
+        _ => (&*text, Encoding::AsUsual),
+    };
+    let unknown =
+        || InvalidStored::UnknownScheme(text.chars().filter(|c| !c.is_control()).take(32).collect());
+    Ok((Scheme::from_name(base).ok_or_else(unknown)?, encoding))
+}
+
+fn form(scheme: Scheme, encoding: Encoding, written: &[u8]) -> Result<Form, InvalidStored> {
+    let malformed = || InvalidStored::Malformed(scheme);
+    if let Some((hash, salted)) = digest_of(scheme) {
+        let octets = digest_octets(hash, encoding, written).ok_or_else(malformed)?;
+        return split_digest(hash, salted, octets).ok_or_else(malformed);
+    }
+    let decoded = match encoding {
+        Encoding::AsUsual => Zeroizing::new(written.to_vec()),
+        Encoding::Base64 => from_base64(written).ok_or_else(malformed)?,
+        Encoding::Hex => from_hex(written).ok_or_else(malformed)?,
+    };
+    if decoded.is_empty() {
+        return Ok(Form::Locked);
+    }
+    if scheme == Scheme::Plain {
+        return Ok(Form::Plain(decoded));
+    }
+    let text = std::str::from_utf8(&decoded).map_err(|_| malformed())?;
+    let found = match scheme {
+        Scheme::Crypt if is_lock_mark(&decoded) => return Ok(Form::Locked),
+        Scheme::Crypt => {
+            let scheme = crypt_scheme(&decoded).ok_or(InvalidStored::Malformed(Scheme::Crypt))?;
+            return form(scheme, Encoding::AsUsual, &decoded);
+        }
+        Scheme::Sha256Crypt => sha_crypt(text, "$5$", 43)?,
+        Scheme::Sha512Crypt => sha_crypt(text, "$6$", 86)?,
+        Scheme::BlfCrypt => blowfish(text)?,
+        Scheme::Argon2i => argon2(text, "argon2i")?,
+        Scheme::Argon2id => argon2(text, "argon2id")?,
+        Scheme::Pbkdf2 => pbkdf2(text)?,
+        Scheme::ScramSha1 => scram(text, Hash::Sha1)?,
+        Scheme::ScramSha256 => scram(text, Hash::Sha256)?,
+        // The digests and PLAIN have been dealt with above.
+        _ => None,
+    };
+    found.ok_or_else(malformed)
+}
+
+/// The scheme that a prefix of crypt(3) shows.
+fn crypt_scheme(text: &[u8]) -> Option<Scheme> {
+    CRYPT_PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix.as_bytes())).map(|(_, scheme)| *scheme)
+}
+
+/// What passwd(5) and shadow(5) hold for an account that nobody may log in to.
+fn is_lock_mark(text: &[u8]) -> bool {
+    matches!(text, b"x" | b"*" | b"!" | b"!!" | b"*LK*" | b"*NP*") || text.starts_with(b"!")
+}
+
+fn digest_of(scheme: Scheme) -> Option<(Hash, Salted)> {
+    match scheme {
+        Scheme::Sha1 => Some((Hash::Sha1, Salted::No)),
+        Scheme::Sha256 => Some((Hash::Sha256, Salted::No)),
+        Scheme::Sha512 => Some((Hash::Sha512, Salted::No)),
+        Scheme::Ssha => Some((Hash::Sha1, Salted::Yes)),
+        Scheme::Ssha256 => Some((Hash::Sha256, Salted::Yes)),
+        Scheme::Ssha512 => Some((Hash::Sha512, Salted::Yes)),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Salted {
+    No,
+    Yes,
+}
+
+fn digest_octets(hash: Hash, encoding: Encoding, written: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    match encoding {
+        Encoding::Hex => from_hex(written),
+        // A digest of known length in hexadecimal cannot be mistaken for base64.
+        Encoding::AsUsual if written.len() == hash.octets() * 2 => {
+            from_hex(written).or_else(|| from_base64(written))
+        }
+        Encoding::AsUsual | Encoding::Base64 => from_base64(written),
+    }
+}
+
+fn split_digest(hash: Hash, salted: Salted, mut octets: Zeroizing<Vec<u8>>) -> Option<Form> {
+    let is_whole = match salted {
+        Salted::No => octets.len() == hash.octets(),
+        Salted::Yes => octets.len() > hash.octets(),
+    };
+    if !is_whole {
+        return None;
+    }
+    let salt = octets.split_off(hash.octets());
+    Some(Form::Digest { hash, digest: octets, salt })
+}
+
+/// `$6$rounds=N$salt$hash`, the rounds being optional.
+fn sha_crypt(text: &str, prefix: &str, hash_octets: usize) -> Result<Option<Form>, InvalidStored> {
+    let Some(rest) = text.strip_prefix(prefix) else { return Ok(None) };
+    let rest = match rest.strip_prefix("rounds=").map(|rest| rest.split_once('$')) {
+        None => rest,
+        Some(None) => return Ok(None),
+        Some(Some((rounds, rest))) => match decimal(rounds) {
+            Some(rounds) if rounds > SHA_CRYPT_ROUNDS_MAX => return Err(InvalidStored::TooCostly),
+            Some(rounds) if sha_crypt::Params::new(rounds).is_ok() => rest,
+            _ => return Ok(None),
+        },
+    };
+    let Some((salt, hash)) = rest.split_once('$') else { return Ok(None) };
+    let is_salt = (1..=16).contains(&salt.len());
+    let is_hash = hash.len() == hash_octets
+        && hash.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'.' || c == b'/');
+    let is_sound = is_salt && is_hash && sha_crypt::PasswordHashRef::new(text).is_ok();
+    Ok(is_sound.then(|| Form::ShaCrypt(Zeroizing::new(text.to_owned()))))
+}
+
+/// `$2y$NN$` and 53 characters.
+fn blowfish(text: &str) -> Result<Option<Form>, InvalidStored> {
+    let Ok(parts) = text.parse::<bcrypt::HashParts>() else { return Ok(None) };
+    // The library also reads `$2x$`, which only one broken implementation ever wrote and which fits nothing.
+    if text.len() != 60 || crypt_scheme(text.as_bytes()) != Some(Scheme::BlfCrypt) {
+        return Ok(None);
+    }
+    match parts.get_cost() {
+        4..=BCRYPT_COST_MAX => Ok(Some(Form::Bcrypt(Zeroizing::new(text.to_owned())))),
+        cost if cost > BCRYPT_COST_MAX => Err(InvalidStored::TooCostly),
+        _ => Ok(None),
+    }
+}
+
+/// The PHC string of Argon2.
+fn argon2(text: &str, algorithm: &str) -> Result<Option<Form>, InvalidStored> {
+    let Ok(parsed) = phc::PasswordHash::new(text) else { return Ok(None) };
+    let Ok(params) = argon2::Params::try_from(&parsed) else { return Ok(None) };
+    let is_version = parsed.version.is_none_or(|version| version == 0x10 || version == 0x13);
+    if parsed.algorithm.as_str() != algorithm || parsed.salt.is_none() || parsed.hash.is_none() || !is_version
+    {
+        return Ok(None);
+    }
+    let work_kib = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    if params.m_cost() > ARGON2_MEMORY_KIB_MAX
+        || work_kib > ARGON2_WORK_KIB_MAX
+        || params.p_cost() > ARGON2_LANES_MAX
+    {
+        return Err(InvalidStored::TooCostly);
+    }
+    Ok(Some(Form::Argon2(Zeroizing::new(text.to_owned()))))
+}
+
+/// `$1$salt$rounds$digest`: Dovecot's form. The salt is used as it is written, the digest is hexadecimal.
+fn pbkdf2(text: &str) -> Result<Option<Form>, InvalidStored> {
+    let mut fields = text.split('$');
+    let (Some(""), Some("1"), Some(salt), Some(rounds), Some(digest), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Ok(None);
+    };
+    let (Some(rounds), Some(digest)) = (decimal(rounds), from_hex(digest.as_bytes())) else {
+        return Ok(None);
+    };
+    if rounds == 0 || digest.len() != Hash::Sha1.octets() {
+        return Ok(None);
+    }
+    if rounds > PBKDF2_ROUNDS_MAX {
+        return Err(InvalidStored::TooCostly);
+    }
+    Ok(Some(Form::Pbkdf2 { salt: salt.as_bytes().to_vec(), rounds, digest }))
+}
+
+/// `iterations,salt,StoredKey,ServerKey`, the last three in base64.
+fn scram(text: &str, hash: Hash) -> Result<Option<Form>, InvalidStored> {
+    let mut fields = text.split(',');
+    let (Some(iterations), Some(salt), Some(stored_key), Some(server_key), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Ok(None);
+    };
+    let (Some(iterations), Some(salt)) = (decimal(iterations), from_base64(salt.as_bytes())) else {
+        return Ok(None);
+    };
+    let keys = (from_base64(stored_key.as_bytes()), from_base64(server_key.as_bytes()));
+    let (Some(stored_key), Some(server_key)) = keys else { return Ok(None) };
+    if iterations == 0
+        || salt.is_empty()
+        || stored_key.len() != hash.octets()
+        || server_key.len() != hash.octets()
+    {
+        return Ok(None);
+    }
+    if iterations > PBKDF2_ROUNDS_MAX {
+        return Err(InvalidStored::TooCostly);
+    }
+    Ok(Some(Form::Scram(ScramVerifier { hash, iterations, salt: salt.to_vec(), stored_key, server_key })))
+}
+
+/// Digits only: no sign, no space. `None` too if it does not fit.
+fn decimal(text: &str) -> Option<u32> {
+    if text.is_empty() || !text.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().or(Some(u32::MAX))
+}
+
+fn from_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    BASE64.decode(text).ok().map(Zeroizing::new)
+}
+
+fn from_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let nibble = |c: &u8| char::from(*c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut octets = Zeroizing::new(Vec::with_capacity(text.len() / 2));
+    for pair in text.chunks(2) {
+        let [high, low] = pair else { return None };
+        octets.push(nibble(high)? << 4 | nibble(low)?);
+    }
+    Some(octets)
+}
+
+fn memchr(octet: u8, octets: &[u8]) -> Option<usize> {
+    octets.iter().position(|candidate| *candidate == octet)
+}
+
+/// Padding may be missing: several tools write digests without it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The first name of each scheme is the one it is called by.
+const NAMES: &[(&str, Scheme)] = &[
+    ("PLAIN", Scheme::Plain),
+    ("CLEARTEXT", Scheme::Plain),
+    ("CLEAR", Scheme::Plain),
+    ("CRYPT", Scheme::Crypt),
+    ("SHA256-CRYPT", Scheme::Sha256Crypt),
+    ("SHA512-CRYPT", Scheme::Sha512Crypt),
+    ("BLF-CRYPT", Scheme::BlfCrypt),
+    ("ARGON2I", Scheme::Argon2i),
+    ("ARGON2ID", Scheme::Argon2id),
+    ("SHA", Scheme::Sha1),
+    ("SHA1", Scheme::Sha1),
+    ("SHA256", Scheme::Sha256),
+    ("SHA512", Scheme::Sha512),
+    ("SSHA", Scheme::Ssha),
+    ("SSHA256", Scheme::Ssha256),
+    ("SSHA512", Scheme::Ssha512),
+    ("PBKDF2", Scheme::Pbkdf2),
+    ("SCRAM-SHA-1", Scheme::ScramSha1),
+    ("SCRAM-SHA-256", Scheme::ScramSha256),
+];
+
+const CRYPT_PREFIXES: &[(&str, Scheme)] = &[
+    ("$5$", Scheme::Sha256Crypt),
+    ("$6$", Scheme::Sha512Crypt),
+    ("$2a$", Scheme::BlfCrypt),
+    ("$2b$", Scheme::BlfCrypt),
+    ("$2y$", Scheme::BlfCrypt),
+    ("$argon2i$", Scheme::Argon2i),
+    ("$argon2id$", Scheme::Argon2id),
+];
+
+/// Each of these bounds is a few seconds of a slow processor, far above what anybody recommends: a single line must not be
+/// able to hold the hashing threads for minutes.
+const SHA_CRYPT_ROUNDS_MAX: u32 = 10_000_000;
+const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
+const BCRYPT_COST_MAX: u32 = 16;
+const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
+const ARGON2_WORK_KIB_MAX: u64 = 1 << 24;
+const ARGON2_LANES_MAX: u32 = 64;
