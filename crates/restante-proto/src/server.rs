@@ -1,0 +1,442 @@
+//! The server's side of a POP3 session: a state machine that is driven.
+//!
+//! The driver owns an [`Input`], an output buffer and everything a session must not touch: the socket, TLS, the
+//! clock, the accounts, the maildrop. It calls [`Session::step`] and does what the [`Step`] says. A step that is a
+//! question is answered by exactly one of its answer methods before the next `step`. Octets of messages pass between
+//! the driver's buffers and the store; a session never sees them.
+//!
+//! One state, one file: `server/authorization.rs`, `server/transaction.rs`, `server/update.rs`.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::body::Extent;
+use crate::capability::{Capability, Expire};
+use crate::command::Flaw;
+use crate::line::Input;
+use crate::maildrop::{Listing, Marks};
+use crate::reply;
+use crate::sasl::{Credentials, Mechanism, apop};
+
+use authorization::Authorization;
+use transaction::Transaction;
+use update::Update;
+
+mod authorization;
+mod transaction;
+mod update;
+
+/// What a server offers and demands. Shared by all sessions of a listener.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The name in the greeting.
+    pub hostname: String,
+    /// What CAPA shows as IMPLEMENTATION, after login only; `None` hides it.
+    pub implementation: Option<String>,
+    /// The mechanisms that the sources of accounts can serve, in the order to announce them.
+    pub mechanisms: Vec<Mechanism>,
+    /// Whether USER and PASS are offered.
+    pub user_pass: bool,
+    /// Whether passwords are taken without TLS from this peer.
+    pub plaintext_without_tls: bool,
+    /// How long mail is kept, when that is announced. The same for every user.
+    pub expire: Option<Expire>,
+    /// The delay between logins in seconds, when that is announced. The same for every user.
+    pub login_delay_s: Option<u32>,
+    /// The bounds of a session.
+    pub limits: Limits,
+}
+
+/// The bounds of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest command, with its line end. RFC 2449 section 4 demands 255; twice that leaves room for long
+    /// passwords and UTF-8, and is still nothing to hold for an unfinished line.
+    pub command_octets_max: usize,
+    /// The longest line of an AUTH exchange, with its line end, AUTH itself included. RFC 5034 section 4 sets no
+    /// limit but what the mechanisms generate, so the largest line is a token: 12288 octets of base64 is what
+    /// RFC 4954 section 4 asks of SMTP servers, a third more is spare. Clients that put a long initial response into
+    /// the AUTH line break a rule, but mean well.
+    pub sasl_octets_max: usize,
+    /// After so many bad commands before login the session ends. More than a person at a telnet or a probing client
+    /// needs, too few to be worth a flood.
+    pub bad_commands_before_login_max: u16,
+    /// After so many bad commands after login the session ends. Whoever is logged in gets more patience.
+    pub bad_commands_after_login_max: u16,
+    /// After so many refused logins the session ends. A client tries each mechanism it knows once or twice.
+    pub refusals_max: u16,
+    /// When so many octets of output have gathered, the session has them written before it goes on. One piece of a
+    /// long listing, and the bound on what a flood of commands can make us hold.
+    pub output_octets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_octets_max: 512,
+            sasl_octets_max: 16 * 1024,
+            bad_commands_before_login_max: 20,
+            bad_commands_after_login_max: 100,
+            refusals_max: 10,
+            output_octets: 64 * 1024,
+        }
+    }
+}
+
+/// What lies below the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// No encryption, and none to be had.
+    Plain,
+    /// No encryption yet; STLS is offered.
+    PlainWithStls,
+    /// Encrypted, by STLS or from the beginning.
+    Tls,
+}
+
+/// What the driver is asked to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Write the output if there is any, then read and fill the input.
+    Read,
+    /// Write all of the output and clear it, then step again.
+    Write,
+    /// Write the output, then do the TLS handshake with nothing in between; octets received before it and not yet in
+    /// the input are to be thrown away too. Answer: [`Session::tls_started`]. When the handshake fails, close.
+    StartTls,
+    /// Verify these. Answers: [`Session::granted`], [`Session::refused`].
+    Authenticate(Credentials),
+    /// Lock and list the maildrop of the account just granted. Answers: [`Session::opened`], [`Session::refused`].
+    OpenMaildrop,
+    /// Send a message. Open it, call [`Session::message_opened`], then move it through a
+    /// [`body::Encoder`](crate::body::Encoder) of this extent into the output and call [`Session::message_sent`].
+    /// When it cannot be opened: [`Session::message_failed`] instead of both. When it fails later, close: nothing
+    /// else could tell the client.
+    SendMessage {
+        /// The message, as an index into the listing.
+        index: usize,
+        /// How much of it.
+        extent: Extent,
+    },
+    /// Remove the messages of [`Session::marks`], durably, and release the lock. Answers: [`Session::removed`],
+    /// [`Session::not_removed`].
+    Remove,
+    /// Release the maildrop if one is open, write the output, close the connection. Nothing is removed.
+    Close,
+}
+
+/// Why a login is refused, or a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The credentials are not right, for whatever reason; the peer learns no more.
+    Credentials,
+    /// The credentials were right, but another session has the maildrop.
+    InUse,
+    /// The credentials were right, but the last login was too recent.
+    LoginDelay,
+    /// A fault of ours that will pass.
+    Temporary,
+    /// A fault of ours that somebody has to mend.
+    Permanent,
+    /// Too many sessions of this account, this peer or in all.
+    TooManySessions,
+    /// The server is going down. The session ends with it.
+    ShuttingDown,
+}
+
+/// Why the store could not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It may work later.
+    Temporary,
+    /// It will not until somebody mends it.
+    Permanent,
+}
+
+/// Where a session stands, for deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not logged in.
+    Authorization,
+    /// Logged in.
+    Transaction,
+    /// QUIT was received, or the session is over.
+    Update,
+}
+
+/// The greeting for a connection that is not served, with its CR LF.
+#[must_use]
+pub const fn rejection(refusal: Refusal) -> &'static [u8] {
+    reply::refusal(refusal)
+}
+
+/// A session, from the greeting to the end of the connection.
+///
+/// The outcome does not depend on how the input was split, and commands that came at once are answered into one
+/// output. While it waits for input a session holds no buffer. A session that is dropped anywhere has removed nothing;
+/// only [`Step::Remove`] asks for that, and only QUIT leads there (R1939-6.2).
+#[derive(Debug)]
+pub struct Session {
+    context: Context,
+    state: State,
+}
+
+/// What all states need.
+#[derive(Debug)]
+struct Context {
+    policy: Arc<Policy>,
+    transport: Transport,
+    /// Valid for APOP; `None` when APOP is not offered.
+    timestamp: Option<Box<str>>,
+    bad_commands: u16,
+}
+
+#[derive(Debug)]
+enum State {
+    Greeting,
+    Authorization(Authorization),
+    Transaction(Transaction),
+    Update(Update),
+    Closed,
+}
+
+/// What a state did with its turn.
+#[derive(Debug)]
+enum Turn {
+    /// It can go on.
+    Again,
+    /// It needs the driver.
+    Ask(Step),
+    /// Another state takes over.
+    Enter(State),
+}
+
+impl Session {
+    /// A session on a new connection; its first step writes the greeting.
+    ///
+    /// `apop_timestamp` must be unlike that of every other session ever and is a msg-id in angle brackets; APOP is
+    /// offered when it is given and valid (R1939-7.25).
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, transport: Transport, apop_timestamp: Option<String>) -> Self {
+        let is_valid = |timestamp: &String| {
+            timestamp.len() <= TIMESTAMP_OCTETS_MAX && apop::is_timestamp(timestamp.as_bytes())
+        };
+        let timestamp = apop_timestamp.filter(is_valid).map(String::into_boxed_str);
+        Self { context: Context { policy, transport, timestamp, bad_commands: 0 }, state: State::Greeting }
+    }
+
+    /// Goes on as far as possible: uses complete lines of `input`, appends replies to `output`, and returns when it
+    /// needs the driver.
+    ///
+    /// A question must have been answered before the next step. A driver that breaks this has lost the session's
+    /// thread; it is told to close.
+    pub fn step(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Step {
+        loop {
+            // R2449-6.6.3: nothing more is read or rendered until the client has taken what there is.
+            if output.len() >= self.context.policy.limits.output_octets {
+                return Step::Write;
+            }
+            let turn = match &mut self.state {
+                State::Greeting => self.context.greet(output),
+                State::Authorization(state) => state.turn(&mut self.context, input, output),
+                State::Transaction(state) => state.turn(&mut self.context, input, output),
+                State::Update(state) => state.turn(output),
+                State::Closed => Turn::Ask(Step::Close),
+            };
+            match turn {
+                Turn::Again => {}
+                Turn::Ask(step) => return step,
+                Turn::Enter(state) => self.state = state,
+            }
+        }
+    }
+
+    /// Answers [`Step::StartTls`]: the handshake succeeded.
+    pub fn tls_started(&mut self) {
+        match &mut self.state {
+            State::Authorization(state) => state.tls_started(&mut self.context),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Authenticate`]: the credentials are right.
+    pub fn granted(&mut self) {
+        match &mut self.state {
+            State::Authorization(state) => state.granted(),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Authenticate`] and [`Step::OpenMaildrop`]: no login. Nothing may be locked any more.
+    pub fn refused(&mut self, refusal: Refusal) {
+        match &mut self.state {
+            State::Authorization(state) => state.refused(refusal),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::OpenMaildrop`]: the maildrop is locked and this is what it holds.
+    pub fn opened(&mut self, listing: Arc<Listing>) {
+        match &self.state {
+            State::Authorization(state) if state.is_opening() => {
+                self.context.bad_commands = 0;
+                self.state = State::Transaction(Transaction::new(listing));
+            }
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::SendMessage`]: the message is open. Appends the first line of the reply to `output`; the
+    /// encoded message is to follow directly.
+    pub fn message_opened(&mut self, output: &mut Vec<u8>) {
+        match &mut self.state {
+            State::Transaction(state) => state.message_opened(output),
+            _ => unasked(),
+        }
+    }
+
+    /// After [`Session::message_opened`]: the encoded message has been appended to its end.
+    pub fn message_sent(&mut self) {
+        match &mut self.state {
+            State::Transaction(state) => state.message_sent(),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::SendMessage`] instead of [`Session::message_opened`]: the message cannot be sent.
+    pub fn message_failed(&mut self, fault: Fault) {
+        match &mut self.state {
+            State::Transaction(state) => state.message_failed(fault),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Remove`]: all marked messages are gone for good.
+    pub fn removed(&mut self) {
+        match &mut self.state {
+            State::Update(state) => state.removed(),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Remove`]: some marked messages are still there.
+    pub fn not_removed(&mut self, fault: Fault) {
+        match &mut self.state {
+            State::Update(state) => state.not_removed(fault),
+            _ => unasked(),
+        }
+    }
+
+    /// Where the session stands: which deadline applies.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        match &self.state {
+            State::Greeting | State::Authorization(_) => Phase::Authorization,
+            State::Transaction(_) => Phase::Transaction,
+            State::Update(_) | State::Closed => Phase::Update,
+        }
+    }
+
+    /// The messages marked deleted. Also while [`Step::Remove`] is being answered; none before login and at the end.
+    #[must_use]
+    pub const fn marks(&self) -> &Marks {
+        static NONE: Marks = Marks::new();
+        match &self.state {
+            State::Transaction(state) => state.marks(),
+            State::Update(state) => state.marks(),
+            State::Greeting | State::Authorization(_) | State::Closed => &NONE,
+        }
+    }
+}
+
+impl Context {
+    fn greet(&self, output: &mut Vec<u8>) -> Turn {
+        // R1939-3.2
+        reply::greeting(&self.policy.hostname, self.timestamp.as_deref(), output);
+        Turn::Enter(State::Authorization(Authorization::new()))
+    }
+
+    /// Answers a bad command; at the last one that is forgiven the session ends.
+    fn complain(&mut self, reply: &[u8], bad_commands_max: u16, output: &mut Vec<u8>) -> Turn {
+        self.bad_commands = self.bad_commands.saturating_add(1);
+        if self.bad_commands > bad_commands_max {
+            output.extend_from_slice(reply::TOO_MANY_BAD_COMMANDS);
+            return Turn::Enter(State::Closed);
+        }
+        // R1939-3.16, R1939-3.17, R1939-3.19
+        output.extend_from_slice(reply);
+        Turn::Again
+    }
+
+    /// Whether a password may be sent as things stand (R2595-2.3.1, R5034-4.26).
+    fn takes_plaintext(&self) -> bool {
+        self.transport == Transport::Tls || self.policy.plaintext_without_tls
+    }
+
+    /// The mechanisms that work as things stand.
+    fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + '_ {
+        // R4616-5.1, LOGIN-1.2
+        let works = |mechanism: &Mechanism| self.takes_plaintext() || !mechanism.is_plaintext();
+        self.policy.mechanisms.iter().copied().filter(works)
+    }
+
+    /// Answers CAPA. What is there before login is listed after it too (R2449-5.2, R5034-3.5), except STLS, which is
+    /// listed only where it is permitted now (R2595-4.2).
+    fn list_capabilities(&self, phase: Phase, output: &mut Vec<u8>) {
+        let mut names = Vec::new();
+        for mechanism in self.mechanisms() {
+            if !names.is_empty() {
+                names.push(b' ');
+            }
+            names.extend_from_slice(mechanism.name().as_bytes());
+        }
+        let is_before_login = phase == Phase::Authorization;
+        let implementation = self.policy.implementation.as_deref().filter(|_| !is_before_login);
+        let list = [
+            Some(Capability::Top),
+            // R2449-6.2.1
+            (self.policy.user_pass && self.takes_plaintext()).then_some(Capability::User),
+            (!names.is_empty()).then_some(Capability::Sasl(&names)),
+            Some(Capability::RespCodes),
+            Some(Capability::AuthRespCode),
+            (is_before_login && self.transport == Transport::PlainWithStls).then_some(Capability::Stls),
+            Some(Capability::Pipelining),
+            Some(Capability::Uidl),
+            self.policy.expire.map(|expire| Capability::Expire { expire, per_user: false }),
+            self.policy.login_delay_s.map(|seconds| Capability::LoginDelay { seconds, per_user: false }),
+            // R2449-6.9.1
+            implementation.map(|text| Capability::Implementation(text.as_bytes())),
+        ];
+        reply::capabilities(list.into_iter().flatten(), output);
+    }
+}
+
+/// The reply to a line that is no command.
+const fn flaw(flaw: Flaw) -> &'static [u8] {
+    match flaw {
+        Flaw::Unknown => reply::UNKNOWN_COMMAND,
+        Flaw::Missing => reply::ARGUMENT_MISSING,
+        Flaw::Unexpected => reply::ARGUMENT_UNEXPECTED,
+        Flaw::Invalid => reply::ARGUMENT_INVALID,
+        Flaw::NoSuchMessage => reply::NO_SUCH_MESSAGE,
+    }
+}
+
+/// An answer to a question that was not asked: a mistake in the driver. It is ignored.
+fn unasked() {
+    debug_assert!(false, "the session did not ask this");
+}
+
+/// A step before the answer: a mistake in the driver. The session cannot go on from here.
+fn unanswered() -> Turn {
+    debug_assert!(false, "the session still awaits an answer");
+    Turn::Enter(State::Closed)
+}
+
+/// With the longest host name the greeting stays within 512 octets (R2449-4.3).
+const TIMESTAMP_OCTETS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests;

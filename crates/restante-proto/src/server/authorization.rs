@@ -1,0 +1,318 @@
+//! The AUTHORIZATION state: USER and PASS, APOP, AUTH, STLS, CAPA and QUIT, until a maildrop is open.
+//!
+//! A login is always the same way, whatever command began it: credentials, the driver's verdict, the maildrop, the
+//! reply. Whatever fails on that way, the session is then as if the attempt had never been made (R5034-4.24).
+
+use alloc::vec::Vec;
+
+use super::{Context, Phase, Refusal, State, Step, Transport, Turn, flaw, unanswered, unasked};
+use crate::command::{Command, Flaw};
+use crate::line::{Input, Line, LineEnd};
+use crate::reply;
+use crate::sasl::{self, Credentials, Exchange, Invalid, Mechanism, Method, Progress};
+use crate::secret::Secret;
+
+/// Not logged in.
+#[derive(Debug)]
+pub(super) struct Authorization {
+    moment: Moment,
+    refusals: u16,
+}
+
+#[derive(Debug)]
+enum Moment {
+    /// A command is awaited.
+    Command,
+    /// USER was the last command; only CAPA may have come since. PASS is possible.
+    Named(Vec<u8>),
+    /// AUTH is under way: the response to a challenge is awaited.
+    Responding(Exchange),
+    /// The driver was asked to start TLS.
+    StartingTls,
+    /// The driver was asked to verify credentials.
+    Verifying,
+    /// The credentials are right.
+    Granted,
+    /// The driver was asked to open the maildrop.
+    Opening,
+    /// The login failed; the reply is due.
+    Refused(Refusal),
+}
+
+/// What a line came to.
+enum Outcome {
+    Turn(Turn),
+    /// STLS was taken: TLS is next.
+    StartTls,
+    /// A login is to be verified.
+    Verify(Credentials),
+    /// The reply to a line that was in vain.
+    Bad(&'static [u8]),
+}
+
+impl Authorization {
+    pub(super) const fn new() -> Self {
+        Self { moment: Moment::Command, refusals: 0 }
+    }
+
+    pub(super) fn turn(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+        match self.moment {
+            Moment::Command | Moment::Named(_) | Moment::Responding(_) => self.read(context, input, output),
+            Moment::Granted => {
+                // R1939-4.3: the maildrop is locked before anything is said.
+                self.moment = Moment::Opening;
+                Turn::Ask(Step::OpenMaildrop)
+            }
+            Moment::Refused(refusal) => self.refuse(refusal, context, output),
+            Moment::StartingTls | Moment::Verifying | Moment::Opening => unanswered(),
+        }
+    }
+
+    pub(super) fn tls_started(&mut self, context: &mut Context) {
+        match self.moment {
+            Moment::StartingTls => {
+                // R2595-4.9: still in AUTHORIZATION, whatever certificate came. USER from before is forgotten.
+                self.moment = Moment::Command;
+                context.transport = Transport::Tls;
+            }
+            _ => unasked(),
+        }
+    }
+
+    pub(super) fn granted(&mut self) {
+        match self.moment {
+            Moment::Verifying => self.moment = Moment::Granted,
+            _ => unasked(),
+        }
+    }
+
+    pub(super) fn refused(&mut self, refusal: Refusal) {
+        match self.moment {
+            Moment::Verifying | Moment::Opening => self.moment = Moment::Refused(refusal),
+            _ => unasked(),
+        }
+    }
+
+    pub(super) const fn is_opening(&self) -> bool {
+        matches!(self.moment, Moment::Opening)
+    }
+
+    fn read(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+        let outcome = match input.next_line(self.line_octets_max(context, input), LineEnd::CrlfOrLf) {
+            Line::Incomplete => return Turn::Ask(Step::Read),
+            Line::TooLong => {
+                self.moment = Moment::Command;
+                Outcome::Bad(reply::LINE_TOO_LONG)
+            }
+            Line::Complete(line) => self.execute_line(line, context, output),
+        };
+        // The line may have held a password.
+        input.wipe_used();
+        match outcome {
+            Outcome::Turn(turn) => turn,
+            Outcome::StartTls => self.start_tls(input, output),
+            Outcome::Verify(credentials) => {
+                self.moment = Moment::Verifying;
+                Turn::Ask(Step::Authenticate(credentials))
+            }
+            Outcome::Bad(reply) => {
+                context.complain(reply, context.policy.limits.bad_commands_before_login_max, output)
+            }
+        }
+    }
+
+    /// R5034-4.15, R2449-4.2: responses may be long, and so may AUTH with an initial response. The first octets of a
+    /// line tell before any other limit is reached.
+    fn line_octets_max(&self, context: &Context, input: &Input) -> usize {
+        let limits = &context.policy.limits;
+        let keyword = input.octets().get(..AUTH.len()).unwrap_or_default();
+        if matches!(self.moment, Moment::Responding(_)) || keyword.eq_ignore_ascii_case(AUTH) {
+            limits.sasl_octets_max
+        } else {
+            limits.command_octets_max
+        }
+    }
+
+    fn execute_line(&mut self, line: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
+        match core::mem::replace(&mut self.moment, Moment::Command) {
+            Moment::Responding(exchange) => self.respond(exchange, line, output),
+            Moment::Named(user) => self.execute(Command::parse(line), Some(user), context, output),
+            _ => self.execute(Command::parse(line), None, context, output),
+        }
+    }
+
+    /// Does what a command says. `user` is the name from USER if that came directly before.
+    fn execute(
+        &mut self,
+        command: Result<Command<'_>, Flaw>,
+        user: Option<Vec<u8>>,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Outcome {
+        match command {
+            Ok(Command::User(user)) => self.take_user(user, context, output),
+            Ok(Command::Pass(password)) => self.take_password(user, password, context),
+            Ok(Command::Apop { user, digest }) => match &context.timestamp {
+                Some(timestamp) => Outcome::Verify(Credentials::Apop {
+                    user: user.to_vec(),
+                    timestamp: timestamp.as_bytes().to_vec(),
+                    digest,
+                }),
+                None => Outcome::Bad(reply::APOP_NOT_OFFERED),
+            },
+            Ok(Command::Auth { mechanism: Some((name, initial)) }) => {
+                self.authenticate(name, initial, context, output)
+            }
+            Ok(Command::Auth { mechanism: None }) => {
+                reply::mechanisms(context.mechanisms(), output);
+                Outcome::Turn(Turn::Again)
+            }
+            Ok(Command::Capa) => {
+                // R1939-7.21 with one leniency: CAPA changes nothing, so PASS may still follow.
+                self.moment = user.map_or(Moment::Command, Moment::Named);
+                context.list_capabilities(Phase::Authorization, output);
+                Outcome::Turn(Turn::Again)
+            }
+            Ok(Command::Stls) => match context.transport {
+                Transport::PlainWithStls => Outcome::StartTls,
+                Transport::Plain => Outcome::Bad(reply::STLS_NOT_OFFERED),
+                // R2595-4.8
+                Transport::Tls => Outcome::Bad(reply::STLS_ALREADY),
+            },
+            Ok(Command::Quit) => {
+                // R1939-4.10
+                output.extend_from_slice(reply::GOODBYE);
+                Outcome::Turn(Turn::Enter(State::Closed))
+            }
+            // R1939-3.18, R1939-5.6
+            Ok(Command::Stat | Command::List(_) | Command::Retr(_) | Command::Dele(_) | Command::Noop) => {
+                Outcome::Bad(reply::WRONG_STATE)
+            }
+            Ok(Command::Rset | Command::Top { .. } | Command::Uidl(_)) | Err(Flaw::NoSuchMessage) => {
+                Outcome::Bad(reply::WRONG_STATE)
+            }
+            Err(what) => Outcome::Bad(flaw(what)),
+        }
+    }
+
+    /// The reply is the same whether the user is known or not (R1939-7.19, R1939-13.2).
+    fn take_user(&mut self, user: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
+        if !context.policy.user_pass {
+            return Outcome::Bad(reply::USER_NOT_OFFERED);
+        }
+        if !context.takes_plaintext() {
+            // R3206-5.3
+            return Outcome::Bad(reply::USER_NEEDS_TLS);
+        }
+        self.moment = Moment::Named(user.to_vec());
+        output.extend_from_slice(reply::USER_TAKEN);
+        Outcome::Turn(Turn::Again)
+    }
+
+    fn take_password(&mut self, user: Option<Vec<u8>>, password: &[u8], context: &Context) -> Outcome {
+        if !context.policy.user_pass {
+            return Outcome::Bad(reply::USER_NOT_OFFERED);
+        }
+        if !context.takes_plaintext() {
+            return Outcome::Bad(reply::PASSWORD_NEEDS_TLS);
+        }
+        let Some(user) = user else { return Outcome::Bad(reply::USER_FIRST) };
+        if password.is_empty() {
+            return self.refuse_empty();
+        }
+        let password = Secret::new(password.to_vec());
+        Outcome::Verify(Credentials::Password {
+            user,
+            authorization: None,
+            password,
+            method: Method::UserPass,
+        })
+    }
+
+    fn authenticate(
+        &mut self,
+        name: &[u8],
+        initial: Option<&[u8]>,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Outcome {
+        // R5034-4.4, R1734-2.2
+        let offered = |mechanism: &Mechanism| context.policy.mechanisms.contains(mechanism);
+        let Some(mechanism) = Mechanism::parse(name).filter(offered) else {
+            return Outcome::Bad(reply::MECHANISM_UNKNOWN);
+        };
+        if mechanism.is_plaintext() && !context.takes_plaintext() {
+            return Outcome::Bad(reply::PASSWORD_NEEDS_TLS);
+        }
+        // R5034-4.1
+        let initial = match initial {
+            None => None,
+            Some(b"=") => Some(Secret::new(Vec::new())),
+            Some(text) => match sasl::decode_base64(text) {
+                Ok(initial) => Some(initial),
+                Err(_) => return Outcome::Bad(reply::AUTH_NOT_BASE64),
+            },
+        };
+        let mut exchange = Exchange::new(mechanism);
+        let progress = exchange.begin(initial.as_ref().map(Secret::expose));
+        self.go_on(exchange, progress, output)
+    }
+
+    fn respond(&mut self, mut exchange: Exchange, line: &[u8], output: &mut Vec<u8>) -> Outcome {
+        // R5034-4.8, R1734-2.1
+        if line == b"*" {
+            return Outcome::Bad(reply::AUTH_CANCELLED);
+        }
+        // R5034-4.12, R5034-4.13
+        let Ok(response) = sasl::decode_base64(line) else { return Outcome::Bad(reply::AUTH_NOT_BASE64) };
+        let progress = exchange.respond(response.expose());
+        self.go_on(exchange, progress, output)
+    }
+
+    fn go_on(&mut self, exchange: Exchange, progress: Progress, output: &mut Vec<u8>) -> Outcome {
+        match progress {
+            Progress::Challenge(challenge) => {
+                reply::challenge(&challenge, output);
+                self.moment = Moment::Responding(exchange);
+                Outcome::Turn(Turn::Again)
+            }
+            Progress::Complete(credentials) => Outcome::Verify(credentials),
+            Progress::Invalid(Invalid::Empty) => self.refuse_empty(),
+            // R3206-6.1: nothing was verified, so no [AUTH].
+            Progress::Invalid(Invalid::Syntax) => Outcome::Bad(reply::AUTH_MALFORMED),
+            // R5034-4.11
+            Progress::Invalid(Invalid::InitialResponse) => Outcome::Bad(reply::AUTH_NO_INITIAL_RESPONSE),
+        }
+    }
+
+    /// An empty name or password is never right, and a client must hear so as with any wrong one; but nobody needs
+    /// to be asked, and a source that would let an empty password pass never sees one.
+    fn refuse_empty(&mut self) -> Outcome {
+        self.moment = Moment::Refused(Refusal::Credentials);
+        Outcome::Turn(Turn::Again)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, context: &Context, output: &mut Vec<u8>) -> Turn {
+        // R1939-4.4, R1939-4.6, R5034-4.16, R5034-4.24
+        output.extend_from_slice(reply::refusal(refusal));
+        self.moment = Moment::Command;
+        self.refusals = self.refusals.saturating_add(1);
+        if refusal == Refusal::ShuttingDown || self.refusals >= context.policy.limits.refusals_max {
+            return Turn::Enter(State::Closed);
+        }
+        Turn::Again
+    }
+
+    /// The one place that begins TLS. What the client sent behind STLS was not protected and may be another's: it is
+    /// thrown away here, and the user name with it (R2595-4.6). Nothing is written between the reply and the
+    /// handshake (R2595-4.4).
+    fn start_tls(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+        input.clear();
+        output.extend_from_slice(reply::START_TLS);
+        self.moment = Moment::StartingTls;
+        Turn::Ask(Step::StartTls)
+    }
+}
+
+/// How a line begins that may be long.
+const AUTH: &[u8] = b"AUTH ";

@@ -1,0 +1,268 @@
+//! The TRANSACTION state: STAT, LIST, RETR, DELE, NOOP, RSET, TOP, UIDL, CAPA and QUIT over the listing taken at
+//! login. Nothing here changes the maildrop: DELE only marks.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::update::Update;
+use super::{Context, Fault, Phase, State, Step, Turn, flaw, unanswered, unasked};
+use crate::body::Extent;
+use crate::command::Command;
+use crate::line::{Input, Line, LineEnd};
+use crate::maildrop::{Listing, Marks, MessageNumber, Octets};
+use crate::reply;
+
+/// Logged in.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    listing: Arc<Listing>,
+    /// Every mark is below `listing.len()`.
+    marks: Marks,
+    /// The octets of the marked messages together.
+    marked: Octets,
+    moment: Moment,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// The reply to the login is due.
+    Welcome,
+    /// A command is awaited.
+    Command,
+    /// A listing is being written; this index comes next.
+    Listing(Column, usize),
+    /// The driver was asked for this message.
+    Opening(usize, Extent),
+    /// The driver is sending it.
+    Sending,
+    /// The driver could not open it.
+    Failed(Fault),
+}
+
+/// What a listing shows behind the message-number.
+#[derive(Clone, Copy, Debug)]
+enum Column {
+    Octets,
+    UniqueId,
+}
+
+impl Transaction {
+    pub(super) fn new(listing: Arc<Listing>) -> Self {
+        // R1939-4.7
+        Self { listing, marks: Marks::new(), marked: Octets::default(), moment: Moment::Welcome }
+    }
+
+    pub(super) const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    pub(super) fn turn(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+        match self.moment {
+            Moment::Welcome => {
+                self.moment = Moment::Command;
+                self.tell_contents(output)
+            }
+            Moment::Command => self.read(context, input, output),
+            Moment::Listing(column, next) => self.write_listing(column, next, context, output),
+            Moment::Failed(fault) => {
+                self.moment = Moment::Command;
+                output.extend_from_slice(reply::message_fault(fault));
+                Turn::Again
+            }
+            Moment::Opening(..) | Moment::Sending => unanswered(),
+        }
+    }
+
+    pub(super) fn message_opened(&mut self, output: &mut Vec<u8>) {
+        let Moment::Opening(index, extent) = self.moment else { return unasked() };
+        self.moment = Moment::Sending;
+        match extent {
+            Extent::Whole => reply::message(self.listing.octets(index).unwrap_or_default(), output),
+            Extent::Top(_) => output.extend_from_slice(reply::TOP_FOLLOWS),
+        }
+    }
+
+    pub(super) fn message_sent(&mut self) {
+        match self.moment {
+            Moment::Sending => self.moment = Moment::Command,
+            _ => unasked(),
+        }
+    }
+
+    pub(super) fn message_failed(&mut self, fault: Fault) {
+        match self.moment {
+            Moment::Opening(..) => self.moment = Moment::Failed(fault),
+            _ => unasked(),
+        }
+    }
+
+    fn read(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+        let reply = match input.next_line(context.policy.limits.command_octets_max, LineEnd::CrlfOrLf) {
+            Line::Incomplete => return Turn::Ask(Step::Read),
+            Line::TooLong => reply::LINE_TOO_LONG,
+            Line::Complete(line) => match Command::parse(line) {
+                Ok(command) => match self.execute(command, context, output) {
+                    Ok(turn) => return turn,
+                    Err(reply) => reply,
+                },
+                Err(what) => flaw(what),
+            },
+        };
+        context.complain(reply, context.policy.limits.bad_commands_after_login_max, output)
+    }
+
+    /// Does what `command` says. `Err` is the reply to a command that has no place in this state.
+    fn execute(
+        &mut self,
+        command: Command<'_>,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Result<Turn, &'static [u8]> {
+        Ok(match command {
+            Command::Stat => {
+                // R1939-5.3, R1939-5.15
+                reply::stat(self.messages(), self.octets(), output);
+                Turn::Again
+            }
+            Command::List(None) => {
+                self.tell_contents(output);
+                self.begin_listing(Column::Octets)
+            }
+            Command::Uidl(None) => {
+                output.extend_from_slice(reply::UNIQUE_IDS_FOLLOW);
+                self.begin_listing(Column::UniqueId)
+            }
+            Command::List(Some(number)) => self.list_one(number, Column::Octets, output),
+            Command::Uidl(Some(number)) => self.list_one(number, Column::UniqueId, output),
+            Command::Retr(number) => self.send(number, Extent::Whole, output),
+            Command::Top { number, lines } => self.send(number, Extent::Top(lines), output),
+            Command::Dele(number) => self.delete(number, output),
+            Command::Noop => {
+                // R1939-5.20
+                output.extend_from_slice(reply::NOTHING_DONE);
+                Turn::Again
+            }
+            Command::Rset => {
+                // R1939-5.21
+                self.marks.clear();
+                self.marked = Octets::default();
+                self.tell_contents(output)
+            }
+            Command::Capa => {
+                context.list_capabilities(Phase::Transaction, output);
+                Turn::Again
+            }
+            Command::Quit => self.quit(output),
+            // R1939-3.18, R1939-7.18, R2595-4.3, R5034-4.2, R5034-4.3
+            Command::User(_) | Command::Pass(_) | Command::Apop { .. } => return Err(reply::WRONG_STATE),
+            Command::Auth { .. } | Command::Stls => return Err(reply::WRONG_STATE),
+        })
+    }
+
+    fn list_one(&self, number: MessageNumber, column: Column, output: &mut Vec<u8>) -> Turn {
+        match (self.find(number), column) {
+            (Ok(octets), Column::Octets) => reply::scan_listing(number, octets, output),
+            (Ok(_), Column::UniqueId) => {
+                let unique_id = self.listing.unique_id(number.index()).unwrap_or_default();
+                reply::unique_id_listing(number, unique_id, output);
+            }
+            (Err(reply), _) => output.extend_from_slice(reply),
+        }
+        Turn::Again
+    }
+
+    fn send(&mut self, number: MessageNumber, extent: Extent, output: &mut Vec<u8>) -> Turn {
+        match self.find(number) {
+            Ok(_) => {
+                self.moment = Moment::Opening(number.index(), extent);
+                Turn::Ask(Step::SendMessage { index: number.index(), extent })
+            }
+            Err(reply) => {
+                output.extend_from_slice(reply);
+                Turn::Again
+            }
+        }
+    }
+
+    fn delete(&mut self, number: MessageNumber, output: &mut Vec<u8>) -> Turn {
+        // R1939-5.18
+        let reply = match self.find(number) {
+            Ok(octets) => {
+                self.marks.mark(number.index());
+                self.marked = self.marked + octets;
+                reply::MARKED
+            }
+            Err(reply) => reply,
+        };
+        output.extend_from_slice(reply);
+        Turn::Again
+    }
+
+    fn quit(&mut self, output: &mut Vec<u8>) -> Turn {
+        if self.marks.is_empty() {
+            output.extend_from_slice(reply::GOODBYE);
+            return Turn::Enter(State::Closed);
+        }
+        Turn::Enter(State::Update(Update::new(core::mem::take(&mut self.marks))))
+    }
+
+    /// The size of a message that may be referred to, or the reply that says why not (R1939-5.11, R1939-5.12).
+    fn find(&self, number: MessageNumber) -> Result<Octets, &'static [u8]> {
+        let octets = self.listing.octets(number.index()).ok_or(reply::NO_SUCH_MESSAGE)?;
+        if self.marks.is_marked(number.index()) { Err(reply::MESSAGE_DELETED) } else { Ok(octets) }
+    }
+
+    fn begin_listing(&mut self, column: Column) -> Turn {
+        self.moment = Moment::Listing(column, 0);
+        Turn::Again
+    }
+
+    /// Goes on with a listing until the output is full or the listing ends.
+    fn write_listing(
+        &mut self,
+        column: Column,
+        start: usize,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Turn {
+        let output_octets_max = context.policy.limits.output_octets;
+        for index in start..self.listing.len() {
+            if output.len() >= output_octets_max {
+                self.moment = Moment::Listing(column, index);
+                return Turn::Again;
+            }
+            // R1939-5.9, R1939-7.15
+            if self.marks.is_marked(index) {
+                continue;
+            }
+            let Some(number) = MessageNumber::from_index(index) else { break };
+            match column {
+                Column::Octets => {
+                    reply::scan_line(number, self.listing.octets(index).unwrap_or_default(), output);
+                }
+                Column::UniqueId => {
+                    reply::unique_id_line(number, self.listing.unique_id(index).unwrap_or_default(), output);
+                }
+            }
+        }
+        // R1939-5.10
+        output.extend_from_slice(reply::TERMINATION);
+        self.moment = Moment::Command;
+        Turn::Again
+    }
+
+    fn tell_contents(&self, output: &mut Vec<u8>) -> Turn {
+        reply::contents(self.messages(), self.octets(), output);
+        Turn::Again
+    }
+
+    /// How many messages are not marked.
+    fn messages(&self) -> usize {
+        self.listing.len() - self.marks.count()
+    }
+
+    /// The octets of the messages that are not marked.
+    fn octets(&self) -> Octets {
+        Octets::new(self.listing.total().as_u64().saturating_sub(self.marked.as_u64()))
+    }
+}

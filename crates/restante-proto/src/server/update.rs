@@ -1,0 +1,63 @@
+//! The UPDATE state: after QUIT with deletion marks, until the reply.
+
+use alloc::vec::Vec;
+
+use super::{Fault, State, Step, Turn, unanswered, unasked};
+use crate::maildrop::Marks;
+use crate::reply;
+
+/// QUIT was received and there are messages to remove.
+#[derive(Debug)]
+pub(super) struct Update {
+    marks: Marks,
+    moment: Moment,
+}
+
+#[derive(Debug)]
+enum Moment {
+    Asking,
+    Removing,
+    Removed,
+    NotRemoved(Fault),
+}
+
+impl Update {
+    pub(super) const fn new(marks: Marks) -> Self {
+        Self { marks, moment: Moment::Asking }
+    }
+
+    pub(super) fn turn(&mut self, output: &mut Vec<u8>) -> Turn {
+        match self.moment {
+            // R1939-6.1
+            Moment::Asking => {
+                self.moment = Moment::Removing;
+                return Turn::Ask(Step::Remove);
+            }
+            Moment::Removing => return unanswered(),
+            // R1939-6.4: the reply comes after the removal and reports it.
+            Moment::Removed => output.extend_from_slice(reply::GOODBYE),
+            Moment::NotRemoved(fault) => output.extend_from_slice(reply::removal_fault(fault)),
+        }
+        // R1939-6.5
+        Turn::Enter(State::Closed)
+    }
+
+    pub(super) fn removed(&mut self) {
+        self.answer(Moment::Removed);
+    }
+
+    pub(super) fn not_removed(&mut self, fault: Fault) {
+        self.answer(Moment::NotRemoved(fault));
+    }
+
+    pub(super) const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    fn answer(&mut self, moment: Moment) {
+        match self.moment {
+            Moment::Removing => self.moment = moment,
+            _ => unasked(),
+        }
+    }
+}
