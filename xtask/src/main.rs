@@ -22,7 +22,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask CHORE
 
-  ci                 everything that must hold before a change goes in, in the order of cost
+  ci [STEP…]         everything that must hold before a change goes in, cheapest first (or those steps)
   test [FILTER…]     the Debian packages the tests need, then every test (or those that match)
   tidy               the rules of the house that the compiler does not check
   ledger [--check]   the standards ledger against the tests; writes docs/conformance.md (or checks it)
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["ci"] => ci::run(),
+        ["ci", steps @ ..] => ci::run(steps),
         ["test", filters @ ..] => test::run(filters),
         ["tidy"] => tidy::run(),
         ["ledger"] => ledger::run(ledger::Page::Write),
