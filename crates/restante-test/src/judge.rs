@@ -47,6 +47,12 @@ impl Case {
         self
     }
 
+    /// Adds an account.
+    #[must_use]
+    pub fn account(self, name: &str, password: &str) -> Self {
+        self.site(|setup| setup.accounts.push((name.to_owned(), password.to_owned())))
+    }
+
     /// Dovecot is known not to obey, for this reason. It is still asked, and must fail.
     #[must_use]
     pub fn dovecot_departs(mut self, reason: &'static str) -> Self {

@@ -410,6 +410,16 @@ impl Peer {
         rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).expect("TCP has it");
     }
 
+    /// A second handle of the connection, to write from another thread while this one reads.
+    ///
+    /// # Panics
+    /// When the connection is not TCP in clear.
+    #[must_use]
+    pub fn second_handle(&self) -> TcpStream {
+        let Stream::Tcp(stream) = &self.stream else { panic!("TCP only") };
+        stream.try_clone().expect("a socket can be cloned")
+    }
+
     /// The next `count` octets, without consuming them.
     ///
     /// # Panics

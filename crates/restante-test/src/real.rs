@@ -40,12 +40,16 @@ pub struct Setup {
     pub tls: bool,
     /// Whether accounts may log in by APOP (their passwords are stored readable).
     pub apop: bool,
+    /// The SASL mechanisms to offer, in lower case; none for the server's own choice (Dovecot: PLAIN and LOGIN).
+    pub mechanisms: Option<Vec<&'static str>>,
     /// The largest message that LMTP takes; Dovecot knows it as a quota only and ignores it here.
     pub message_octets_max: Option<u64>,
     /// The most recipients a message may have at LMTP; Restante only.
     pub recipients_max: Option<u32>,
     /// Lines put into the `[section]` with this name of Restante's configuration ("" is the top).
     pub restante: Vec<(String, String)>,
+    /// Lines added to Dovecot's configuration.
+    pub dovecot: Vec<&'static str>,
     /// Runs Restante as nobody, whom file modes bind, instead of as root.
     pub as_nobody: bool,
 }
@@ -60,9 +64,11 @@ impl Default for Setup {
             plaintext: true,
             tls: true,
             apop: false,
+            mechanisms: None,
             message_octets_max: None,
             recipients_max: None,
             restante: Vec::new(),
+            dovecot: Vec::new(),
             as_nobody: false,
         }
     }
@@ -119,7 +125,7 @@ impl Server {
         self.process.take().expect("it runs").stop();
     }
 
-    /// Ends the server at once (SIGKILL) and waits until it is gone. Restante is one process; Dovecot's children would survive.
+    /// Ends the server at once (SIGKILL) and waits until it is gone, its children with it.
     ///
     /// # Panics
     /// When it does not run.

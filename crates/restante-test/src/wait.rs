@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// How long any single condition or read may take before a test gives up.
-pub const DEADLINE: Duration = Duration::from_secs(3);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Returns as soon as `condition` holds.
 ///

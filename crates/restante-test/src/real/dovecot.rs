@@ -23,7 +23,12 @@ pub fn configure(site: &Site, setup: &Setup) {
     let pop3s_listener =
         if setup.tls { format!("port = {pop3s}\n    ssl = yes") } else { "port = 0".to_owned() };
     let plaintext_refused = if setup.plaintext { "no" } else { "yes" };
-    let mechanisms = if setup.apop { "plain login apop" } else { "plain login" };
+    let mut mechanisms = setup.mechanisms.clone().unwrap_or_else(|| vec!["plain", "login"]);
+    if setup.apop {
+        mechanisms.push("apop");
+    }
+    let mechanisms = mechanisms.join(" ");
+    let more = setup.dovecot.join("\n");
     // As root it uses the users and the chroot of its package; anybody else can only be himself.
     let users = if rustix::process::geteuid().is_root() {
         String::new()
@@ -44,9 +49,9 @@ auth_mechanisms = {mechanisms}
 auth_username_format = %Ln
 auth_failure_delay = 0
 mail_location = maildir:~/
-pop3_lock_session = yes
 lmtp_save_to_detail_mailbox = no
 first_valid_uid = 1
+{more}
 {users}default_process_limit = 60
 passdb {{
   driver = passwd-file

@@ -86,13 +86,9 @@ impl Process {
         wait::until("the server to end after SIGTERM", || !self.is_running());
     }
 
-    /// Ends it at once and waits until it is gone.
-    ///
-    /// # Panics
-    /// Never for a child of ours.
-    pub fn kill(mut self) {
-        let _ = self.child.kill();
-        self.child.wait().expect("our own child");
+    /// Ends it and its children at once (SIGKILL) and waits until it is gone.
+    pub fn kill(self) {
+        drop(self);
     }
 
     fn children(&self) -> Vec<Pid> {

@@ -131,6 +131,22 @@ impl Site {
         file
     }
 
+    /// Sets the mode of every folder of `account`'s maildrop, for a server that runs as nobody.
+    ///
+    /// # Panics
+    /// When the maildrop is not there.
+    pub fn protect(&self, account: &str, mode: u32) {
+        let maildrop = self.maildrop(account);
+        // From the outside in when opening, from the inside out when closing: we may be bound by modes ourselves.
+        let mut folders = vec![maildrop.clone(), maildrop.join("cur"), maildrop.join("new"), maildrop.join("tmp")];
+        if mode & 0o100 == 0 {
+            folders.reverse();
+        }
+        for folder in folders {
+            fs::set_permissions(folder, Permissions::from_mode(mode)).expect("our own folder");
+        }
+    }
+
     /// Every message file of `account`, in the order of their names.
     ///
     /// # Panics

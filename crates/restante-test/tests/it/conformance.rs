@@ -1,0 +1,12 @@
+//! One test, at least, for each ledger row with decision "obey"; its name begins with the row's id.
+//!
+//! Each is put to Dovecot too, so that the law is tested and not ourselves (see `restante_test::judge`).
+//! Rows about the passing of time stand in restante-server, where the clock can be turned.
+
+mod lmtp;
+mod rfc1939;
+mod rfc2449;
+mod rfc2595;
+mod rfc3206;
+mod rfc4616;
+mod rfc5034;
