@@ -10,7 +10,7 @@ const LIMIT: usize = 10_000;
 fn limited() -> Case {
     Case::new()
         .site(|setup| setup.message_octets_max = Some(LIMIT as u64))
-        .dovecot_not_asked("its LMTP knows quotas only, no limit for a message")
+        .dovecot_not_asked("it does not offer SIZE")
 }
 
 /// A canonical message of exactly `octets`, full of lines that begin with dots.
@@ -52,10 +52,9 @@ fn r1870_6_1_1_a_size_above_the_limit_is_refused_at_once() {
 
 #[test]
 fn r1870_6_1_the_size_given_does_not_end_the_data() {
-    Case::new().run(|server| {
+    Case::new().dovecot_not_asked("it does not offer SIZE").run(|server| {
         let message = canonical(&sized(1000));
         let mut peer = server.lmtp();
-        // Dovecot does not announce SIZE, but takes it.
         assert_eq!(peer.code("MAIL FROM:<sender@example.org> SIZE=10"), 250);
         assert_eq!(peer.code("RCPT TO:<alice@example.org>"), 250);
         assert_eq!(data(&mut peer, &dotted(&message), 1)[0].code, 250);

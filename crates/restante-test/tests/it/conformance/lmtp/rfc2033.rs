@@ -29,7 +29,7 @@ fn r2033_4_1_2_helo_and_ehlo_are_refused() {
 
 #[test]
 fn r2033_4_2_1_data_without_a_recipient_is_503() {
-    Case::new().dovecot_departs("it answers 554 No valid recipients").run(|server| {
+    Case::new().run(|server| {
         let mut peer = transaction(server, &[]);
         assert!(peer.code("RCPT TO:<nobody-here@example.org>") >= 500);
         assert_eq!(peer.code("DATA"), 503);
@@ -102,7 +102,7 @@ fn r2033_4_3_1_the_last_chunk_has_a_reply_for_each_recipient() {
 
 #[test]
 fn r2033_4_3_1_without_a_recipient_the_last_chunk_has_no_reply() {
-    Case::new().dovecot_departs("it answers 554 No valid recipients").run(|server| {
+    Case::new().dovecot_departs("it answers 503").run(|server| {
         let mut peer = transaction(server, &[]);
         assert!(peer.code("RCPT TO:<nobody-here@example.org>") >= 500);
         bdat(&mut peer, MESSAGE, " LAST");

@@ -64,7 +64,7 @@ fn r2920_3_2_3_replies_are_not_held_back() {
 
 #[test]
 fn r2920_3_2_4_data_needs_an_accepted_recipient() {
-    Case::new().dovecot_departs("it answers 554 No valid recipients").run(|server| {
+    Case::new().run(|server| {
         let mut peer = server.lmtp();
         peer.send(b"MAIL FROM:<sender@example.org>\r\nRCPT TO:<nobody-here@example.org>\r\nRCPT TO:<nor-here@example.org>\r\nDATA\r\nNOOP\r\n");
         let codes: Vec<u16> = (0..5).map(|_| peer.reply().code).collect();

@@ -40,7 +40,7 @@ fn r5321_2_3_8_1_only_crlf_ends_a_line() {
 
 #[test]
 fn r5321_4_1_1_4_1_only_crlf_dot_crlf_ends_the_data() {
-    Case::new().run(|server| {
+    Case::new().dovecot_departs("2.3 takes LF.CRLF for the end").run(|server| {
         for end in ["\n.\n", "\r.\r", "\n.\r\n", "\r\n.\n", "\r.\r\n", "\r\n.\r"] {
             let mut peer = transaction(server, &["alice"]);
             assert_eq!(peer.code("DATA"), 354);
@@ -80,7 +80,7 @@ fn r5321_4_1_1_4_2_the_stored_message_is_the_sent_one() {
 
 #[test]
 fn r5321_4_4_1_there_is_exactly_one_return_path() {
-    Case::new().run(|server| {
+    Case::new().dovecot_departs("it keeps the one that came with the message").run(|server| {
         let message = b"Return-Path: <forged@example.org>\r\nSubject: x\r\n\r\nbody\r\nReturn-Path: in the body\r\n";
         for (account, sender) in [("alice", "<>"), ("bob", "<Sender+x@example.org>")] {
             let mut peer = server.lmtp();
