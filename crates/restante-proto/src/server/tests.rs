@@ -1,1 +1,269 @@
-//! Tests.
+//! The session against a scripted driver: transcripts, and the same transcript for every split of the input.
+//!
+//! This file holds the driver; the transcripts stand in `tests/`, one file per state.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::body::Encoder;
+use crate::maildrop::Octets;
+
+mod authorization;
+mod every_split;
+mod limits;
+mod sasl;
+mod transaction;
+
+/// What the driver of a test does when it is asked.
+struct World {
+    policy: Policy,
+    transport: Transport,
+    timestamp: Option<String>,
+    /// Stored form and unique-id.
+    messages: Vec<(Vec<u8>, String)>,
+    /// The message that cannot be opened, if any.
+    fault: Option<(usize, Fault)>,
+    removal: Result<(), Fault>,
+    /// How many octets of a message are encoded before the output is written.
+    chunk_octets: usize,
+}
+
+/// The octets the server says, with the driver's doings between them as lines that begin with "D: ".
+struct Run {
+    world: World,
+    session: Session,
+    input: Input,
+    output: Vec<u8>,
+    said: Vec<u8>,
+    /// The one last tried.
+    password: String,
+    is_closed: bool,
+}
+
+fn world() -> World {
+    let messages = [("A: 1\n\none\n.two\nthree", "uid-1"), ("B: 2\r\n\r\n", "uid-2"), ("", "uid-3")];
+    World {
+        policy: Policy {
+            hostname: "mail.example.org".into(),
+            implementation: Some("Restante 1".into()),
+            mechanisms: Mechanism::ALL.to_vec(),
+            user_pass: true,
+            plaintext_without_tls: true,
+            expire: Some(Expire::Never),
+            login_delay_s: None,
+            limits: Limits::default(),
+        },
+        transport: Transport::Plain,
+        timestamp: None,
+        messages: messages.map(|(message, id)| (message.as_bytes().to_vec(), id.to_string())).to_vec(),
+        fault: None,
+        removal: Ok(()),
+        chunk_octets: 3,
+    }
+}
+
+impl World {
+    fn listing(&self) -> Listing {
+        let mut listing = Listing::default();
+        for (message, unique_id) in &self.messages {
+            let mut encoder = Encoder::new(Extent::Whole);
+            encoder.encode(message, &mut Vec::new());
+            encoder.finish(&mut Vec::new());
+            listing.push(Octets::new(encoder.octets()), unique_id.as_bytes()).unwrap();
+        }
+        listing
+    }
+
+    fn start(self) -> Run {
+        let session = Session::new(Arc::new(self.policy.clone()), self.transport, self.timestamp.clone());
+        let mut run = Run {
+            world: self,
+            session,
+            input: Input::new(),
+            output: Vec::new(),
+            said: Vec::new(),
+            password: String::new(),
+            is_closed: false,
+        };
+        run.drive();
+        run
+    }
+}
+
+impl Run {
+    fn receive(&mut self, octets: &[u8]) {
+        if !self.is_closed {
+            self.input.fill(octets);
+            self.drive();
+        }
+    }
+
+    fn write(&mut self) {
+        self.said.append(&mut self.output);
+    }
+
+    fn note(&mut self, doing: &str) {
+        self.write();
+        self.said.extend_from_slice(format!("D: {doing}\r\n").as_bytes());
+    }
+
+    /// Does what the session asks until it wants to read or close.
+    fn drive(&mut self) {
+        loop {
+            match self.session.step(&mut self.input, &mut self.output) {
+                Step::Read => {
+                    assert!(self.input.len() < self.world.policy.limits.sasl_octets_max);
+                    return self.write();
+                }
+                Step::Write => {
+                    let room = 80 + self.world.messages.len();
+                    assert!(self.output.len() < self.world.policy.limits.output_octets + room);
+                    self.write();
+                }
+                Step::StartTls => {
+                    self.note("TLS");
+                    assert!(self.input.is_empty());
+                    self.session.tls_started();
+                }
+                Step::Authenticate(credentials) => self.authenticate(&credentials),
+                Step::OpenMaildrop => {
+                    self.note("open");
+                    match &*self.password {
+                        "B" => self.session.refused(Refusal::InUse),
+                        "X" => self.session.refused(Refusal::Permanent),
+                        _ => self.session.opened(Arc::new(self.world.listing())),
+                    }
+                }
+                Step::SendMessage { index, extent } => self.send(index, extent),
+                Step::Remove => {
+                    let marks: Vec<_> = self.session.marks().iter().collect();
+                    assert_eq!(self.session.phase(), Phase::Update);
+                    self.note(&format!("remove {marks:?}"));
+                    match self.world.removal {
+                        Ok(()) => self.session.removed(),
+                        Err(fault) => self.session.not_removed(fault),
+                    }
+                }
+                Step::Close => {
+                    self.note("close");
+                    self.is_closed = true;
+                    assert!(self.session.marks().is_empty());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The password decides: "secret" is right, some others are right but lead to trouble.
+    fn authenticate(&mut self, credentials: &Credentials) {
+        let (password, authorization) = match credentials {
+            Credentials::Password { password, authorization, .. } => {
+                (password.expose().to_vec(), authorization.clone())
+            }
+            Credentials::Apop { timestamp, digest, .. } => {
+                let secret = crate::secret::Secret::new(b"tanstaaf".to_vec());
+                let is_right = apop::verify(timestamp, &secret, digest);
+                (if is_right { b"secret".to_vec() } else { b"wrong".to_vec() }, None)
+            }
+        };
+        let acting = authorization.map(|name| format!(" as {}", name.escape_ascii())).unwrap_or_default();
+        let method = credentials.method().name();
+        self.password = password.escape_ascii().to_string();
+        let user = credentials.user().escape_ascii();
+        self.note(&format!("{method} <{user}{acting}> <{}>", self.password));
+        match &*self.password {
+            "secret" | "B" | "X" => self.session.granted(),
+            "delay" => self.session.refused(Refusal::LoginDelay),
+            "temporary" => self.session.refused(Refusal::Temporary),
+            "many" => self.session.refused(Refusal::TooManySessions),
+            "down" => self.session.refused(Refusal::ShuttingDown),
+            _ => self.session.refused(Refusal::Credentials),
+        }
+    }
+
+    fn send(&mut self, index: usize, extent: Extent) {
+        if let Some((_, fault)) = self.world.fault.filter(|(faulty, _)| *faulty == index) {
+            return self.session.message_failed(fault);
+        }
+        self.session.message_opened(&mut self.output);
+        let mut encoder = Encoder::new(extent);
+        for chunk in self.world.messages[index].0.chunks(self.world.chunk_octets) {
+            encoder.encode(chunk, &mut self.output);
+        }
+        encoder.finish(&mut self.output);
+        self.session.message_sent();
+    }
+
+    /// What was said, a line each. Every line end is CR LF (R1939-3.8).
+    fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.said.clone()).unwrap();
+        let mut lines: Vec<_> = text.split("\r\n").map(ToString::to_string).collect();
+        assert_eq!(lines.pop().as_deref(), Some(""));
+        assert!(!lines.iter().any(|line| line.contains(['\r', '\n'])), "{text:?}");
+        lines
+    }
+}
+
+/// Plays the lines that begin with "C: " and compares all that is said and done with the others.
+#[track_caller]
+fn check(world: World, transcript: &[&str]) {
+    let mut run = world.start();
+    let mut played = Vec::new();
+    let mut said = 0;
+    for line in
+        core::iter::once(None).chain(transcript.iter().filter_map(|line| line.strip_prefix("C: ").map(Some)))
+    {
+        if let Some(line) = line {
+            played.push(format!("C: {line}"));
+            run.receive(format!("{line}\r\n").as_bytes());
+        }
+        let lines = run.lines();
+        for line in lines.iter().skip(said) {
+            played.push(if line.starts_with("D: ") { line.clone() } else { format!("S: {line}") });
+        }
+        said = lines.len();
+    }
+    assert_eq!(played, transcript, "\nplayed:\n{}\n", played.join("\n"));
+}
+
+/// Like [`check`], after a login.
+#[track_caller]
+fn check_logged_in(world: World, transcript: &[&str]) {
+    let listing = world.listing();
+    let welcome = format!("S: +OK {} messages ({} octets)", listing.len(), listing.total().as_u64());
+    let login = [
+        "S: +OK POP3 mail.example.org ready",
+        "C: USER alice",
+        "S: +OK Send the password",
+        "C: PASS secret",
+        "D: USER <alice> <secret>",
+        "D: open",
+        &welcome,
+    ];
+    check(world, &[&login, transcript].concat());
+}
+
+/// The world where passwords need TLS and STLS is offered.
+fn strict_world() -> World {
+    let mut world = world();
+    world.transport = Transport::PlainWithStls;
+    world.policy.plaintext_without_tls = false;
+    world
+}
+
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Session>() <= 160, "{}", size_of::<Session>());
+    assert!(size_of::<Input>() <= 48);
+}
+
+#[test]
+fn an_idle_session_holds_no_buffers() {
+    let mut run = world().start();
+    run.receive(b"USER alice\r\nPASS secret\r\nLIST\r\nUIDL\r\n");
+    assert!(format!("{:?}", run.input).contains("octets: []"));
+    assert_eq!(run.session.phase(), Phase::Transaction);
+}
