@@ -3,8 +3,9 @@
 //! [`Session`] holds the dialogue and decides every reply. It does not know which recipients exist, it never holds a
 //! message, and it keeps nothing durable: for those it asks its driver, one [`Step`] at a time. The grammar lives in
 //! [`command`] and [`path`], the wording of replies in `reply`, the framing of messages in [`reception`]. The other side
-//! of the wire is `client`.
+//! of the wire is [`client`].
 
+pub mod client;
 pub mod command;
 pub mod path;
 pub mod reception;

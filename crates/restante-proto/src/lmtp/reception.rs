@@ -80,7 +80,7 @@ impl Reception {
                 let available = u64::try_from(input.len()).unwrap_or(u64::MAX).min(*left);
                 *left -= available;
                 let count = usize::try_from(available).unwrap_or(usize::MAX);
-                chunk.extend(input.octets().iter().take(count));
+                chunk.extend_from_slice(input.octets().get(..count).unwrap_or_default());
                 (count, *left == 0)
             }
         };

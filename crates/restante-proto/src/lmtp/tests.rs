@@ -160,7 +160,7 @@ impl Driver {
 fn parse_script(script: &str) -> (Vec<u8>, String) {
     let (mut sent, mut expected) = (Vec::new(), String::new());
     for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
-        if let Some(line) = line.strip_prefix("C: ").or((line == "C:").then_some("")) {
+        if let Some(line) = line.strip_prefix("C: ").or_else(|| (line == "C:").then_some("")) {
             sent.extend_from_slice(line.as_bytes());
             sent.extend_from_slice(b"\r\n");
         } else if let Some(line) = line.strip_prefix("C> ") {

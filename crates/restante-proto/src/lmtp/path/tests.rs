@@ -40,10 +40,44 @@ fn bad_paths() {
     let long_label = format!("<a@{}>", "x".repeat(256));
     let long_local = format!("<{}@b>", "x".repeat(257));
     for text in [
-        "", "a@b", "<", "<a@b", "<>", "<@b>", "<a@>", "<a@b c>", "<a b@c>", "<a@b@c>", "<a@.b>", "<a@b.>", "<a@-b>",
-        "<a@b->", "<a@b..c>", "<@one:>", "<@one,a@b>", "<@one,:a@b>", "<@one a@b>", "<@@:a@b>", "<\"a@b>", "<\"\"@b>",
-        "<\"a\"b@c>", "<\"a\\", "<a@[]>", "<a@[300.1.1.1]>", "<a@[IPv6:1.2.3.4]>", "<a@[x:]>", "<a@[:x]>", "<a@[x",
-        "<a,b@c>", "<a(x)@c>", "<a@b!c>", "<a\u{7f}@c>", "<\"a\tb\"@c>", "<\"\\é\"@c>", &long_label, &long_local,
+        "",
+        "a@b",
+        "<",
+        "<a@b",
+        "<>",
+        "<@b>",
+        "<a@>",
+        "<a@b c>",
+        "<a b@c>",
+        "<a@b@c>",
+        "<a@.b>",
+        "<a@b.>",
+        "<a@-b>",
+        "<a@b->",
+        "<a@b..c>",
+        "<@one:>",
+        "<@one,a@b>",
+        "<@one,:a@b>",
+        "<@one a@b>",
+        "<@@:a@b>",
+        "<\"a@b>",
+        "<\"\"@b>",
+        "<\"a\"b@c>",
+        "<\"a\\",
+        "<a@[]>",
+        "<a@[300.1.1.1]>",
+        "<a@[IPv6:1.2.3.4]>",
+        "<a@[x:]>",
+        "<a@[:x]>",
+        "<a@[x",
+        "<a,b@c>",
+        "<a(x)@c>",
+        "<a@b!c>",
+        "<a\u{7f}@c>",
+        "<\"a\tb\"@c>",
+        "<\"\\é\"@c>",
+        &long_label,
+        &long_local,
     ] {
         assert_eq!(address(text), None, "{text}");
     }
@@ -58,7 +92,9 @@ fn the_null_path_is_a_sender_only() {
 
 #[test]
 fn quotes_are_used_where_needed_only() {
-    for (local, expected) in [("a.b", "a.b@x"), ("a b", "\"a b\"@x"), ("a.", "\"a.\"@x"), ("a\"\\", "\"a\\\"\\\\\"@x")] {
+    for (local, expected) in
+        [("a.b", "a.b@x"), ("a b", "\"a b\"@x"), ("a.", "\"a.\"@x"), ("a\"\\", "\"a\\\"\\\\\"@x")]
+    {
         assert_eq!(Mailbox::new(local, Some("x")).unwrap().to_string(), expected);
     }
 }

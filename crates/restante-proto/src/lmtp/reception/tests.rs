@@ -24,7 +24,8 @@ fn receive(framing: Framing, octets: &[u8], size: usize) -> (Vec<u8>, Option<Rec
 #[test]
 fn commands_after_the_message_stay_in_the_input() {
     for size in 1..12 {
-        let (kept, received, rest) = receive(Framing::Dotted { octets_max: 9 }, b"a\r\n..\r\n.\r\nQUIT\r\n", size);
+        let (kept, received, rest) =
+            receive(Framing::Dotted { octets_max: 9 }, b"a\r\n..\r\n.\r\nQUIT\r\n", size);
         assert_eq!(kept, b"a\r\n.\r\n");
         assert_eq!(received, Some(Received { octets: 6, ..Received::default() }));
         assert_eq!(rest, b"QUIT\r\n");

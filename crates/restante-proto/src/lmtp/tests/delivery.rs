@@ -54,7 +54,10 @@ fn r2033_5_3_each_reply_is_written_before_the_next_delivery() {
     }
     let framing = Framing::Chunk { octets: 0, is_after_cr: false };
     assert_eq!(driver.session.step(&mut driver.input, &mut driver.output), Step::Receive(framing));
-    driver.session.received(Reception::new(framing).take(&mut driver.input, &mut Vec::new()).unwrap(), &mut driver.output);
+    driver.session.received(
+        Reception::new(framing).take(&mut driver.input, &mut Vec::new()).unwrap(),
+        &mut driver.output,
+    );
     assert_eq!(driver.session.step(&mut driver.input, &mut driver.output), Step::Write);
     driver.output.clear();
     assert_eq!(driver.session.step(&mut driver.input, &mut driver.output), Step::Deliver { recipient: 0 });

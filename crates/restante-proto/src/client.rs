@@ -1,0 +1,163 @@
+//! The POP3 client session: the mirror image of `server`, without sockets, files or clocks.
+//!
+//! A [`Session`] is given requests, writes the commands for them, and reads the replies. Like its mirror image it is
+//! driven: its only verb is [`Session::step`], and message octets go past it through a [`crate::body::Decoder`] of the
+//! driver. The commands are spelled in [`request`], what a server can do stands in [`capabilities`].
+
+pub mod capabilities;
+mod login;
+pub mod request;
+mod session;
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::maildrop::{MessageNumber, Octets};
+use crate::reply::ResponseCode;
+pub use session::Session;
+
+/// Bounds on what a server may make the client hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest line of a reply, CRLF included. RFC 2449 has 512; servers with long capability lists and long
+    /// unique-ids go beyond, and none is known to reach this.
+    pub line_octets_max: usize,
+    /// The most lines of one listing. Each becomes an entry in the memory of whoever collects them.
+    pub listing_lines_max: u32,
+    /// The most octets of commands that may await their replies, so that a server that is busy writing to us cannot
+    /// keep us from reading (R2449-6.6.3); far below any socket's buffer.
+    pub pipelined_octets_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { line_octets_max: 8192, listing_lines_max: 4_000_000, pipelined_octets_max: 2048 }
+    }
+}
+
+/// What the session needs its driver to do, or has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write all output, then fill the input with what the server sends next.
+    Read,
+    /// Something was learned.
+    Event(Event),
+    /// A message follows in the input: drive a [`crate::body::Decoder`] over it to its end, then call
+    /// [`Session::message_received`].
+    ReceiveMessage,
+    /// Do the TLS handshake, then call [`Session::tls_started`]; when it fails, close.
+    StartTls,
+    /// Every request is answered and all output is written: submit another.
+    Idle,
+    /// The dialogue is over: close.
+    Closed,
+}
+
+/// What was learned from the server. For each request, and first of all for the greeting, there is one
+/// [`Finished`](Self::Finished), in the order of the requests; the content, if any, comes before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// STAT: how much is in the maildrop.
+    Stat {
+        /// Messages.
+        messages: u32,
+        /// Octets of all of them, as the server counts.
+        octets: Octets,
+    },
+    /// LIST: one message.
+    ScanListing {
+        /// Which.
+        number: MessageNumber,
+        /// Its octets, as the server counts.
+        octets: Octets,
+    },
+    /// UIDL: one message.
+    UniqueIdListing {
+        /// Which.
+        number: MessageNumber,
+        /// Its unique-id as sent, opaque and not empty. It need not obey RFC 1939, and two messages may share one
+        /// (R1939-7.16, R1939-7.17).
+        unique_id: alloc::vec::Vec<u8>,
+    },
+    /// The request is answered.
+    Finished(Outcome),
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server did it. For QUIT after a login: the deletions are done (R1939-6.6).
+    Done,
+    /// The server did not. Says nothing about whether it can (R1939-3.20). For QUIT: not all deletions were done.
+    Refused(Refusal),
+    /// The server said that it did, but what it sent cannot be read. The session goes on.
+    Malformed,
+    /// The request was not sent at all, as the session cannot do it. The session goes on.
+    NotPossible(NotPossible),
+}
+
+/// A reply of "-ERR".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, when the server says it so that a program can tell.
+    pub code: Option<ResponseCode>,
+    /// What the server says to the user, without the code; control characters are replaced.
+    pub text: String,
+}
+
+/// Why a request was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPossible {
+    /// APOP, and the greeting held no timestamp (R1939-7.29).
+    NoTimestamp,
+}
+
+/// The server has broken the protocol. The session is dead, nothing more can be said to this server; deletions that
+/// were not confirmed by then are not done, or are in doubt when QUIT was sent: see [`Session::ending`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// A line that should be a reply is none.
+    NotAReply,
+    /// A line is longer than [`Limits::line_octets_max`].
+    LineTooLong,
+    /// A reply line ends with, or holds, a line feed without carriage return.
+    BareLineFeed,
+    /// A listing is longer than [`Limits::listing_lines_max`].
+    ListingTooLong,
+    /// The server asked for a SASL response where none is due.
+    UnexpectedChallenge,
+    /// Octets came that answer nothing.
+    Unsolicited,
+    /// Octets came between the reply to STLS and the TLS handshake. Somebody may have put them there (R2595-4.7).
+    InjectedBeforeTls,
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NotAReply => "the server sent a line that is no reply",
+            Self::LineTooLong => "the server sent a line that is too long",
+            Self::BareLineFeed => "the server ended a line without a carriage return",
+            Self::ListingTooLong => "the server sent a listing that is too long",
+            Self::UnexpectedChallenge => "the server asked for a SASL response where none is due",
+            Self::Unsolicited => "the server sent something that answers nothing",
+            Self::InjectedBeforeTls => "something was sent between the reply to STLS and the TLS handshake",
+        })
+    }
+}
+
+impl core::error::Error for ProtocolError {}
+
+/// What became of the deletions when the connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// QUIT was answered, or there never was a login.
+    Regular,
+    /// QUIT was not sent: nothing is deleted.
+    NothingDeleted,
+    /// QUIT was sent, or was about to be, and not answered: whether anything is deleted is not known.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What a server says it can do, collected from its reply to CAPA.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::capability::{Capability, Expire};
+use crate::sasl::Mechanism;
+
+/// The reply to one CAPA. What is not listed may exist all the same, but must not be counted on; the lists before and
+/// after a login may differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// TOP.
+    pub top: bool,
+    /// USER and PASS.
+    pub user: bool,
+    /// AUTH, with these mechanisms in upper case, in the server's order. `None` when SASL is not listed.
+    pub sasl: Option<Vec<String>>,
+    /// RESP-CODES: a text in brackets is a response code.
+    pub resp_codes: bool,
+    /// AUTH-RESP-CODE: only \[AUTH\] means that the credentials are wrong (R3206-6.3).
+    pub auth_resp_code: bool,
+    /// STLS.
+    pub stls: bool,
+    /// UIDL.
+    pub uidl: bool,
+    /// PIPELINING.
+    pub pipelining: bool,
+    /// How long mail is kept, if that is said.
+    pub expire: Option<Expire>,
+    /// How many seconds must lie between two logins, if that is said (R2449-6.5.5).
+    pub login_delay_s: Option<u32>,
+    /// What the server is; for a log, never to act on (R2449-6.9.2).
+    pub implementation: Option<String>,
+    /// UTF8.
+    pub utf8: bool,
+    /// LANG.
+    pub lang: bool,
+    /// Lines that are not known here, as they came but for octets that do not print; at most [`OTHER_MAX`].
+    pub other: Vec<String>,
+}
+
+impl Capabilities {
+    /// Whether AUTH is listed with this mechanism.
+    pub fn has_mechanism(&self, mechanism: Mechanism) -> bool {
+        self.sasl.as_ref().is_some_and(|names| names.iter().any(|name| name == mechanism.name()))
+    }
+
+    /// Takes one line in. R2449-5.9: what is not known changes nothing.
+    pub(super) fn add(&mut self, line: &[u8]) {
+        match Capability::parse(line.trim_ascii_end()) {
+            Capability::Top => self.top = true,
+            Capability::User => self.user = true,
+            Capability::Sasl(names) => {
+                let names = names.split(|&octet| octet == b' ').filter(|name| !name.is_empty());
+                let sasl = self.sasl.get_or_insert_with(Vec::new);
+                sasl.extend(names.map(|name| text(name).to_ascii_uppercase()));
+            }
+            Capability::RespCodes => self.resp_codes = true,
+            Capability::AuthRespCode => self.auth_resp_code = true,
+            Capability::Stls => self.stls = true,
+            Capability::Uidl => self.uidl = true,
+            Capability::Pipelining => self.pipelining = true,
+            Capability::Expire { expire, .. } => self.expire = Some(expire),
+            Capability::LoginDelay { seconds, .. } => self.login_delay_s = Some(seconds),
+            Capability::Implementation(name) => self.implementation = Some(text(name)),
+            Capability::Utf8 { .. } => self.utf8 = true,
+            Capability::Lang => self.lang = true,
+            Capability::Other(line) if self.other.len() < OTHER_MAX => self.other.push(text(line)),
+            Capability::Other(_) => {}
+        }
+    }
+}
+
+/// What a server said, for people: octets that are not UTF-8 and control characters become U+FFFD.
+pub(crate) fn text(octets: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(octets);
+    shown.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The most unknown lines that are kept. Servers are known to list a handful.
+pub const OTHER_MAX: usize = 64;

@@ -1,0 +1,158 @@
+//! What a client can ask a server to do, and how each is spelled as a command.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::command::Command;
+use crate::maildrop::MessageNumber;
+use crate::sasl::Method;
+use crate::secret::Secret;
+
+/// One thing to be done; most are one command.
+#[derive(Debug)]
+pub enum Request {
+    /// CAPA: what can the server do? The answer is [`super::Session::capabilities`].
+    Capabilities,
+    /// STLS: begin TLS.
+    StartTls,
+    /// All commands of one login.
+    Login(Login),
+    /// STAT.
+    Stat,
+    /// LIST of all messages.
+    List,
+    /// LIST of one message.
+    ListOne(MessageNumber),
+    /// UIDL of all messages.
+    Uidl,
+    /// UIDL of one message.
+    UidlOne(MessageNumber),
+    /// RETR.
+    Retrieve(MessageNumber),
+    /// TOP.
+    Top {
+        /// Which message.
+        number: MessageNumber,
+        /// Lines of its body.
+        lines: u64,
+    },
+    /// DELE.
+    Delete(MessageNumber),
+    /// NOOP.
+    Noop,
+    /// RSET.
+    Reset,
+    /// QUIT: makes the deletions real.
+    Quit,
+}
+
+/// Who logs in, and how.
+#[derive(Debug)]
+pub struct Login {
+    /// USER and PASS, one of the SASL mechanisms, or APOP.
+    pub method: Method,
+    /// The user name: not empty, without CR, LF and NUL.
+    pub user: Vec<u8>,
+    /// On whose behalf, if that is somebody else; only [`Method::Plain`] can say it.
+    pub authorization: Option<Vec<u8>>,
+    /// The password or shared secret: not empty, without CR, LF and NUL.
+    pub password: Secret,
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidRequest {
+    /// A user name or password is empty, or holds CR, LF or NUL, which would make it another command.
+    Argument,
+    /// The user name holds a space, which only a SASL mechanism can carry.
+    UserHasSpace,
+    /// The method cannot say on whose behalf.
+    Authorization,
+    /// The command would be longer than the 255 octets that RFC 2449 section 4 allows.
+    TooLong,
+    /// QUIT was submitted already, or the session has ended.
+    Closing,
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Argument => "a user name or password is empty or holds CR, LF or NUL",
+            Self::UserHasSpace => "only a SASL mechanism can carry a user name with a space",
+            Self::Authorization => "the login method cannot say on whose behalf",
+            Self::TooLong => "the command would be longer than 255 octets",
+            Self::Closing => "the session has ended",
+        })
+    }
+}
+
+impl core::error::Error for InvalidRequest {}
+
+impl Login {
+    /// Whether the login can be said at all; all that is left to do after this is to say it.
+    pub(super) fn check(&self) -> Result<(), InvalidRequest> {
+        let password = self.password.expose();
+        let parts = [&self.user[..], password, self.authorization.as_deref().unwrap_or(b"-")];
+        if parts.iter().any(|part| part.is_empty() || part.iter().any(|octet| b"\r\n\0".contains(octet))) {
+            return Err(InvalidRequest::Argument);
+        }
+        if self.authorization.is_some() && self.method != Method::Plain {
+            return Err(InvalidRequest::Authorization);
+        }
+        // R2449-4.4. Lines of a SASL exchange have no limit of their own (R5034-4.15).
+        let octets = match self.method {
+            Method::UserPass | Method::Apop if self.user.contains(&b' ') => {
+                return Err(InvalidRequest::UserHasSpace);
+            }
+            Method::UserPass => self.user.len().max(password.len()) + b"USER \r\n".len(),
+            Method::Apop => b"APOP  \r\n".len() + self.user.len() + 32,
+            Method::Plain | Method::Login => 0,
+        };
+        if octets > COMMAND_OCTETS_MAX { Err(InvalidRequest::TooLong) } else { Ok(()) }
+    }
+}
+
+impl Request {
+    /// The command. `None` for a login, which is spoken by `login`, command by command.
+    // R1939-3.4 R1939-3.5
+    pub(super) const fn command(&self) -> Option<Command<'static>> {
+        Some(match *self {
+            Self::Login(_) => return None,
+            Self::Capabilities => Command::Capa,
+            Self::StartTls => Command::Stls,
+            Self::Stat => Command::Stat,
+            Self::List => Command::List(None),
+            Self::ListOne(number) => Command::List(Some(number)),
+            Self::Uidl => Command::Uidl(None),
+            Self::UidlOne(number) => Command::Uidl(Some(number)),
+            Self::Retrieve(number) => Command::Retr(number),
+            Self::Top { number, lines } => Command::Top { number, lines },
+            Self::Delete(number) => Command::Dele(number),
+            Self::Noop => Command::Noop,
+            Self::Reset => Command::Rset,
+            Self::Quit => Command::Quit,
+        })
+    }
+
+    /// Whether the command may be sent before the replies to those before it have come. QUIT is kept back though RFC
+    /// 2449 allows it: nothing should become final before all that led to it is known.
+    pub(super) fn is_pipelinable(&self) -> bool {
+        match self {
+            Self::Stat
+            | Self::List
+            | Self::ListOne(_)
+            | Self::Uidl
+            | Self::UidlOne(_)
+            | Self::Retrieve(_)
+            | Self::Top { .. }
+            | Self::Delete(_)
+            | Self::Noop
+            | Self::Reset => true,
+            // R2595-4.5 among others.
+            Self::Capabilities | Self::StartTls | Self::Login(_) | Self::Quit => false,
+        }
+    }
+}
+
+/// The longest command with its CRLF (R2449-4.4).
+pub(super) const COMMAND_OCTETS_MAX: usize = 255;
