@@ -13,7 +13,8 @@ use memchr::memchr;
 pub enum Extent {
     /// All of it: RETR.
     Whole,
-    /// The header, the blank line and so many lines of the body: TOP.
+    /// The header, the blank line and so many lines of the body: TOP. More lines than there are is all of them, at
+    /// the price of `Whole` (R1939-7.4).
     Top(u64),
 }
 

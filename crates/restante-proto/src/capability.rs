@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::reply::{LINE_OCTETS_MAX, decimal, parse_decimal};
 
-/// One line of the reply to CAPA.
+/// One line of the reply to CAPA. A tag holds no dot, so no line of the list needs byte-stuffing (R2449-3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability<'a> {
     /// TOP exists.
@@ -51,7 +51,7 @@ pub enum Capability<'a> {
     Other(&'a [u8]),
 }
 
-/// How long a server keeps mail (RFC 2449 section 6.7).
+/// How long a server keeps mail (RFC 2449 section 6.7, R2449-6.7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expire {
     /// For ever.

@@ -89,7 +89,7 @@ impl Input {
     ///
     /// The outcome does not depend on how the octets were split among calls of [`Input::fill`], as long as the
     /// same limit is passed until the line is out. [`Line::TooLong`] is said once for a line; the rest of it is
-    /// thrown away as it comes.
+    /// thrown away as it comes (R2449-4.5).
     pub fn next_line(&mut self, line_octets_max: usize, end: LineEnd) -> Line<'_> {
         if self.is_skipping && !self.skip(end) {
             return Line::Incomplete;

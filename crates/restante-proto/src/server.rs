@@ -52,7 +52,7 @@ pub struct Policy {
 /// The bounds of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest command, with its line end. RFC 2449 section 4 demands 255; twice that leaves room for long
+    /// The longest command, with its line end. RFC 2449 section 4 demands 255 (R2449-4.1); twice that leaves room for long
     /// passwords and UTF-8, and is still nothing to hold for an unfinished line.
     pub command_octets_max: usize,
     /// The longest line of an AUTH exchange, with its line end, AUTH itself included. RFC 5034 section 4 sets no
@@ -238,6 +238,7 @@ impl Session {
             if output.len() >= self.context.policy.limits.output_octets {
                 return Step::Write;
             }
+            // R2449-6.6.1, R2449-6.6.5: in order, one command at a time, each in the state it then meets.
             let turn = match &mut self.state {
                 State::Greeting => self.context.greet(output),
                 State::Authorization(state) => state.turn(&mut self.context, input, output),
@@ -253,7 +254,7 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::StartTls`]: the handshake succeeded.
+    /// Answers [`Step::StartTls`]: the handshake succeeded. After one that failed there is no way on (R2595-2.5.1).
     pub fn tls_started(&mut self) {
         match &mut self.state {
             State::Authorization(state) => state.tls_started(&mut self.context),
@@ -269,7 +270,8 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::Authenticate`] and [`Step::OpenMaildrop`]: no login. Nothing may be locked any more.
+    /// Answers [`Step::Authenticate`] and [`Step::OpenMaildrop`]: no login. Nothing may be locked any more
+    /// (R1939-4.5).
     pub fn refused(&mut self, refusal: Refusal) {
         match &mut self.state {
             State::Authorization(state) => state.refused(refusal),
@@ -377,7 +379,7 @@ impl Context {
 
     /// The mechanisms that work as things stand.
     fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + '_ {
-        // R4616-5.1, LOGIN-1.2
+        // R4616-5.1, LOGIN-1.2, R2595-4.13, R2595-9.2, R5034-3.4
         let works = |mechanism: &Mechanism| self.takes_plaintext() || !mechanism.is_plaintext();
         self.policy.mechanisms.iter().copied().filter(works)
     }
@@ -395,14 +397,19 @@ impl Context {
         let is_before_login = phase == Phase::Authorization;
         let implementation = self.policy.implementation.as_deref().filter(|_| !is_before_login);
         let list = [
+            // R2449-6.1.1
             Some(Capability::Top),
             // R2449-6.2.1
             (self.policy.user_pass && self.takes_plaintext()).then_some(Capability::User),
+            // R2449-6.3.1, R5034-3.1
             (!names.is_empty()).then_some(Capability::Sasl(&names)),
+            // R2449-8.3
             Some(Capability::RespCodes),
+            // R3206-5.2, R3206-6.2
             Some(Capability::AuthRespCode),
             (is_before_login && self.transport == Transport::PlainWithStls).then_some(Capability::Stls),
             Some(Capability::Pipelining),
+            // R2449-6.8.1
             Some(Capability::Uidl),
             self.policy.expire.map(|expire| Capability::Expire { expire, per_user: false }),
             self.policy.login_delay_s.map(|seconds| Capability::LoginDelay { seconds, per_user: false }),

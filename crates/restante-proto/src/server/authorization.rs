@@ -168,7 +168,7 @@ impl Authorization {
                 Outcome::Turn(Turn::Again)
             }
             Ok(Command::Capa) => {
-                // R1939-7.21 with one leniency: CAPA changes nothing, so PASS may still follow.
+                // R2449-5.1; R1939-7.21 with one leniency: CAPA changes nothing, so PASS may still follow.
                 self.moment = user.map_or(Moment::Command, Moment::Named);
                 context.list_capabilities(Phase::Authorization, output);
                 Outcome::Turn(Turn::Again)
@@ -195,13 +195,14 @@ impl Authorization {
         }
     }
 
-    /// The reply is the same whether the user is known or not (R1939-7.19, R1939-13.2).
+    /// The reply is the same whether the user is known or not, has logged in too recently or not (R1939-7.19,
+    /// R1939-13.2, R2449-8.1.1.2).
     fn take_user(&mut self, user: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
         if !context.policy.user_pass {
             return Outcome::Bad(reply::USER_NOT_OFFERED);
         }
         if !context.takes_plaintext() {
-            // R3206-5.3
+            // R3206-5.3, R2595-2.2.1
             return Outcome::Bad(reply::USER_NEEDS_TLS);
         }
         self.moment = Moment::Named(user.to_vec());

@@ -15,6 +15,7 @@ use crate::reply;
 /// Logged in.
 #[derive(Debug)]
 pub(super) struct Transaction {
+    /// Fixed for the session: what is delivered or removed meanwhile does not renumber (R1939-4.9).
     listing: Arc<Listing>,
     /// Every mark is below `listing.len()`.
     marks: Marks,
@@ -59,6 +60,7 @@ impl Transaction {
     pub(super) fn turn(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
         match self.moment {
             Moment::Welcome => {
+                // R1939-7.23, R1939-7.27, R5034-4.22: one line, and no data of the mechanism in it.
                 self.moment = Moment::Command;
                 self.tell_contents(output)
             }
@@ -111,7 +113,7 @@ impl Transaction {
         context.complain(reply, context.policy.limits.bad_commands_after_login_max, output)
     }
 
-    /// Does what `command` says. `Err` is the reply to a command that has no place in this state.
+    /// Does what `command` says (R1939-7.1). `Err` is the reply to a command that has no place in this state.
     fn execute(
         &mut self,
         command: Command<'_>,
@@ -120,7 +122,7 @@ impl Transaction {
     ) -> Result<Turn, &'static [u8]> {
         Ok(match command {
             Command::Stat => {
-                // R1939-5.3, R1939-5.15
+                // R1939-5.3, R1939-5.4, R1939-5.15
                 reply::stat(self.messages(), self.octets(), output);
                 Turn::Again
             }
@@ -149,6 +151,7 @@ impl Transaction {
                 self.tell_contents(output)
             }
             Command::Capa => {
+                // R2449-5.1
                 context.list_capabilities(Phase::Transaction, output);
                 Turn::Again
             }
@@ -171,6 +174,7 @@ impl Transaction {
         Turn::Again
     }
 
+    /// RETR and TOP differ in the extent only (R1939-5.16, R1939-5.19, R1939-7.4).
     fn send(&mut self, number: MessageNumber, extent: Extent, output: &mut Vec<u8>) -> Turn {
         match self.find(number) {
             Ok(_) => {
