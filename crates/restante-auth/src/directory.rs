@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountName};
-use crate::password::StoredPassword;
+use crate::password::{ScramVerifier, StoredPassword};
 
 pub mod embedded;
 pub mod file;
+mod table;
 
 /// Something that knows accounts.
 pub trait Directory: fmt::Debug + Send + Sync {
@@ -29,6 +30,14 @@ pub trait Directory: fmt::Debug + Send + Sync {
 
     /// Whether it stores at least one secret in plain text.
     fn has_plain_secrets(&self) -> bool;
+
+    /// About how many accounts it has, without asking anybody.
+    fn accounts(&self) -> usize;
+
+    /// A stored secret that costs what those of this directory cost, for the work that an unknown account must take. The same
+    /// `seed` gives the same cost, and over all seeds each cost is as frequent as among the accounts: an unknown name then
+    /// behaves as *some* account does. Whether a password fits it means nothing. `None` if there is nothing to imitate.
+    fn decoy(&self, seed: u64) -> Option<StoredPassword>;
 }
 
 /// An answer that may take time and fail.
@@ -41,6 +50,45 @@ pub struct Entry {
     pub account: Account,
     /// What its password is checked against.
     pub password: StoredPassword,
+    /// What SCRAM needs, where it is stored beside or instead of a hash.
+    pub scram: Option<ScramVerifier>,
+}
+
+/// What a source has to tell the operator while the server runs.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// The source changed and was read again.
+    Reloaded {
+        /// Which source.
+        source: String,
+        /// How many accounts it has now.
+        accounts: usize,
+    },
+    /// The source changed but cannot be used; the accounts that were known stay in force. Said once for each state it is in.
+    Kept(SourceError),
+    /// The source is in use, but something in it does not have the effect that its author may expect.
+    Doubtful(SourceError),
+}
+
+/// A function that takes notices. It is called from login tasks and must not block.
+#[derive(Clone)]
+pub struct Notify(Arc<dyn Fn(Notice) + Send + Sync>);
+
+impl Notify {
+    /// Calls `function` with each notice.
+    pub fn new(function: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(function))
+    }
+
+    pub(crate) fn say(&self, notice: Notice) {
+        (self.0)(notice);
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notify")
+    }
 }
 
 /// A source cannot be used, or could not be read again. A clone is another handle to the same error.
@@ -53,7 +101,7 @@ pub struct SourceError {
 struct Inner {
     source: String,
     problems: Vec<Problem>,
-    temporary: bool,
+    is_temporary: bool,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -71,7 +119,7 @@ pub struct Problem {
 impl SourceError {
     /// An error of `source` that holds until somebody acts.
     pub fn permanent(source: impl Into<String>, problems: Vec<Problem>) -> Self {
-        Self { inner: Arc::new(Inner { source: source.into(), problems, temporary: false, cause: None }) }
+        Self { inner: Arc::new(Inner { source: source.into(), problems, is_temporary: false, cause: None }) }
     }
 
     /// An error of `source` that may pass by itself.
@@ -80,7 +128,7 @@ impl SourceError {
             inner: Arc::new(Inner {
                 source: source.into(),
                 problems: vec![problem],
-                temporary: true,
+                is_temporary: true,
                 cause: None,
             }),
         }
@@ -92,7 +140,7 @@ impl SourceError {
         let inner = Inner {
             source: self.inner.source.clone(),
             problems: self.inner.problems.clone(),
-            temporary: self.inner.temporary,
+            is_temporary: self.inner.is_temporary,
             cause: Some(Box::new(cause)),
         };
         Self { inner: Arc::new(inner) }
@@ -110,7 +158,7 @@ impl SourceError {
 
     /// Whether it may pass by itself.
     pub fn is_temporary(&self) -> bool {
-        self.inner.temporary
+        self.inner.is_temporary
     }
 }
 
@@ -137,5 +185,12 @@ impl fmt::Display for Problem {
             write!(f, "line {line}: ")?;
         }
         write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+impl Problem {
+    /// A problem of the whole source.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { line: None, what: what.into(), remedy: remedy.into() }
     }
 }

@@ -163,6 +163,22 @@ impl StoredPassword {
         }
     }
 
+    /// Octets that are different for different secrets of the costly forms. As secret as the secret itself.
+    pub(crate) fn fingerprint(&self) -> Zeroizing<Vec<u8>> {
+        match &self.form {
+            Form::ShaCrypt(text) | Form::Bcrypt(text) | Form::Argon2(text) => {
+                Zeroizing::new(text.as_bytes().to_vec())
+            }
+            Form::Pbkdf2 { salt, rounds, digest } => {
+                Zeroizing::new([&rounds.to_le_bytes(), salt.as_slice(), digest.as_slice()].concat())
+            }
+            Form::Scram(it) => Zeroizing::new(
+                [&it.iterations.to_le_bytes(), it.salt.as_slice(), it.stored_key.as_slice()].concat(),
+            ),
+            Form::Locked | Form::Plain(_) | Form::Digest { .. } => Zeroizing::new(Vec::new()),
+        }
+    }
+
     /// Whether `password` is the one. Takes as long for a wrong password as for the right one. A hash that its library
     /// refuses fits nothing.
     pub fn fits(&self, password: &[u8]) -> bool {
@@ -285,6 +301,9 @@ fn fits_argon2(text: &str, password: &[u8]) -> bool {
     use argon2::PasswordVerifier;
     argon2::Argon2::default().verify_password(password, text).is_ok()
 }
+
+/// No password is longer. RFC 4616 allows 255 octets; some of the hashes take time with the square of the length.
+pub const PASSWORD_OCTETS_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests;

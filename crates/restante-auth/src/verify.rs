@@ -1,19 +1,38 @@
 //! `Credentials` in, `Verdict` out; and whether a recipient is ours.
 //!
 //! `Authenticator` owns the order of things: prepare the name, ask the sources one after the other, check the password, say
-//! what came out. Parsing of secrets and the hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
-//! the memory of recent successes in `verify/cache`. The server calls `verify` once for each login attempt and `recipient`
-//! once for each RCPT.
+//! what came out. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`, the
+//! memory of recent successes in `verify/cache`. The server calls `verify` for each login attempt and `recipient` for each RCPT.
+//!
+//! Known and unknown accounts take the same path: for a name that no source knows, a decoy stands in for the stored secret, of
+//! the kind and cost that some account of the sources has, always the same for the same name. A locked account is checked
+//! against a decoy too. What remains visible is in which of several sources an account stands, as far as asking one source
+//! more takes time that can be measured behind a network and a hash; the wait of a failed answer (`throttle`) covers it.
 
+use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use restante_proto::sasl::{Credentials, Mechanism};
+use restante_proto::sasl::{Credentials, Mechanism, Method, apop};
+use restante_proto::secret::Secret;
+use zeroize::Zeroizing;
 
 use crate::account::{Account, AccountName, InvalidName};
 use crate::address;
-use crate::directory::{Directory, SourceError};
+use crate::directory::embedded::{self, EmbeddedDirectory};
+use crate::directory::file::{self, FileDirectory};
+use crate::directory::{Directory, Entry, Notice, Notify, Problem, SourceError};
+use crate::password::{Cost, PASSWORD_OCTETS_MAX, StoredPassword};
+use crate::prepare;
+
+mod cache;
+mod hashing;
+
+use cache::Cache;
+use hashing::Hashing;
 
 /// Decides who may open which maildrop. A clone is another handle to the same thing.
 #[derive(Clone)]
@@ -21,64 +40,263 @@ pub struct Authenticator {
     inner: Arc<Inner>,
 }
 
+struct Inner {
+    directories: Vec<Arc<dyn Directory>>,
+    addresses: address::Settings,
+    notify: Option<Notify>,
+    hashing: Hashing,
+    cache: Option<Cache>,
+    /// Chooses decoys; keyed with random numbers, so that nobody outside can tell which name gets which.
+    decoys: RandomState,
+}
+
 impl Authenticator {
-    /// Loads the sources, in the order in which they will be asked. Reads files; call it before serving, or on a thread that may block.
+    /// Loads the sources, in the order in which they will be asked. Reads files; call it before serving, or on a thread that may
+    /// block.
     ///
     /// # Errors
     /// The first source that cannot be used, with everything that is wrong with it.
     pub fn new(sources: Vec<Source>, settings: Settings) -> Result<Self, SourceError> {
-        let directories = sources.into_iter().map(Source::open).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { inner: Arc::new(Inner { directories, settings }) })
+        let open = |source: Source| source.open(&settings);
+        let directories = sources.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let cache = settings.cache.map(Cache::new).transpose().map_err(|error| {
+            let problem = Problem::new(format!("no random numbers: {error}"), "try again");
+            SourceError::temporary("memory of recent logins", problem)
+        })?;
+        let inner = Inner {
+            directories,
+            addresses: settings.addresses,
+            notify: settings.notify,
+            hashing: Hashing::new(settings.hashing),
+            cache,
+            decoys: RandomState::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether these credentials open an account. Takes the same work and gives the same answer for an unknown account as for
     /// a wrong password. Waits for a place among the costly hashes at most as long as `HashingSettings::wait_max`.
+    ///
+    /// Must be called within a tokio runtime.
     pub async fn verify(&self, credentials: &Credentials, now: Instant) -> Verdict {
-        let _ = (credentials, now);
-        Verdict::Refused(Reason::UnknownAccount)
+        let verdict = match credentials {
+            Credentials::Password { user, authorization, password, method } => {
+                let authorization = authorization.as_deref();
+                self.inner
+                    .verify_password(Claim { user, authorization, password, method: *method }, now)
+                    .await
+            }
+            Credentials::Apop { user, timestamp, digest } => {
+                self.inner.verify_apop(user, timestamp, digest, now).await
+            }
+        };
+        verdict.unwrap_or_else(|outcome| outcome)
     }
 
     /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to.
+    ///
+    /// Must be called within a tokio runtime.
     pub async fn recipient(&self, address: &[u8], now: Instant) -> Recipient {
-        let _ = (address, now);
+        let Ok(names) = self.inner.addresses.recipient(address) else { return Recipient::Unknown };
+        for name in names {
+            match self.inner.entry(&name, now).await {
+                Ok(Some(entry)) => return Recipient::Account(entry.account),
+                Ok(None) => {}
+                Err(error) => return Recipient::Unavailable(error),
+            }
+        }
         Recipient::Unknown
     }
 
     /// The account name that somebody who typed `user` means. Says nothing about whether such an account exists; for the
     /// log, for counting and for limits.
+    ///
+    /// # Errors
+    /// It cannot be the name of an account here.
     pub fn account_name(&self, user: &[u8]) -> Result<AccountName, InvalidName> {
-        self.inner.settings.addresses.account_name(user)
+        self.inner.addresses.account_name(user)
     }
 
-    /// The SASL mechanisms that at least one source can serve, in order of preference.
+    /// The SASL mechanisms that the sources can serve, the preferred one first.
     pub fn mechanisms(&self) -> Vec<Mechanism> {
-        vec![Mechanism::Plain, Mechanism::Login]
+        if self.inner.directories.is_empty() { Vec::new() } else { Mechanism::ALL.to_vec() }
     }
 
-    /// Whether some account's secret is known in plain text, so that a timestamp in the greeting makes sense.
+    /// Whether some account's secret is known in plain text, so that a timestamp in the greeting makes sense. May change when a
+    /// source is read again.
     pub fn serves_apop(&self) -> bool {
         self.inner.directories.iter().any(|directory| directory.has_plain_secrets())
     }
 
-    /// Reads all sources again, now. A source that cannot be read keeps the accounts it had.
+    /// Reads all sources again, now. A source that cannot be read keeps the accounts it had. Notices are given of those that
+    /// were read.
     ///
     /// # Errors
     /// Every source that kept its old accounts, with the reason.
     pub async fn reload(&self, now: Instant) -> Result<(), Vec<SourceError>> {
-        let _ = now;
-        Ok(())
+        let mut errors = Vec::new();
+        for directory in &self.inner.directories {
+            match directory.reload(now).await {
+                Ok(accounts) => {
+                    if let Some(notify) = &self.inner.notify {
+                        notify.say(Notice::Reloaded { source: directory.source(), accounts });
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// How many passwords have been hashed or compared so far, decoys included.
+    pub fn checks(&self) -> u64 {
+        self.inner.hashing.checks()
     }
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("directories", &self.inner.directories).finish_non_exhaustive()
     }
 }
 
-struct Inner {
-    directories: Vec<Arc<dyn Directory>>,
-    settings: Settings,
+/// `Credentials::Password`, borrowed.
+struct Claim<'a> {
+    user: &'a [u8],
+    authorization: Option<&'a [u8]>,
+    password: &'a Secret,
+    method: Method,
+}
+
+impl Inner {
+    /// `Err` is a verdict too: one that was clear before the end.
+    async fn verify_password(&self, claim: Claim<'_>, now: Instant) -> Result<Verdict, Verdict> {
+        let name = self.name(claim.user)?;
+        self.check_authorization(claim.authorization, &name)?;
+        // Up to here only what was typed has been looked at, so an early answer tells nothing about any account.
+        let Some(passwords) = candidates(claim.password, claim.method) else {
+            return Err(Verdict::Refused(Reason::InvalidPassword));
+        };
+        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let (stored, is_decoy) = match &entry {
+            Some(entry) if !entry.password.is_locked() => (entry.password.clone(), false),
+            _ => (self.decoy(&name), true),
+        };
+        let remembered = self.cache.as_ref().filter(|_| stored.cost() == Cost::Costly);
+        let key = remembered.map(|cache| cache.key(&name, &stored, claim.password.expose()));
+        let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, now));
+        let fits =
+            is_remembered || self.hashing.fits(stored, passwords).await.map_err(Verdict::Unavailable)?;
+        // `fits` of a decoy means nothing.
+        match entry {
+            None => Err(Verdict::Refused(Reason::UnknownAccount)),
+            Some(_) if is_decoy => Err(Verdict::Refused(Reason::Locked)),
+            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
+            Some(entry) => {
+                if let Some((cache, key)) = remembered.zip(key).filter(|_| !is_remembered) {
+                    cache.insert(key, now);
+                }
+                Ok(Verdict::Granted(entry.account))
+            }
+        }
+    }
+
+    async fn verify_apop(
+        &self,
+        user: &[u8],
+        timestamp: &[u8],
+        digest: &[u8; 16],
+        now: Instant,
+    ) -> Result<Verdict, Verdict> {
+        let name = self.name(user)?;
+        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let plain = entry.as_ref().and_then(|entry| entry.password.plain());
+        let secret = Secret::new(plain.unwrap_or(b"nobody's").to_vec());
+        // R6856-2.2.3: the client may have prepared the secret. Both are tried for everybody, whatever the first gave.
+        let prepared = std::str::from_utf8(secret.expose()).ok().and_then(|text| prepare::query(text).ok());
+        let prepared =
+            Secret::new(prepared.map_or_else(|| secret.expose().to_vec(), |text| text.as_bytes().to_vec()));
+        let fits = apop::verify(timestamp, &secret, digest) | apop::verify(timestamp, &prepared, digest);
+        self.hashing.count(2);
+        match entry {
+            None => Err(Verdict::Refused(Reason::UnknownAccount)),
+            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
+            Some(entry) if entry.password.plain().is_none() => Err(Verdict::Refused(Reason::NoPlainSecret)),
+            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
+            Some(entry) => Ok(Verdict::Granted(entry.account)),
+        }
+    }
+
+    fn name(&self, user: &[u8]) -> Result<AccountName, Verdict> {
+        self.addresses.account_name(user).map_err(|why| Verdict::Refused(Reason::InvalidName(why)))
+    }
+
+    /// R4616-2.5, R5034-4.18: nobody may act as another account; an identity that cannot be prepared is nobody's.
+    fn check_authorization(&self, authorization: Option<&[u8]>, name: &AccountName) -> Result<(), Verdict> {
+        match authorization {
+            None | Some(b"") => Ok(()),
+            Some(other) if self.addresses.account_name(other).as_ref() == Ok(name) => Ok(()),
+            Some(_) => Err(Verdict::Refused(Reason::AuthorizationIdentity)),
+        }
+    }
+
+    /// The account of this name, from the first source that knows it. A source that cannot be asked ends the search: it might
+    /// have known.
+    async fn entry(&self, name: &AccountName, now: Instant) -> Result<Option<Entry>, SourceError> {
+        for directory in &self.directories {
+            if let Some(entry) = directory.lookup(name, now).await? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What stands in for the secret of `name`: of the sources, each in proportion to its accounts; if they have nothing to
+    /// imitate, nothing.
+    fn decoy(&self, name: &AccountName) -> StoredPassword {
+        let seed = self.decoys.hash_one(name);
+        let weights = || {
+            self.directories.iter().map(|directory| u64::try_from(directory.accounts()).unwrap_or(u64::MAX))
+        };
+        let total = weights().fold(0, u64::saturating_add);
+        let mut place = seed.checked_rem(total).unwrap_or_default();
+        for (directory, weight) in self.directories.iter().zip(weights()) {
+            if place < weight {
+                if let Some(decoy) = directory.decoy(seed) {
+                    return decoy;
+                }
+                break;
+            }
+            place -= weight;
+        }
+        self.directories
+            .iter()
+            .find_map(|directory| directory.decoy(seed))
+            .unwrap_or_else(StoredPassword::locked)
+    }
+}
+
+/// The forms of a typed password that may be meant: prepared by SASLprep, and as typed if that is something else. `None` if it
+/// cannot be a password.
+///
+/// R4616-2.6 wants the prepared form. What was typed is tried as well, because hashes that come from other servers were made
+/// of it: those never prepared anything. Octets that are not UTF-8 are the passwords of clients from before Unicode and are
+/// tried as they are. What SASLprep prohibits makes PLAIN fail (R4616-2.4); PASS and LOGIN never asked for SASLprep, and there it
+/// is tried as it is. The number of forms follows from what was typed alone, so it says nothing about the account.
+fn candidates(password: &Secret, method: Method) -> Option<Vec<Zeroizing<Vec<u8>>>> {
+    let typed = password.expose();
+    if typed.is_empty() || typed.len() > PASSWORD_OCTETS_MAX {
+        return None;
+    }
+    let as_typed = Zeroizing::new(typed.to_vec());
+    let Ok(text) = std::str::from_utf8(typed) else { return Some(vec![as_typed]) };
+    match prepare::query(text) {
+        Ok(Cow::Borrowed(_)) => Some(vec![as_typed]),
+        Ok(Cow::Owned(prepared)) if prepared == text => Some(vec![Zeroizing::new(prepared.into_bytes())]),
+        Ok(Cow::Owned(prepared)) => Some(vec![Zeroizing::new(prepared.into_bytes()), as_typed]),
+        Err(_) if method == Method::Plain => None,
+        Err(_) => Some(vec![as_typed]),
+    }
 }
 
 /// What came of a login attempt.
@@ -142,30 +360,58 @@ pub enum Recipient {
 #[non_exhaustive]
 pub enum Source {
     /// A passwd-file.
-    File(crate::directory::file::Settings),
+    File(file::Settings),
     /// The embedded directory that `restante account` edits.
-    Embedded(crate::directory::embedded::Settings),
+    Embedded(embedded::Settings),
     /// Something else that knows accounts.
     Other(Arc<dyn Directory>),
 }
 
+impl Source {
+    fn open(self, settings: &Settings) -> Result<Arc<dyn Directory>, SourceError> {
+        Ok(match self {
+            Self::File(file) => {
+                Arc::new(FileDirectory::open(file, settings.addresses.clone(), settings.notify.clone())?)
+            }
+            Self::Embedded(embedded) => Arc::new(EmbeddedDirectory::open(embedded)?),
+            Self::Other(directory) => directory,
+        })
+    }
+}
+
 /// How accounts are looked up and passwords checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// What names and addresses mean.
     pub addresses: address::Settings,
     /// Where costly hashes run.
     pub hashing: HashingSettings,
     /// The memory of recent successes; `None` switches it off.
+    ///
+    /// With it, a client that polls every minute costs a keyed digest instead of an Argon2. The price: for as long as an entry
+    /// lives, somebody who can read the memory of the process can try passwords against it fast. Neither password nor hash is in
+    /// an entry, a changed password or a removed account takes effect at once, and nothing is written anywhere.
     pub cache: Option<CacheSettings>,
     /// Who is told when a source was read again, or could not be.
     pub notify: Option<Notify>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            addresses: address::Settings::default(),
+            hashing: HashingSettings::default(),
+            cache: Some(CacheSettings::default()),
+            notify: None,
+        }
+    }
+}
+
 /// Bounds on the hashes that take more than a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct HashingSettings {
-    /// Hashes that run at the same time. At least 1.
+    /// Hashes that run at the same time. At least 1; sensible is the number of processors. Each may take as much memory as its
+    /// parameters say, 19 MiB for accounts of the embedded directory.
     pub parallel_max: usize,
     /// Logins that wait for their turn; one more is refused as temporarily unavailable.
     pub waiting_max: usize,
@@ -173,63 +419,28 @@ pub struct HashingSettings {
     pub wait_max: Duration,
 }
 
-/// Bounds on the memory of recent successes.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheSettings {
-    /// How long a success is remembered.
-    pub ttl: Duration,
-    /// How many are remembered at most. 40 bytes each.
-    pub entries_max: usize,
-}
-
-/// What a source has to tell the operator while the server runs.
-#[derive(Clone, Debug)]
-pub enum Notice {
-    /// The source changed and was read again.
-    Reloaded {
-        /// Which source.
-        source: String,
-        /// How many accounts it has now.
-        accounts: usize,
-    },
-    /// The source changed but cannot be used; the accounts that were known stay in force.
-    Kept(SourceError),
-}
-
-/// A function that takes notices. It is called from login tasks and must not block.
-#[derive(Clone)]
-pub struct Notify(Arc<dyn Fn(Notice) + Send + Sync>);
-
-impl Notify {
-    /// Calls `function` with each notice.
-    pub fn new(function: impl Fn(Notice) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(function))
-    }
-}
-
-impl fmt::Debug for Notify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Notify")
-    }
-}
-
 impl Default for HashingSettings {
+    /// Two at a time, 256 waiting for ten seconds at most.
     fn default() -> Self {
         Self { parallel_max: 2, waiting_max: 256, wait_max: Duration::from_secs(10) }
     }
 }
 
+/// Bounds on the memory of recent successes.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheSettings {
+    /// How long a success is remembered. Logging in again does not lengthen it.
+    pub ttl: Duration,
+    /// How many are remembered at most, about 100 bytes each.
+    pub entries_max: usize,
+}
+
 impl Default for CacheSettings {
+    /// Ten thousand for five minutes.
     fn default() -> Self {
         Self { ttl: Duration::from_secs(300), entries_max: 10_000 }
     }
 }
 
-impl Source {
-    fn open(self) -> Result<Arc<dyn Directory>, SourceError> {
-        match self {
-            Self::Other(directory) => Ok(directory),
-            Self::File(_) | Self::Embedded(_) => unreachable!(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,8 @@ pub(super) fn stored(text: &[u8], default: Scheme) -> Result<Form, InvalidStored
         let (scheme, encoding) = scheme_and_encoding(name)?;
         return form(scheme, encoding, secret.strip_prefix(b"}").unwrap_or_default());
     }
-    if text.is_empty() || (default == Scheme::Crypt && is_lock_mark(text)) {
+    // The marks lock whatever the default: a copy of /etc/passwd must not let everybody in with the password `x`.
+    if text.is_empty() || LOCK_MARKS.contains(&text) || (default == Scheme::Crypt && is_lock_mark(text)) {
         return Ok(Form::Locked);
     }
     match crypt_scheme(text) {
@@ -162,7 +163,7 @@ fn crypt_scheme(text: &[u8]) -> Option<Scheme> {
 
 /// What passwd(5) and shadow(5) hold for an account that nobody may log in to.
 fn is_lock_mark(text: &[u8]) -> bool {
-    matches!(text, b"x" | b"*" | b"!" | b"!!" | b"*LK*" | b"*NP*") || text.starts_with(b"!")
+    LOCK_MARKS.contains(&text) || text.starts_with(b"!")
 }
 
 fn digest_of(scheme: Scheme) -> Option<(Hash, Salted)> {
@@ -369,6 +370,8 @@ const CRYPT_PREFIXES: &[(&str, Scheme)] = &[
     ("$argon2i$", Scheme::Argon2i),
     ("$argon2id$", Scheme::Argon2id),
 ];
+
+const LOCK_MARKS: &[&[u8]] = &[b"x", b"*", b"!", b"!!", b"*LK*", b"*NP*"];
 
 /// Each of these bounds is a few seconds of a slow processor, far above what anybody recommends: a single line must not be
 /// able to hold the hashing threads for minutes.

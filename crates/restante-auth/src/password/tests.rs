@@ -96,6 +96,9 @@ fn locked_accounts_fit_nothing() {
             assert!(!stored.fits(password.as_bytes()), "{text}");
         }
     }
+    assert!(StoredPassword::parse(b"x", Scheme::Plain).unwrap().is_locked());
+    assert!(StoredPassword::parse(b"{PLAIN}x", Scheme::Plain).unwrap().fits(b"x"));
+    assert!(StoredPassword::parse(b"!secret", Scheme::Plain).unwrap().fits(b"!secret"));
 }
 
 #[test]

@@ -1,0 +1,337 @@
+//! Editing the embedded directory: what `restante account` does.
+//!
+//! Each call opens the database, does its work in one transaction, commits it durably and closes. All calls block; passwords
+//! are hashed before anything is locked. A server that has the database open sees the change at its next lookup.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TransactionError, WriteTransaction};
+use restante_proto::secret::Secret;
+
+use super::record::Record;
+use super::{ACCOUNTS, ALIASES, Failure, META, Settings, VERSION, VERSION_KEY, builder, failed, guarded};
+use crate::account::AccountName;
+use crate::directory::{Problem, SourceError};
+use crate::password::make;
+use crate::prepare;
+
+/// The accounts of the embedded database, for editing. Names are given normalised.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    path: PathBuf,
+}
+
+/// An account in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its name.
+    pub name: AccountName,
+    /// Its home folder, if it has one of its own.
+    pub home: Option<PathBuf>,
+    /// Other names that lead to it, sorted.
+    pub aliases: Vec<AccountName>,
+    /// Whether no password fits it.
+    pub is_locked: bool,
+}
+
+/// What a new account has besides its name.
+#[derive(Debug, Default)]
+pub struct New {
+    /// Its password; without one, nobody can log in to it, but it takes mail.
+    pub password: Option<Secret>,
+    /// Its home folder, an absolute path.
+    pub home: Option<PathBuf>,
+}
+
+/// Why an edit did not happen. Nothing has changed then.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EditError {
+    /// There is an account or an alias of this name.
+    Exists(AccountName),
+    /// There is no account of this name, or no such alias.
+    Unknown(AccountName),
+    /// The password is empty, longer than 1024 octets, not UTF-8 or holds what SASLprep prohibits.
+    InvalidPassword,
+    /// The home is not an absolute path, or longer than 4096 octets.
+    InvalidHome,
+    /// The database cannot be used.
+    Source(SourceError),
+}
+
+impl Accounts {
+    /// The accounts in this database; it is made when the first is added.
+    pub fn new(settings: Settings) -> Self {
+        Self { path: settings.path }
+    }
+
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// `Exists`, `InvalidPassword`, `InvalidHome`, `Source`.
+    pub fn add(&self, name: &AccountName, new: &New) -> Result<(), EditError> {
+        let mut record = Record::default();
+        if let Some(password) = &new.password {
+            record.set_verifiers(&self.verifiers(password)?);
+        }
+        let home = new.home.as_deref();
+        if home.is_some_and(|home| !home.is_absolute() || home.as_os_str().len() > HOME_OCTETS_MAX) {
+            return Err(EditError::InvalidHome);
+        }
+        record.set_home(home);
+        create(&self.path).map_err(|error| self.failed(error))?;
+        self.edit(name, |transaction| {
+            let mut accounts = transaction.open_table(ACCOUNTS)?;
+            let is_alias = transaction.open_table(ALIASES)?.get(name.as_str())?.is_some();
+            if is_alias || accounts.get(name.as_str())?.is_some() {
+                return Ok(Err(EditError::Exists(name.clone())));
+            }
+            accounts.insert(name.as_str(), record.encode().ok_or(Failure::Damaged)?.as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Gives an account another password.
+    ///
+    /// # Errors
+    /// `Unknown`, `InvalidPassword`, `Source`.
+    pub fn set_password(&self, name: &AccountName, password: &Secret) -> Result<(), EditError> {
+        let verifiers = self.verifiers(password)?;
+        self.edit(name, |transaction| {
+            let mut accounts = transaction.open_table(ACCOUNTS)?;
+            let Some(record) = accounts.get(name.as_str())?.map(|record| Record::decode(record.value()))
+            else {
+                return Ok(Err(EditError::Unknown(name.clone())));
+            };
+            let mut record = record.ok_or(Failure::Damaged)?;
+            record.set_verifiers(&verifiers);
+            accounts.insert(name.as_str(), record.encode().ok_or(Failure::Damaged)?.as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Removes an account and its aliases. Its maildrop is not touched.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn remove(&self, name: &AccountName) -> Result<(), EditError> {
+        self.edit(name, |transaction| {
+            if transaction.open_table(ACCOUNTS)?.remove(name.as_str())?.is_none() {
+                return Ok(Err(EditError::Unknown(name.clone())));
+            }
+            transaction.open_table(ALIASES)?.retain(|_, account| account != name.as_str())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Lets `alias` mean `account`, for mail and for logging in.
+    ///
+    /// # Errors
+    /// `Exists` if `alias` is taken, `Unknown` if there is no `account`, `Source`.
+    pub fn add_alias(&self, alias: &AccountName, account: &AccountName) -> Result<(), EditError> {
+        self.edit(account, |transaction| {
+            let accounts = transaction.open_table(ACCOUNTS)?;
+            let mut aliases = transaction.open_table(ALIASES)?;
+            if accounts.get(account.as_str())?.is_none() {
+                return Ok(Err(EditError::Unknown(account.clone())));
+            }
+            if accounts.get(alias.as_str())?.is_some() || aliases.get(alias.as_str())?.is_some() {
+                return Ok(Err(EditError::Exists(alias.clone())));
+            }
+            aliases.insert(alias.as_str(), account.as_str())?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Removes an alias.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn remove_alias(&self, alias: &AccountName) -> Result<(), EditError> {
+        self.edit(alias, |transaction| {
+            let removed = transaction.open_table(ALIASES)?.remove(alias.as_str())?.is_some();
+            Ok(if removed { Ok(()) } else { Err(EditError::Unknown(alias.clone())) })
+        })
+    }
+
+    /// All accounts, by name.
+    ///
+    /// # Errors
+    /// `Source`. That there is no database is no error: there are no accounts then.
+    pub fn list(&self) -> Result<Vec<Listed>, EditError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        let listed = guarded(|| {
+            let database = self.open()?;
+            let transaction = database.begin_read()?;
+            let mut listed = Vec::new();
+            for entry in transaction.open_table(ACCOUNTS)?.iter()? {
+                let (name, record) = entry?;
+                listed.push(listed_account(name.value(), record.value()).ok_or(Failure::Damaged)?);
+            }
+            for entry in transaction.open_table(ALIASES)?.iter()? {
+                let (alias, account) = entry?;
+                let alias = AccountName::new(alias.value()).map_err(|_| Failure::Damaged)?;
+                let owner =
+                    listed.binary_search_by(|listed: &Listed| listed.name.as_str().cmp(account.value()));
+                if let Some(listed) = owner.ok().and_then(|index| listed.get_mut(index)) {
+                    listed.aliases.push(alias);
+                }
+            }
+            Ok(listed)
+        });
+        listed.map_err(|failure| self.failed(failure))
+    }
+
+    /// The account of this name, or the one that it is an alias of.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn find(&self, name: &AccountName) -> Result<Listed, EditError> {
+        let is_it = |listed: &Listed| listed.name == *name || listed.aliases.contains(name);
+        self.list()?.into_iter().find(is_it).ok_or_else(|| EditError::Unknown(name.clone()))
+    }
+
+    fn verifiers(&self, password: &Secret) -> Result<make::Verifiers, EditError> {
+        // R4616-2.6: what is stored is made of the prepared form.
+        let text = std::str::from_utf8(password.expose()).map_err(|_| EditError::InvalidPassword)?;
+        let prepared = prepare::query(text).map_err(|_| EditError::InvalidPassword)?;
+        if prepared.is_empty() || text.len() > crate::password::PASSWORD_OCTETS_MAX {
+            return Err(EditError::InvalidPassword);
+        }
+        make::verifiers(prepared.as_bytes()).map_err(|error| {
+            let problem = Problem::new(format!("no random numbers: {error}"), "try again");
+            EditError::Source(SourceError::temporary(super::source(&self.path), problem))
+        })
+    }
+
+    /// One transaction about `name`, durable on return. A refusal of `change` changes nothing.
+    fn edit(
+        &self,
+        name: &AccountName,
+        change: impl FnOnce(&WriteTransaction) -> Result<Result<(), EditError>, Failure>,
+    ) -> Result<(), EditError> {
+        if !self.path.exists() {
+            return Err(EditError::Unknown(name.clone()));
+        }
+        let done = guarded(|| {
+            let database = self.open()?;
+            let transaction = begin(&database)?;
+            let done = change(&transaction)?;
+            match done {
+                Ok(()) => transaction.commit()?,
+                Err(_) => transaction.abort()?,
+            }
+            database.close()?;
+            Ok(done)
+        });
+        done.unwrap_or_else(|failure| Err(self.failed(failure)))
+    }
+
+    /// Opens the database, which exists, and makes its tables if it is new.
+    fn open(&self) -> Result<Database, Failure> {
+        let mut waits = WAITS_MAX;
+        let database = loop {
+            match builder().create(&self.path) {
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) if waits > 0 => waits -= 1,
+                result => break result?,
+            }
+            thread::sleep(WAIT);
+        };
+        let version = match database.begin_read()?.open_table(META) {
+            Ok(meta) => meta.get(VERSION_KEY)?.map(|version| version.value()),
+            Err(redb::TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match version {
+            Some(VERSION) => return Ok(database),
+            Some(version) => return Err(Failure::Version(version)),
+            None => {}
+        }
+        let transaction = begin(&database)?;
+        transaction.open_table(META)?.insert(VERSION_KEY, VERSION)?;
+        transaction.open_table(ACCOUNTS)?;
+        transaction.open_table(ALIASES)?;
+        transaction.commit()?;
+        Ok(database)
+    }
+
+    fn failed(&self, failure: impl Into<Failure>) -> EditError {
+        EditError::Source(failed(&self.path, failure.into()))
+    }
+}
+
+/// Begins writing, when whoever is writing has finished; not for ever.
+fn begin(database: &Database) -> Result<WriteTransaction, Failure> {
+    let mut waits = WAITS_MAX;
+    loop {
+        match database.try_begin_write() {
+            Err(TransactionError::WouldBlock) if waits > 0 => waits -= 1,
+            Err(TransactionError::WouldBlock) => return Err(redb::Error::DatabaseAlreadyOpen.into()),
+            result => return Ok(result?),
+        }
+        thread::sleep(WAIT);
+    }
+}
+
+/// Makes the file if there is none: readable by its owner alone, who is the owner of the folder if we may choose (an
+/// operator who is root adds accounts for a server that is not).
+fn create(path: &Path) -> io::Result<()> {
+    let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        result => result?,
+    };
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let owner = std::fs::metadata(folder)?;
+    if owner.uid() != file.metadata()?.uid() {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    // Else the whole database could be gone after a power cut, account and all.
+    std::fs::File::open(folder)?.sync_all()
+}
+
+fn listed_account(name: &str, record: &[u8]) -> Option<Listed> {
+    let record = Record::decode(record)?;
+    let is_locked = record.password()?.is_locked();
+    Some(Listed { name: AccountName::new(name).ok()?, home: record.home(), aliases: Vec::new(), is_locked })
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists(name) => write!(f, "there is an account or alias {name} already"),
+            Self::Unknown(name) => write!(f, "there is no account {name}"),
+            Self::InvalidPassword => f.write_str(
+                "the password is empty, longer than 1024 octets, not UTF-8 or has characters that no password may have",
+            ),
+            Self::InvalidHome => f.write_str("the home is not an absolute path, or longer than 4096 octets"),
+            Self::Source(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Error for EditError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Source(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Writers wait for each other for five seconds at most; a write takes a few milliseconds.
+const WAIT: Duration = Duration::from_millis(20);
+const WAITS_MAX: u32 = 250;
+
+/// Linux's own limit for a path.
+const HOME_OCTETS_MAX: usize = 4096;

@@ -1,0 +1,137 @@
+//! What stands for an account in the embedded database: its octets and their meaning.
+//!
+//! A record is a run of fields: tag (1 octet), length (2 octets, least significant first), octets. Tags may come in any order,
+//! each at most once; those that are not known are kept when the record is written again.
+//!
+//! | tag | field |
+//! |---|---|
+//! | 1 | Argon2id verifier, a PHC string |
+//! | 2 | SCRAM-SHA-256 verifier: `iterations,salt,StoredKey,ServerKey`, the last three in base64 |
+//! | 3 | home folder |
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::password::make::Verifiers;
+use crate::password::{Scheme, ScramVerifier, StoredPassword};
+
+/// An account without its name.
+#[derive(Default)]
+pub(super) struct Record {
+    fields: BTreeMap<u8, Zeroizing<Vec<u8>>>,
+}
+
+impl Record {
+    /// Reads a record. `None` if it is none.
+    pub(super) fn decode(mut octets: &[u8]) -> Option<Self> {
+        let mut fields = BTreeMap::new();
+        while !octets.is_empty() {
+            let ([tag, low, high], rest) = octets.split_first_chunk()?;
+            let (value, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([*low, *high])))?;
+            if fields.insert(*tag, Zeroizing::new(value.to_vec())).is_some() {
+                return None;
+            }
+            octets = rest;
+        }
+        Some(Self { fields })
+    }
+
+    /// The octets to store. `None` if a field is longer than 65,535 octets.
+    pub(super) fn encode(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut octets = Zeroizing::new(Vec::new());
+        for (tag, value) in &self.fields {
+            octets.push(*tag);
+            octets.extend_from_slice(&u16::try_from(value.len()).ok()?.to_le_bytes());
+            octets.extend_from_slice(value);
+        }
+        Some(octets)
+    }
+
+    pub(super) fn set_verifiers(&mut self, verifiers: &Verifiers) {
+        self.fields.insert(ARGON2ID, Zeroizing::new(verifiers.argon2id.clone().into_bytes()));
+        let scram = &verifiers.scram_sha_256;
+        let base64 = |octets: &[u8]| Zeroizing::new(STANDARD.encode(octets));
+        let (salt, stored, server) =
+            (base64(&scram.salt), base64(&scram.stored_key), base64(&scram.server_key));
+        let text = format!("{},{},{},{}", scram.iterations, *salt, *stored, *server);
+        self.fields.insert(SCRAM_SHA_256, Zeroizing::new(text.into_bytes()));
+    }
+
+    pub(super) fn set_home(&mut self, home: Option<&Path>) {
+        match home {
+            Some(home) => self.fields.insert(HOME, Zeroizing::new(home.as_os_str().as_bytes().to_vec())),
+            None => self.fields.remove(&HOME),
+        };
+    }
+
+    /// What passwords are checked against: locked without a verifier. `None` if the verifier is damaged.
+    pub(super) fn password(&self) -> Option<StoredPassword> {
+        match self.fields.get(&ARGON2ID) {
+            Some(text) => StoredPassword::parse(text, Scheme::Argon2id).ok(),
+            None => Some(StoredPassword::locked()),
+        }
+    }
+
+    /// The SCRAM verifier, if there is one. `None` if it is damaged.
+    pub(super) fn scram(&self) -> Option<Option<ScramVerifier>> {
+        match self.fields.get(&SCRAM_SHA_256) {
+            Some(text) => StoredPassword::parse(text, Scheme::ScramSha256).ok()?.scram().cloned().map(Some),
+            None => Some(None),
+        }
+    }
+
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        let home = self.fields.get(&HOME)?;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(home.to_vec())))
+    }
+}
+
+const ARGON2ID: u8 = 1;
+const SCRAM_SHA_256: u8 = 2;
+const HOME: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::password::make::verifiers;
+
+    #[test]
+    fn a_record_keeps_what_it_does_not_know() {
+        let octets = [9, 2, 0, b'h', b'i', 3, 2, 0, b'/', b'x'];
+        let mut record = Record::decode(&octets).unwrap();
+        assert_eq!(record.home().unwrap(), Path::new("/x"));
+        assert!(record.password().unwrap().is_locked() && record.scram() == Some(None));
+        record.set_home(None);
+        record.set_verifiers(&verifiers(b"secret").unwrap());
+        let record = Record::decode(&record.encode().unwrap()).unwrap();
+        assert_eq!(record.fields.get(&9).unwrap().as_slice(), b"hi");
+        assert_eq!(record.home(), None);
+        assert!(record.password().unwrap().fits(b"secret"));
+        assert!(record.scram().flatten().unwrap().fits(b"secret"));
+    }
+
+    #[test]
+    fn damaged_records_are_none() {
+        for octets in [&[1][..], &[1, 5, 0, b'x'], &[3, 0, 0, 3, 0, 0], &[3, 255, 255]] {
+            assert!(Record::decode(octets).is_none(), "{octets:?}");
+        }
+        let record = Record::decode(&[1, 1, 0, b'z', 2, 1, 0, b'y']).unwrap();
+        assert!(record.password().is_none() && record.scram().is_none());
+        assert!(Record::decode(&[]).is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_octets_decode_or_do_not(octets in proptest::collection::vec(proptest::num::u8::ANY, 0..60)) {
+            if let Some(record) = Record::decode(&octets) {
+                let again = Record::decode(&record.encode().unwrap()).unwrap();
+                proptest::prop_assert_eq!(again.fields, record.fields);
+            }
+        }
+    }
+}

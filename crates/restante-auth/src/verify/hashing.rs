@@ -1,0 +1,157 @@
+//! Where passwords are checked: cheap ones on the spot, costly ones on other threads, so many at a time, behind a bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::HashingSettings;
+use crate::directory::{Problem, SourceError};
+use crate::password::{Cost, StoredPassword};
+
+/// The queue and its counters.
+pub(super) struct Hashing {
+    settings: HashingSettings,
+    /// Hashes that may run.
+    running: Arc<Semaphore>,
+    /// Those that may run or wait to.
+    admitted: Arc<Semaphore>,
+    checks: Arc<AtomicU64>,
+}
+
+impl Hashing {
+    pub(super) fn new(settings: HashingSettings) -> Self {
+        let running = settings.parallel_max.clamp(1, PARALLEL_MAX);
+        let admitted = running.saturating_add(settings.waiting_max).min(Semaphore::MAX_PERMITS);
+        Self {
+            settings,
+            running: Arc::new(Semaphore::new(running)),
+            admitted: Arc::new(Semaphore::new(admitted)),
+            checks: Arc::default(),
+        }
+    }
+
+    /// Whether one of `passwords` fits `stored`.
+    ///
+    /// # Errors
+    /// Too many wait already, or the wait was too long: temporary.
+    pub(super) async fn fits(
+        &self,
+        stored: StoredPassword,
+        passwords: Vec<Zeroizing<Vec<u8>>>,
+    ) -> Result<bool, SourceError> {
+        if stored.cost() == Cost::Cheap {
+            return Ok(check(&stored, &passwords, &self.checks));
+        }
+        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+            return Err(busy("too many logins wait to be checked"));
+        };
+        let Ok(Ok(running)) =
+            timeout(self.settings.wait_max, Arc::clone(&self.running).acquire_owned()).await
+        else {
+            return Err(busy("a login has waited too long to be checked"));
+        };
+        let checks = Arc::clone(&self.checks);
+        // The permits go along: a hash that nobody waits for any more still takes its processor.
+        let work = tokio::task::spawn_blocking(move || {
+            let _permits = (admitted, running);
+            check(&stored, &passwords, &checks)
+        });
+        work.await.map_err(|_| busy("checking a login was interrupted"))
+    }
+
+    /// How many checks have been made.
+    pub(super) fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    /// Counts checks that were made elsewhere.
+    pub(super) fn count(&self, checks: u64) {
+        self.checks.fetch_add(checks, Ordering::Relaxed);
+    }
+}
+
+/// Stops at the first that fits: then the login succeeds, and there is nothing to hide.
+fn check(stored: &StoredPassword, passwords: &[Zeroizing<Vec<u8>>], checks: &AtomicU64) -> bool {
+    passwords.iter().any(|password| {
+        checks.fetch_add(1, Ordering::Relaxed);
+        stored.fits(password)
+    })
+}
+
+fn busy(what: &str) -> SourceError {
+    let remedy = "raise the number of hashes at a time, use cheaper ones, or slow down who logs in so often";
+    SourceError::temporary("password check", Problem::new(what, remedy))
+}
+
+/// More than any machine has processors.
+const PARALLEL_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::password::Scheme;
+
+    const COSTLY: &[u8] = b"{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
+
+    fn hashing(waiting_max: usize) -> Hashing {
+        Hashing::new(HashingSettings { parallel_max: 1, waiting_max, wait_max: Duration::from_secs(5) })
+    }
+
+    fn stored(text: &[u8]) -> StoredPassword {
+        StoredPassword::parse(text, Scheme::Crypt).unwrap()
+    }
+
+    fn passwords(texts: &[&str]) -> Vec<Zeroizing<Vec<u8>>> {
+        texts.iter().map(|text| Zeroizing::new(text.as_bytes().to_vec())).collect()
+    }
+
+    #[tokio::test]
+    async fn any_of_the_forms_may_fit() {
+        let hashing = hashing(1);
+        for secret in [COSTLY, b"{PLAIN}x"] {
+            let before = hashing.checks();
+            assert!(hashing.fits(stored(secret), passwords(&["y", "x"])).await.unwrap());
+            assert!(!hashing.fits(stored(secret), passwords(&["y", "z"])).await.unwrap());
+            assert_eq!(hashing.checks() - before, 4);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_told_to_come_back() {
+        let hashing = hashing(1);
+        let held = Arc::clone(&hashing.running).acquire_owned().await.unwrap();
+        let error = hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap_err();
+        assert!(error.is_temporary());
+        assert_eq!(hashing.checks(), 0);
+        assert!(
+            hashing.fits(stored(b"{PLAIN}x"), passwords(&["x"])).await.unwrap(),
+            "cheap ones do not queue"
+        );
+        drop(held);
+        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let hashing = hashing(0);
+        let _held = Arc::clone(&hashing.admitted).acquire_owned().await.unwrap();
+        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap_err().is_temporary());
+    }
+
+    #[tokio::test]
+    async fn a_given_up_login_gives_its_place_back() {
+        let hashing = hashing(0);
+        for _ in 0..3 {
+            let job = hashing.fits(stored(COSTLY), passwords(&["x"]));
+            let _ = timeout(Duration::ZERO, job).await;
+            // Its hash runs on and then returns both permits.
+            let _both = (hashing.admitted.acquire().await.unwrap(), hashing.running.acquire().await.unwrap());
+        }
+        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap());
+    }
+}
