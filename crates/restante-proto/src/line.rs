@@ -4,6 +4,7 @@
 //! cut their lines here. Bodies of messages are not lines: see `body`.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use memchr::memchr;
 use zeroize::Zeroize;
@@ -13,7 +14,7 @@ use zeroize::Zeroize;
 /// The driver fills, the session consumes. A driver that calls `step` after every `fill` keeps at most one
 /// unfinished line and one piece of its own size in here. The memory is freed when the input runs empty, so an
 /// idle connection holds none. Octets that leave by growth of the buffer are wiped, since they may be a password.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Input {
     octets: Vec<u8>,
     /// Octets before this are used. `start <= octets.len()`.
@@ -146,11 +147,24 @@ impl Input {
         None
     }
 
+    /// All octets held, used ones too.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> &[u8] {
+        &self.octets
+    }
+
     fn free_when_empty(&mut self) {
         if self.is_empty() && self.octets.capacity() > 0 {
             self.octets = Vec::new();
             self.start = 0;
         }
+    }
+}
+
+// What was received may be a password.
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

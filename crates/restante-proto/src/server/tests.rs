@@ -264,6 +264,18 @@ fn a_session_is_small() {
 fn an_idle_session_holds_no_buffers() {
     let mut run = world().start();
     run.receive(b"USER alice\r\nPASS secret\r\nLIST\r\nUIDL\r\n");
-    assert!(format!("{:?}", run.input).contains("octets: []"));
+    assert!(run.input.memory().is_empty());
     assert_eq!(run.session.phase(), Phase::Transaction);
+}
+
+#[test]
+fn no_password_stays_behind_in_the_input() {
+    for octets in [&b"USER alice\r\nPASS hidden\r\nNOO"[..], b"AUTH LOGIN\r\nYQ==\r\naGlkZGVu\r\nNOO"] {
+        let mut run = world().start();
+        run.receive(octets);
+        assert_eq!(run.input.octets(), b"NOO");
+        let memory = run.input.memory();
+        assert!(memory.len() > 3 && memory.iter().all(|octet| b"NOO\0".contains(octet)), "{memory:?}");
+        assert!(!format!("{:?} {:?}", run.input, run.session).contains("hidden"));
+    }
 }
