@@ -1,1 +1,258 @@
-//! Skeleton.
+//! The POP3 and LMTP server: where sockets, protocol, accounts and maildrops meet.
+//!
+//! [`Server`] binds its listeners, serves sessions, takes new configurations and stops. It holds the only sockets and
+//! the only clock of the server's side; what is said on a connection is decided in `restante-proto`, who may log in in
+//! `restante-auth`, what a maildrop holds in `restante-store`. [`run::run`] adds a runtime and signals around it.
+//!
+//! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs` or `lmtp.rs` drives the session over
+//! `connection.rs`, `event.rs` says what happened.
+
+pub mod assemble;
+mod clock;
+pub mod config;
+mod connection;
+mod event;
+mod file;
+pub mod header;
+mod limits;
+pub mod listener;
+mod lmtp;
+mod pop3;
+pub mod run;
+mod shared;
+mod shutdown;
+mod tls;
+
+use crate::config::Config;
+use crate::event::{Event, Log};
+use crate::listener::{BindError, Inherited, Listener, Listening};
+use crate::shared::{Settings, Shared};
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+pub use shared::SettingsError;
+pub use tls::PairError;
+
+/// A server that serves.
+///
+/// Dropping it closes the listeners and cuts the sessions; [`Server::drain`] is the way to stop it without harm.
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<Listener>,
+    inherited: Inherited,
+    watch: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server within the present runtime. When it returns all listeners accept connections.
+    ///
+    /// # Errors
+    /// A listener cannot be bound, or accounts, certificate, key or log file cannot be used. Nothing is left behind.
+    pub async fn start(config: Config, inherited: Inherited) -> Result<Self, StartError> {
+        let log = Log::open(&config.log).map_err(StartError::Log)?;
+        let bound = listener::bind_all(&config, &inherited).map_err(StartError::Bind)?;
+        let settings = load(config, log.clone()).await.map_err(StartError::Settings)?;
+        let shared = Arc::new(Shared::new(settings, log));
+        let settings = shared.settings.load_full();
+        let hostname = &settings.config.hostname;
+        shared.log.write(&Event::Started { version: env!("CARGO_PKG_VERSION"), hostname });
+        warn(&settings.config, &shared.log);
+        let listeners = bound
+            .into_iter()
+            .map(|(listen, socket)| Listener::start(listen, socket, Arc::clone(&shared)))
+            .collect();
+        let watch = tokio::spawn(watch(Arc::clone(&shared)));
+        Ok(Self { shared, listeners, inherited, watch })
+    }
+
+    /// Where the server listens; a port 0 of the configuration is the real port here. In the order of the
+    /// configuration.
+    pub fn addresses(&self) -> Vec<Listening> {
+        self.listeners.iter().map(|listener| listener.listening.clone()).collect()
+    }
+
+    /// Sessions now.
+    pub fn sessions(&self) -> usize {
+        self.shared.admission.sessions()
+    }
+
+    /// Puts a new configuration in place. Listeners that stay the same go on without a gap, sessions keep the
+    /// configuration they began with. Accounts, certificate and key are read again. The number of threads and the log's
+    /// target and form are those of the start.
+    ///
+    /// # Errors
+    /// The new configuration cannot be used. The old one stays in force as a whole; the reason is also in the log.
+    pub async fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+        let outcome = self.try_reload(config).await;
+        match &outcome {
+            Ok(()) => self.shared.log.write(&Event::ConfigurationReloaded),
+            Err(error) => self.shared.log.write(&Event::ConfigurationKept { problem: &event::chain(error) }),
+        }
+        outcome
+    }
+
+    async fn try_reload(&mut self, config: Config) -> Result<(), ReloadError> {
+        // Everything that can fail comes first; from the exchange of the settings on nothing does.
+        let mut bound = Vec::new();
+        for listen in &config.listen {
+            if !self.listeners.iter().any(|listener| listener.listen == *listen) {
+                // A listener that only changes what it speaks has to make way for itself.
+                let is_taken =
+                    self.listeners.iter().any(|listener| listener.listen.address == listen.address);
+                let socket = match is_taken {
+                    true => None,
+                    false => Some(Listener::bind(listen, &self.inherited).map_err(ReloadError::Bind)?),
+                };
+                bound.push((listen.clone(), socket));
+            }
+        }
+        let settings = load(config, self.shared.log.clone()).await.map_err(ReloadError::Settings)?;
+        warn(&settings.config, &self.shared.log);
+        let wanted = settings.config.listen.clone();
+        self.shared.settings.store(Arc::new(settings));
+        let (stay, go): (Vec<_>, Vec<_>) =
+            self.listeners.drain(..).partition(|listener| wanted.contains(&listener.listen));
+        self.listeners = stay;
+        for listener in go {
+            let address = listener.listening.address.clone();
+            listener.stop().await;
+            self.shared.log.write(&Event::NotListening { address: &address });
+        }
+        let mut failed = None;
+        for (listen, socket) in bound {
+            let socket = match socket {
+                Some(socket) => Ok(socket),
+                None => Listener::bind(&listen, &self.inherited),
+            };
+            match socket {
+                Ok(socket) => self.listeners.push(Listener::start(listen, socket, Arc::clone(&self.shared))),
+                Err(error) => failed = Some(ReloadError::Bind(error)),
+            }
+        }
+        self.listeners.sort_by_key(|listener| wanted.iter().position(|listen| *listen == listener.listen));
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Says in the log why a new configuration is not used.
+    pub fn keep_configuration(&self, problems: &[config::Problem]) {
+        for problem in problems {
+            self.shared.log.write(&Event::ConfigurationKept { problem });
+        }
+    }
+
+    /// Reads accounts, certificate and key again and opens the log file anew, whatever has become of the
+    /// configuration. What cannot be used leaves the old in force, with the reason in the log.
+    pub async fn refresh(&self) {
+        shutdown::refresh(&self.shared).await;
+    }
+
+    /// Stops: accepts nothing more, lets commands in progress finish, closes idle sessions. After `grace` the rest is
+    /// cut. Returns how many were cut.
+    pub async fn drain(mut self, grace: Duration) -> usize {
+        let listeners = std::mem::take(&mut self.listeners);
+        shutdown::drain(&self.shared, listeners, grace).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.watch.abort();
+        self.shared.begin_drain();
+        self.shared.cut_all();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+/// Reads files on a thread that may wait for them.
+async fn load(config: Config, log: Log) -> Result<Settings, SettingsError> {
+    let loading = tokio::task::spawn_blocking(move || Settings::new(config, &log)).await;
+    loading.unwrap_or_else(|error| Err(SettingsError::Interrupted(error)))
+}
+
+fn warn(config: &Config, log: &Log) {
+    for problem in &config.warnings {
+        log.write(&Event::Warning { problem });
+    }
+}
+
+/// Looks at certificate and key from time to time.
+async fn watch(shared: Arc<Shared>) {
+    loop {
+        let settings = shared.settings.load_full();
+        tokio::time::sleep(Duration::from_secs(settings.config.tls.watch_s)).await;
+        shutdown::refresh_identity(&shared).await;
+    }
+}
+
+/// The server cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The log file cannot be opened.
+    Log(io::Error),
+    /// A listener cannot be bound.
+    Bind(BindError),
+    /// Accounts, certificate or key cannot be used.
+    Settings(SettingsError),
+    /// The system gives no threads.
+    Runtime(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log(_) => "the log cannot be opened",
+            Self::Bind(_) => "a listener cannot be bound",
+            Self::Settings(_) => "the configuration cannot be used",
+            Self::Runtime(_) => "threads cannot be started",
+        })
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Log(error) | Self::Runtime(error) => Some(error),
+            Self::Bind(error) => Some(error),
+            Self::Settings(error) => Some(error),
+        }
+    }
+}
+
+/// A new configuration cannot be used; the old one stays.
+#[derive(Debug)]
+pub enum ReloadError {
+    /// A new listener cannot be bound.
+    Bind(BindError),
+    /// Accounts, certificate or key cannot be used.
+    Settings(SettingsError),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bind(_) => "a listener cannot be bound",
+            Self::Settings(_) => "the configuration cannot be used",
+        })
+    }
+}
+
+impl Error for ReloadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Bind(error) => Some(error),
+            Self::Settings(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

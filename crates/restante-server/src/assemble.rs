@@ -1,0 +1,99 @@
+//! From a configuration to the parts that it describes: the store, the authenticator, where an account's mail lies.
+//!
+//! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
+
+use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError};
+use restante_auth::account::Account;
+use restante_auth::address;
+use restante_auth::directory::{Notify, SourceError, embedded, file};
+use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
+use restante_store::disk::LocalDisk;
+use restante_store::{Location, Store, maildir};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The store of a configuration. Touches no file.
+pub fn store(config: &Config) -> Store {
+    let maildrop = &config.maildrop;
+    let settings = maildir::Settings {
+        marker: maildrop.marker.clone(),
+        create: maildrop.create,
+        line_ends: match maildrop.line_ends {
+            LineEnds::Lf => maildir::LineEnds::Lf,
+            LineEnds::Crlf => maildir::LineEnds::Crlf,
+        },
+        folder_mode: maildrop.folder_mode.0,
+        file_mode: maildrop.file_mode.0,
+        host: config.hostname.clone(),
+        ..maildir::Settings::new(maildrop.path.root())
+    };
+    Store::maildir(Arc::new(LocalDisk), settings)
+}
+
+/// Where an account's maildrop lies.
+///
+/// # Errors
+/// The configured path needs a domain or a home that the account does not have.
+pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
+    config.maildrop.path.render(account).map(Location::Maildir)
+}
+
+/// The authenticator of a configuration; reads the sources of accounts, so it blocks for files. `notify` is told when
+/// a source was read again later.
+///
+/// # Errors
+/// A source cannot be used.
+pub fn authenticator(config: &Config, notify: Option<Notify>) -> Result<Authenticator, SourceError> {
+    let auth = &config.auth;
+    let sources = config.sources.iter().filter_map(|source| match (source.kind, &source.path) {
+        (SourceType::File, Some(path)) => Some(Source::File(file::Settings::new(path))),
+        // `config::check` has refused this.
+        (SourceType::File, None) => None,
+        (SourceType::Embedded, path) => {
+            let path = path.clone().unwrap_or_else(|| embedded_path(config));
+            Some(Source::Embedded(embedded::Settings { path }))
+        }
+    });
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let parallel_max = match usize::try_from(auth.hashes).unwrap_or(usize::MAX) {
+        // One processor stays free for the sessions that need no hash.
+        0 => processors.saturating_sub(1).max(1),
+        hashes => hashes,
+    };
+    let settings = verify::Settings {
+        addresses: addresses(config),
+        hashing: HashingSettings {
+            parallel_max,
+            waiting_max: usize::try_from(auth.hashes_waiting).unwrap_or(usize::MAX),
+            wait_max: Duration::from_secs(auth.hash_wait_s),
+        },
+        cache: (auth.cache_s > 0).then(|| CacheSettings {
+            ttl: Duration::from_secs(auth.cache_s),
+            entries_max: usize::try_from(auth.cache_entries).unwrap_or(usize::MAX),
+        }),
+        notify,
+    };
+    Authenticator::new(sources.collect(), settings)
+}
+
+/// What names and addresses mean in a configuration.
+pub fn addresses(config: &Config) -> address::Settings {
+    let auth = &config.auth;
+    address::Settings {
+        domains: auth.domains.clone(),
+        default_domain: auth.default_domain.clone(),
+        form: match auth.name {
+            NameForm::Local => address::NameForm::Local,
+            NameForm::Address => address::NameForm::Address,
+        },
+        detail_separator: auth.detail.chars().next(),
+        lowercase: auth.lowercase,
+        postmaster: auth.postmaster.clone(),
+    }
+}
+
+/// Where the embedded accounts lie when no path is configured.
+pub fn embedded_path(config: &Config) -> PathBuf {
+    config.state_dir.join("accounts.redb")
+}

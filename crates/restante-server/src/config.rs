@@ -1,0 +1,533 @@
+//! The configuration: what may stand in the file (as written) and what it means (as meant).
+//!
+//! Lives here: every key with its type, default, unit and meaning. Reading a table is in `config/section.rs`, single
+//! values in `config/value.rs`, addresses in `config/address.rs`, path templates in `config/template.rs`, and what
+//! must hold between keys, files and the machine in `config/check.rs`. `docs/manual.md` says the same for operators.
+//!
+//! All faults of a file are reported at once. Relative paths are relative to the folder of the file.
+
+mod address;
+mod check;
+mod problem;
+mod section;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use crate::file;
+use problem::Problems;
+use section::{Lines, Section, section};
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+use value::{Fault, Value, choice, quote, show_key, word};
+
+pub use address::Address;
+pub use problem::{Problem, Severity};
+pub use template::{Template, TemplateError};
+pub use value::Mode;
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Every fault that keeps the configuration from being used, in the order of the lines.
+pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+    match file::read_text(path, CONFIGURATION_OCTETS_MAX) {
+        Ok(text) => parse(&text, path),
+        Err(error) => Err(vec![Problem {
+            file: path.to_owned(),
+            line: 0,
+            severity: Severity::Error,
+            what: format!("the configuration cannot be read: {error}"),
+            remedy: "name a readable file with --config, or write /etc/restante/restante.toml".to_owned(),
+        }]),
+    }
+}
+
+/// Checks the text of a configuration. `path` is what problems name, and relative paths start from its folder.
+///
+/// # Errors
+/// Every fault that keeps the configuration from being used, in the order of the lines.
+pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+    let mut problems = Problems::new(path, text);
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        let line = error.span().map_or(0, |span| problems.line_at(span.start));
+        problems.error(
+            line,
+            format!("this is not TOML: {}", error.message()),
+            "see https://toml.io for the syntax",
+        );
+    }
+    if !syntax.is_empty() {
+        // What a broken file means would be guesswork, and the guesses would bury the cause.
+        return Err(problems.finish().0);
+    }
+    let mut lines = Lines::default();
+    let mut section = Section::new("", document.get_ref(), &mut problems, &mut lines);
+    let (mut config, listen) = Config::read(&mut section);
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    config.start_paths_at(folder);
+    config.listen = check::listeners(listen, folder, &config, &lines, &mut problems);
+    check::rest(&config, &lines, &mut problems);
+    let (errors, warnings) = problems.finish();
+    config.warnings = warnings;
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+/// A configuration as meant: every key has its value, every path its start, every listener its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name of this host in greetings, APOP timestamps, LMTP banners and `Received` lines.
+    /// Default: the machine's own name.
+    pub hostname: String,
+    /// The folder of the embedded accounts and of the control socket. Default `/var/lib/restante`.
+    pub state_dir: PathBuf,
+    /// What is listened on. Default: POP3 on port 110, and on port 995 when there is a certificate.
+    pub listen: Vec<Listen>,
+    /// Certificate, key and versions of TLS.
+    pub tls: Tls,
+    /// Who may log in, and how.
+    pub auth: Auth,
+    /// The sources of accounts, asked in this order (`[[auth.source]]`).
+    pub sources: Vec<AuthSource>,
+    /// Where maildrops lie.
+    pub maildrop: Maildrop,
+    /// Delivery by LMTP.
+    pub lmtp: Lmtp,
+    /// How much and how long.
+    pub limits: Limits,
+    /// Where the log goes.
+    pub log: Log,
+    /// The process itself.
+    pub server: Process,
+    /// What the operator should know although the configuration can be used. Not a key.
+    pub warnings: Vec<Problem>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hostname: file::hostname(),
+            state_dir: PathBuf::from("/var/lib/restante"),
+            listen: Vec::new(),
+            tls: Tls::default(),
+            auth: Auth::default(),
+            sources: Vec::new(),
+            maildrop: Maildrop::default(),
+            lmtp: Lmtp::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+            server: Process::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The keys and tables of the file itself.
+    pub const KEYS: &[&str] =
+        &["hostname", "state_dir", "listen", "tls", "auth", "maildrop", "lmtp", "limits", "log", "server"];
+
+    /// The effective configuration as TOML: every key with the value it has. Reading it gives an equal configuration.
+    pub fn show(&self) -> String {
+        let mut output = String::new();
+        show_key(&mut output, "hostname", &self.hostname);
+        show_key(&mut output, "state_dir", &self.state_dir);
+        for listen in &self.listen {
+            output.push_str("\n[[listen]]\n");
+            listen.show(&mut output);
+        }
+        output.push_str("\n[tls]\n");
+        self.tls.show(&mut output);
+        output.push_str("\n[auth]\n");
+        self.auth.show(&mut output);
+        for source in &self.sources {
+            output.push_str("\n[[auth.source]]\n");
+            source.show(&mut output);
+        }
+        output.push_str("\n[maildrop]\n");
+        self.maildrop.show(&mut output);
+        output.push_str("\n[lmtp]\n");
+        self.lmtp.show(&mut output);
+        output.push_str("\n[limits]\n");
+        self.limits.show(&mut output);
+        output.push_str("\n[log]\n");
+        self.log.show(&mut output);
+        output.push_str("\n[server]\n");
+        self.server.show(&mut output);
+        output
+    }
+
+    fn read(file: &mut Section<'_, '_, '_>) -> (Self, Vec<ListenWritten>) {
+        let hostname = file.value("hostname", file::hostname);
+        let state_dir = file.value("state_dir", || PathBuf::from("/var/lib/restante"));
+        let listen =
+            file.tables("listen", |section| finished(section, ListenWritten::read, ListenWritten::KEYS));
+        let tls = file.table("tls", |section| finished(section, Tls::read, Tls::KEYS));
+        let (auth, sources) = file.table("auth", |section| {
+            let auth = Auth::read(section);
+            let sources =
+                section.tables("source", |section| finished(section, AuthSource::read, AuthSource::KEYS));
+            let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source"]).collect();
+            section.finish(&known);
+            (auth, sources)
+        });
+        let config = Self {
+            hostname,
+            state_dir,
+            listen: Vec::new(),
+            tls,
+            auth,
+            sources,
+            maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
+            lmtp: file.table("lmtp", |section| finished(section, Lmtp::read, Lmtp::KEYS)),
+            limits: file.table("limits", |section| finished(section, Limits::read, Limits::KEYS)),
+            log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),
+            server: file.table("server", |section| finished(section, Process::read, Process::KEYS)),
+            warnings: Vec::new(),
+        };
+        file.finish(Self::KEYS);
+        (config, listen)
+    }
+
+    /// Makes relative paths start at the folder of the configuration file. Listeners follow in `check`.
+    fn start_paths_at(&mut self, folder: &Path) {
+        let start = |path: &mut PathBuf| *path = folder.join(&*path);
+        start(&mut self.state_dir);
+        self.tls.certificate.iter_mut().for_each(start);
+        self.tls.key.iter_mut().for_each(start);
+        for source in &mut self.sources {
+            source.path.iter_mut().for_each(start);
+        }
+        self.maildrop.path.start_at(folder);
+        self.maildrop.marker.iter_mut().for_each(start);
+        self.log.path.iter_mut().for_each(start);
+    }
+}
+
+/// Reads a table and reports the keys it does not have.
+fn finished<T>(
+    section: &mut Section<'_, '_, '_>,
+    read: impl FnOnce(&mut Section<'_, '_, '_>) -> T,
+    known: &[&str],
+) -> T {
+    let value = read(section);
+    section.finish(known);
+    value
+}
+
+/// One `[[listen]]` as meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Where.
+    pub address: Address,
+    /// How it is encrypted.
+    pub tls: TlsMode,
+    /// Permissions of a unix socket.
+    pub mode: Mode,
+}
+
+impl Listen {
+    fn show(&self, output: &mut String) {
+        let Self { protocol, address, tls, mode } = self.clone();
+        let written =
+            ListenWritten { protocol: Some(protocol), address: Some(address), tls: Some(tls), mode };
+        written.show(output);
+    }
+}
+
+section! {
+    /// One `[[listen]]` as written: a socket and what is spoken on it.
+    pub struct ListenWritten {
+        /// What is spoken: `pop3` or `lmtp`. Has no default.
+        protocol: Option<Protocol> = None;
+        /// Where: `IP:port`, `[IPv6]:port`, `unix:/path` or `fd:NAME` (socket activation). Has no default.
+        address: Option<Address> = None;
+        /// Encryption: `off`, `starttls` (the client may ask for it) or `implicit` (from the first octet).
+        /// Default: `implicit` on port 995; else `starttls` for POP3 when there is a certificate; else `off`.
+        tls: Option<TlsMode> = None;
+        /// Permissions of a unix socket. Default 0o660.
+        mode: Mode = Mode(0o660);
+    }
+}
+
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// RFC 1939: clients collect their mail.
+    Pop3,
+    /// RFC 2033: the mail transfer agent hands mail over.
+    Lmtp,
+}
+
+impl Protocol {
+    /// The word as it is written in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pop3 => "pop3",
+            Self::Lmtp => "lmtp",
+        }
+    }
+}
+
+impl Value for Protocol {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        if let DeValue::String(word) = written
+            && matches!(word.as_ref(), "sasl" | "http" | "pop2")
+        {
+            return Err(Fault::new(
+                format!("{word:?} is not served in this version"),
+                "this version serves pop3 and lmtp; take this listener out",
+            ));
+        }
+        word(written, &[("pop3", Self::Pop3), ("lmtp", Self::Lmtp)])
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quote(self.as_str()))
+    }
+}
+
+choice! {
+    /// Encryption of a listener.
+    pub enum TlsMode {
+        /// Never.
+        Off = "off",
+        /// In clear until the client asks (STLS, STARTTLS).
+        StartTls = "starttls",
+        /// From the first octet.
+        Implicit = "implicit",
+    }
+}
+
+section! {
+    /// `[tls]`: certificate, key and versions.
+    pub struct Tls {
+        /// The certificate chain, PEM, the server's own certificate first. Watched: a new file is used without a
+        /// restart. Default: none, and TLS is not offered.
+        certificate: Option<PathBuf> = None;
+        /// The private key, PEM (PKCS#8, PKCS#1 or SEC1), readable by the server's user alone.
+        key: Option<PathBuf> = None;
+        /// The lowest version that is accepted: `1.2` or `1.3`. Default `1.2`.
+        minimum: TlsVersion = TlsVersion::Tls12;
+        /// Seconds between two looks at the files. Default 5.
+        watch_s: u64 = 5, in 1..=86_400;
+    }
+}
+
+choice! {
+    /// A version of TLS.
+    pub enum TlsVersion {
+        /// RFC 5246. Nothing lower exists here (RFC 8997).
+        Tls12 = "1.2",
+        /// RFC 8446.
+        Tls13 = "1.3",
+    }
+}
+
+section! {
+    /// `[auth]`: who may log in, and how.
+    pub struct Auth {
+        /// Where a password may be sent without TLS: `never`, `loopback` (also unix sockets) or `always`.
+        /// Default `loopback`.
+        plaintext_without_tls: Plaintext = Plaintext::Loopback;
+        /// The SASL mechanisms that are offered, of those that the sources can serve. Default: all of them.
+        mechanisms: Option<Vec<String>> = None;
+        /// Are USER and PASS offered? Default true.
+        user_pass: bool = true;
+        /// Is APOP offered where secrets are stored in plain text? Its digest is MD5. Default false.
+        apop: bool = false;
+        /// How accounts are named: `local` (`bob`) or `address` (`bob@example.org`). Default `local`.
+        name: NameForm = NameForm::Local;
+        /// The domains that are served; mail and logins for others are refused. Default: any domain.
+        domains: Vec<String> = Vec::new();
+        /// The domain of a name that was typed without one, where accounts are named by address. Default: none.
+        default_domain: Option<String> = None;
+        /// What separates a detail from the name in `bob+lists@example.org`; the detail is ignored. Empty: no details.
+        /// Default `+`.
+        detail: String = "+".to_owned();
+        /// Are `Bob` and `bob` one account? Default true.
+        lowercase: bool = true;
+        /// The account that takes mail for `postmaster` where no account has that name. Default: none.
+        postmaster: Option<String> = None;
+        /// Seconds for which a password that was right is remembered (as a keyed digest); 0 switches it off. Default 300.
+        cache_s: u64 = 300, in 0..=86_400;
+        /// How many of them are remembered at most. Default 100,000.
+        cache_entries: u64 = 100_000, in 1..=100_000_000;
+        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
+        hashes: u64 = 0, in 0..=1_024;
+        /// Logins that wait for their hash; more are refused as temporarily unavailable. Default 512.
+        hashes_waiting: u64 = 512, in 1..=1_000_000;
+        /// Seconds that a login waits for its hash at most. Default 10.
+        hash_wait_s: u64 = 10, in 1..=300;
+    }
+}
+
+choice! {
+    /// Where passwords may cross the wire in clear.
+    pub enum Plaintext {
+        /// Under TLS only.
+        Never = "never",
+        /// Under TLS, and between programs of this machine.
+        Loopback = "loopback",
+        /// Everywhere.
+        Always = "always",
+    }
+}
+
+choice! {
+    /// How accounts are named.
+    pub enum NameForm {
+        /// By the part before the `@`.
+        Local = "local",
+        /// By the whole address.
+        Address = "address",
+    }
+}
+
+section! {
+    /// One `[[auth.source]]`: accounts.
+    pub struct AuthSource {
+        /// `file` (a passwd-file: `name:{SCHEME}secret`, one a line) or `embedded` (edited by `restante account`).
+        /// Default `file`.
+        kind as "type": SourceType = SourceType::File;
+        /// The file. Default for `embedded`: `accounts.redb` in `state_dir`; `file` has none.
+        path: Option<PathBuf> = None;
+    }
+}
+
+choice! {
+    /// Kinds of account sources.
+    pub enum SourceType {
+        /// A passwd-file.
+        File = "file",
+        /// The embedded directory.
+        Embedded = "embedded",
+    }
+}
+
+section! {
+    /// `[maildrop]`: where mail lies.
+    pub struct Maildrop {
+        /// The kind of maildrop: `maildir`. Default `maildir`.
+        kind as "type": MaildropType = MaildropType::Maildir;
+        /// The path of an account's maildrop. Replaced in it: `{account}` (the whole name), `{local}`, `{domain}` and
+        /// `{home}` (from the account's source). Default `/var/mail/{account}`.
+        path: Template = Template::default();
+        /// Is a maildrop that does not exist made at the first delivery or login? Default true.
+        create: bool = true;
+        /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a file system that
+        /// is not mounted. Default: none.
+        marker: Option<PathBuf> = None;
+        /// The line ends of delivered files: `lf` (what other mail programs expect) or `crlf`. Default `lf`.
+        line_ends: LineEnds = LineEnds::Lf;
+        /// Permissions of delivered files. Default 0o600.
+        file_mode: Mode = Mode(0o600);
+        /// Permissions of folders that are made. Default 0o700.
+        folder_mode: Mode = Mode(0o700);
+    }
+}
+
+choice! {
+    /// Kinds of maildrops.
+    pub enum MaildropType {
+        /// A Maildir, served in place.
+        Maildir = "maildir",
+    }
+}
+
+choice! {
+    /// Line ends in delivered files.
+    pub enum LineEnds {
+        /// LF.
+        Lf = "lf",
+        /// CRLF.
+        Crlf = "crlf",
+    }
+}
+
+section! {
+    /// `[lmtp]`: delivery.
+    pub struct Lmtp {
+        /// The largest message, in octets. Default 52,428,800 (50 MiB).
+        message_octets_max: u64 = 52_428_800, in 65_536..=1_099_511_627_776;
+        /// Recipients of one message. At least 100 (RFC 5321, 4.5.3.1.8). Default 1,000.
+        recipients_max: u64 = 1_000, in 100..=100_000;
+    }
+}
+
+section! {
+    /// `[limits]`: how much and how long.
+    pub struct Limits {
+        /// Connections at the same time, all listeners together. Default 20,000.
+        sessions: u64 = 20_000, in 1..=10_000_000;
+        /// Connections at the same time from one address (IPv6: one /64 network). Unix sockets are not counted.
+        /// Default 100.
+        sessions_per_address: u64 = 100, in 1..=10_000_000;
+        /// Sessions at the same time that are logged in to one account. Only one holds the maildrop; the others are
+        /// told so. Default 10.
+        sessions_per_account: u64 = 10, in 1..=10_000_000;
+        /// Seconds from the connection to the login. Default 60.
+        login_s: u64 = 60, in 1..=86_400;
+        /// Seconds of silence that end a session after login. At least 600 (RFC 1939, 3). Default 600.
+        autologout_s: u64 = 600, in 600..=86_400;
+        /// Seconds that the peer may leave our octets unread. Default 300.
+        write_s: u64 = 300, in 1..=86_400;
+        /// Seconds that an LMTP peer may be silent. At least 300 (RFC 5321, 4.5.3.2.7). Default 300.
+        lmtp_s: u64 = 300, in 300..=86_400;
+        /// Seconds for a TLS handshake. Default 30.
+        handshake_s: u64 = 30, in 1..=3_600;
+        /// Seconds that commands in progress get when the server is stopped. Default 30.
+        drain_s: u64 = 30, in 0..=86_400;
+    }
+}
+
+section! {
+    /// `[log]`: one line for each session and each delivery.
+    pub struct Log {
+        /// `logfmt` (`key=value`) or `json`. Default `logfmt`.
+        format: LogFormat = LogFormat::Logfmt;
+        /// `stderr`, `stdout` or `file`. Default `stderr`.
+        target: LogTarget = LogTarget::Stderr;
+        /// The file of the target `file`; opened anew at SIGHUP.
+        path: Option<PathBuf> = None;
+    }
+}
+
+choice! {
+    /// Forms of log lines.
+    pub enum LogFormat {
+        /// `key=value` pairs.
+        Logfmt = "logfmt",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+choice! {
+    /// Where log lines go.
+    pub enum LogTarget {
+        /// Standard error.
+        Stderr = "stderr",
+        /// Standard output.
+        Stdout = "stdout",
+        /// A file.
+        File = "file",
+    }
+}
+
+section! {
+    /// `[server]`: the process.
+    pub struct Process {
+        /// Threads that serve sessions; 0 means one for each processor. Default 0.
+        threads: u64 = 0, in 0..=1_024;
+        /// Threads for what may wait for the disk. Default 64.
+        disk_threads: u64 = 64, in 1..=4_096;
+    }
+}
+
+/// A configuration that is larger than this is none.
+const CONFIGURATION_OCTETS_MAX: u64 = 16 * 1024 * 1024;

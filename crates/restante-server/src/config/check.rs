@@ -1,0 +1,346 @@
+//! What must hold between keys, files and the machine before a configuration may be used.
+//!
+//! Everything is looked at; nothing stops at the first fault. Nothing is opened for good, bound or changed.
+
+use super::problem::Problems;
+use super::section::Lines;
+use super::{
+    Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Protocol, SourceType,
+    TlsMode,
+};
+use crate::{file, tls};
+use restante_proto::sasl::Mechanism;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+/// Turns `[[listen]]` tables as written into listeners as meant.
+pub(super) fn listeners(
+    written: Vec<ListenWritten>,
+    folder: &Path,
+    config: &Config,
+    lines: &Lines,
+    problems: &mut Problems<'_>,
+) -> Vec<Listen> {
+    let has_certificate = config.tls.certificate.is_some();
+    if written.is_empty() && !lines.is_set("listen") {
+        return default_listeners(has_certificate);
+    }
+    let mut listeners = Vec::new();
+    for (position, written) in written.into_iter().enumerate() {
+        let name = format!("listen.{position}");
+        let missing = |key: &str| !lines.is_set(&format!("{name}.{key}"));
+        if missing("protocol") {
+            problems.error(
+                lines.at(&name),
+                "a listener without protocol",
+                "add protocol = \"pop3\" or \"lmtp\"",
+            );
+        }
+        if missing("address") {
+            problems.error(
+                lines.at(&name),
+                "a listener without address",
+                "add address = \"IP:port\" or \"unix:/path\"",
+            );
+        }
+        let (Some(protocol), Some(mut address)) = (written.protocol, written.address) else { continue };
+        if let Address::Unix(path) = &mut address {
+            *path = folder.join(&*path);
+        }
+        let default = default_tls(protocol, &address, has_certificate);
+        let listen = Listen { protocol, address, tls: written.tls.unwrap_or(default), mode: written.mode };
+        one_listener(&listen, &name, has_certificate, lines, problems);
+        listeners.push(listen);
+    }
+    duplicates(&listeners, lines, problems);
+    listeners
+}
+
+/// R1939-3.1, R8314-4.1: port 110, and 995 as soon as there is a certificate.
+fn default_listeners(has_certificate: bool) -> Vec<Listen> {
+    let any = |port| Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+    let pop3 = |port| {
+        let address = any(port);
+        let tls = default_tls(Protocol::Pop3, &address, has_certificate);
+        Listen { protocol: Protocol::Pop3, address, tls, mode: Mode(0o660) }
+    };
+    let mut listeners = vec![pop3(110)];
+    if has_certificate {
+        listeners.push(pop3(995));
+    }
+    listeners
+}
+
+fn default_tls(protocol: Protocol, address: &Address, has_certificate: bool) -> TlsMode {
+    match (protocol, address) {
+        (Protocol::Pop3, Address::Tcp(address)) if address.port() == 995 => TlsMode::Implicit,
+        // R8314-4.2: what would fail is not offered.
+        (Protocol::Pop3, _) if has_certificate => TlsMode::StartTls,
+        _ => TlsMode::Off,
+    }
+}
+
+fn one_listener(
+    listen: &Listen,
+    name: &str,
+    has_certificate: bool,
+    lines: &Lines,
+    problems: &mut Problems<'_>,
+) {
+    if listen.tls != TlsMode::Off && !has_certificate {
+        problems.error(
+            lines.at(&format!("{name}.tls")),
+            format!("{} needs TLS, but there is no certificate", listen.address),
+            "set certificate and key in [tls], or tls = \"off\" here",
+        );
+    }
+    match (&listen.protocol, &listen.address) {
+        // R2033-5.1
+        (Protocol::Lmtp, Address::Tcp(address)) if address.port() == 25 => problems.error(
+            lines.at(&format!("{name}.address")),
+            "LMTP must not be spoken on port 25 (RFC 2033, 5)",
+            "use a unix socket, or another port such as 24",
+        ),
+        (Protocol::Lmtp, Address::Tcp(address)) if !address.ip().is_loopback() => problems.warning(
+            lines.at(&format!("{name}.address")),
+            format!("LMTP on {address} can be reached from other machines, and whoever reaches it can deliver mail"),
+            "use a unix socket or 127.0.0.1, or guard the port with a packet filter",
+        ),
+        (_, Address::Unix(path)) => {
+            let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+            if !file::is_folder(folder) {
+                problems.error(
+                    lines.at(&format!("{name}.address")),
+                    format!("the folder of the socket {} does not exist", path.display()),
+                    format!("make the folder {}, or use another path", folder.display()),
+                );
+            } else if file::exists(path) && !file::is_socket(path) {
+                problems.error(
+                    lines.at(&format!("{name}.address")),
+                    format!("{} exists and is no socket", path.display()),
+                    "take the file away, or use another path",
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Two listeners on one address, also when one of them takes all addresses of a port.
+fn duplicates(listeners: &[Listen], lines: &Lines, problems: &mut Problems<'_>) {
+    let mut seen: HashMap<&Address, usize> = HashMap::new();
+    for (position, listen) in listeners.iter().enumerate() {
+        // Port 0 is a free port each time.
+        if matches!(&listen.address, Address::Tcp(address) if address.port() == 0) {
+            continue;
+        }
+        if let Some(first) = seen.insert(&listen.address, position) {
+            problems.error(
+                lines.at(&format!("listen.{position}.address")),
+                format!(
+                    "{} is listened on twice, first in line {}",
+                    listen.address,
+                    lines.at(&format!("listen.{first}.address"))
+                ),
+                "give one of the two another address, or take it out",
+            );
+        }
+    }
+}
+
+/// Everything that does not concern listeners.
+pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    hostname(config, lines, problems);
+    certificate(config, lines, problems);
+    logins(config, lines, problems);
+    for (position, source) in config.sources.iter().enumerate() {
+        account_source(source, position, lines, problems);
+    }
+    maildrops(config, lines, problems);
+    if config.log.target == LogTarget::File && config.log.path.is_none() {
+        problems.error(
+            lines.at("log.target"),
+            "the log goes to a file that is not named",
+            "add path = \"/var/log/restante.log\" to [log]",
+        );
+    }
+    if config.limits.sessions_per_address > config.limits.sessions
+        && lines.is_set("limits.sessions_per_address")
+    {
+        problems.warning(
+            lines.at("limits.sessions_per_address"),
+            "more sessions are allowed from one address than in all",
+            "raise sessions, or lower sessions_per_address",
+        );
+    }
+}
+
+/// The name goes into a greeting, a message-id and a header: a host name and nothing else.
+fn hostname(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let name = &config.hostname;
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        problems.error(
+            lines.at("hostname"),
+            format!("hostname: {name:?} is no host name"),
+            "write the full name of this host, for instance mail.example.org",
+        );
+    }
+}
+
+fn certificate(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let (certificate, key) = match (&config.tls.certificate, &config.tls.key) {
+        (None, None) => return,
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(_), None) => {
+            return problems.error(
+                lines.at("tls.certificate"),
+                "a certificate without key",
+                "add key = \"/path/key.pem\" to [tls]",
+            );
+        }
+        (None, Some(_)) => {
+            return problems.error(
+                lines.at("tls.key"),
+                "a key without certificate",
+                "add certificate = \"/path/cert.pem\" to [tls]",
+            );
+        }
+    };
+    if let Err(error) = tls::load_pair(certificate, key) {
+        let line = match error.is_key() {
+            true => lines.at("tls.key"),
+            false => lines.at("tls.certificate"),
+        };
+        return problems.error(line, format!("tls: {}", crate::event::chain(&error)), error.remedy());
+    }
+    if let Ok(mode) = file::permissions(key)
+        && mode & 0o007 != 0
+    {
+        problems.warning(
+            lines.at("tls.key"),
+            format!("every user of this machine can read the key {} (permissions {mode:04o})", key.display()),
+            format!("chmod o-rwx {}", key.display()),
+        );
+    }
+}
+
+fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let auth = &config.auth;
+    for name in auth.mechanisms.iter().flatten() {
+        if Mechanism::parse(name.as_bytes()).is_none() {
+            problems.error(
+                lines.at("auth.mechanisms"),
+                format!("auth.mechanisms: {name:?} is no mechanism of this version"),
+                "known here: PLAIN, LOGIN",
+            );
+        }
+    }
+    // R1939-4.2: somebody must be able to log in.
+    if !auth.user_pass && !auth.apop && auth.mechanisms.as_ref().is_some_and(Vec::is_empty) {
+        problems.error(
+            lines.at("auth.mechanisms"),
+            "USER, APOP and all SASL mechanisms are switched off: nobody can log in",
+            "leave mechanisms out, or set user_pass = true",
+        );
+    }
+    if auth.detail.chars().count() > 1
+        || auth.detail.chars().any(|letter| letter == '@' || letter == '/' || letter.is_control())
+    {
+        problems.error(
+            lines.at("auth.detail"),
+            format!("auth.detail: {:?} is not one character, or one that may separate a detail", auth.detail),
+            "write one character such as \"+\", or \"\" for no details",
+        );
+    }
+    if let Some(domain) = &auth.default_domain {
+        if !auth.domains.is_empty() && !auth.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain)) {
+            problems.error(
+                lines.at("auth.default_domain"),
+                format!("auth.default_domain: {domain:?} is not one of auth.domains"),
+                "add it to domains",
+            );
+        }
+        if auth.name == NameForm::Local {
+            problems.warning(
+                lines.at("auth.default_domain"),
+                "auth.default_domain has no effect where accounts are named without domain",
+                "set name = \"address\", or take default_domain out",
+            );
+        }
+    }
+    if config.sources.is_empty() {
+        problems.error(
+            lines.at("auth"),
+            "there is no source of accounts: nobody can log in and no mail can be delivered",
+            "add [[auth.source]] with type = \"file\" and path, or with type = \"embedded\"",
+        );
+    }
+}
+
+fn account_source(source: &AuthSource, position: usize, lines: &Lines, problems: &mut Problems<'_>) {
+    let name = format!("auth.source.{position}");
+    match (source.kind, &source.path) {
+        (SourceType::File, None) => {
+            problems.error(
+                lines.at(&name),
+                "a file of accounts that is not named",
+                "add path = \"/etc/restante/users\"",
+            );
+        }
+        (SourceType::File, Some(path)) => {
+            if let Err(error) = file::check_readable(path) {
+                problems.error(
+                    lines.at(&format!("{name}.path")),
+                    format!("the accounts in {} cannot be read: {error}", path.display()),
+                    "write the file (name:{SCHEME}secret, one a line), or correct the path or the permissions",
+                );
+            } else if let Ok(mode) = file::permissions(path)
+                && mode & 0o007 != 0
+            {
+                problems.warning(
+                    lines.at(&format!("{name}.path")),
+                    format!(
+                        "every user of this machine can read {} (permissions {mode:04o})",
+                        path.display()
+                    ),
+                    format!("chmod o-rwx {}", path.display()),
+                );
+            }
+        }
+        (SourceType::Embedded, _) => {}
+    }
+}
+
+fn maildrops(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let path = &config.maildrop.path;
+    if !path.names_the_account() {
+        problems.error(
+            lines.at("maildrop.path"),
+            format!("maildrop.path: {path} is one and the same for all accounts"),
+            "put {account}, {local} or {home} into it",
+        );
+    } else if path.forgets_the_domain() && config.auth.name == NameForm::Address {
+        problems.error(
+            lines.at("maildrop.path"),
+            format!("maildrop.path: with {path}, bob@one.example and bob@two.example share a maildrop"),
+            "put {account} or {domain} into it, or set auth.name = \"local\"",
+        );
+    }
+    if let Some(marker) = &config.maildrop.marker
+        && !file::exists(marker)
+    {
+        problems.warning(
+            lines.at("maildrop.marker"),
+            format!("maildrop.marker: {} does not exist, so no maildrop will be opened", marker.display()),
+            "mount the file system of the maildrops, or make the file on it",
+        );
+    }
+}

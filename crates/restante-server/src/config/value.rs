@@ -1,0 +1,212 @@
+//! What single configuration values look like: reading them from TOML and showing them as TOML again.
+//!
+//! Lives here: `Value` for the plain types and the `choice!` macro for closed sets of words. What values mean
+//! together is in `check.rs`.
+
+use super::section::{kind, nearest};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use toml::de::DeValue;
+
+/// Why a value cannot be what its key wants.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) what: String,
+    pub(super) remedy: String,
+}
+
+impl Fault {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
+    }
+
+    fn kind(written: &DeValue<'_>, wanted: &str, remedy: &str) -> Self {
+        Self::new(format!("this is {}, but {wanted} is wanted", kind(written)), remedy)
+    }
+}
+
+/// A type that a key can have. `show` writes what `read` reads: the pair is an identity.
+pub(super) trait Value: Sized {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault>;
+    /// The TOML of the value; `None` leaves the key out, so that its absence is what is read back.
+    fn show(&self) -> Option<String>;
+}
+
+/// Appends `key = value`.
+pub(super) fn show_key<T: Value>(output: &mut String, key: &str, value: &T) {
+    if let Some(value) = value.show() {
+        let _ = writeln!(output, "{key} = {value}");
+    }
+}
+
+impl Value for String {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        match written {
+            DeValue::String(text) => Ok(text.clone().into_owned()),
+            other => Err(Fault::kind(other, "a string", "write it in double quotes")),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quote(self))
+    }
+}
+
+impl Value for PathBuf {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let text = String::read(written)?;
+        if text.is_empty() || text.contains('\0') {
+            return Err(Fault::new("this is no path", "write the path of a file or folder in double quotes"));
+        }
+        Ok(Self::from(text))
+    }
+
+    // A path from a configuration is text: TOML has no other strings.
+    fn show(&self) -> Option<String> {
+        Some(quote(&self.to_string_lossy()))
+    }
+}
+
+impl Value for bool {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        match written {
+            DeValue::Boolean(value) => Ok(*value),
+            other => Err(Fault::kind(other, "true or false", "write true or false, without quotes")),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Value for u64 {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let DeValue::Integer(number) = written else {
+            return Err(Fault::kind(written, "a whole number", "write digits, without quotes or unit"));
+        };
+        let digits = number.as_str();
+        Self::from_str_radix(digits, number.radix()).map_err(|_| {
+            Fault::new(
+                format!("{digits} is no number from 0 to 2^64"),
+                "write a smaller or a positive number",
+            )
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        T::read(written).map(Some)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_ref().and_then(Value::show)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        match written {
+            DeValue::Array(items) => items.iter().map(|item| T::read(item.get_ref())).collect(),
+            other => {
+                Err(Fault::kind(other, "a list", "write the values in square brackets, with commas between"))
+            }
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("[{}]", self.iter().filter_map(Value::show).collect::<Vec<_>>().join(", ")))
+    }
+}
+
+/// Permissions of a file, written as an octal number: `0o660` or `"0660"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Value for Mode {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let remedy = "write permissions as an octal number, for instance 0o660";
+        let mode = match written {
+            DeValue::Integer(number) if number.radix() == 8 => u32::from_str_radix(number.as_str(), 8).ok(),
+            DeValue::String(text) => u32::from_str_radix(text, 8).ok(),
+            DeValue::Integer(number) => {
+                return Err(Fault::new(format!("{} is not written in octal", number.as_str()), remedy));
+            }
+            other => return Err(Fault::kind(other, "an octal number", remedy)),
+        };
+        mode.filter(|&mode| mode <= 0o777)
+            .map(Self)
+            .ok_or_else(|| Fault::new("these are no permissions", remedy))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("0o{:o}", self.0))
+    }
+}
+
+/// A basic string of TOML.
+pub(super) fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The word among `words` that was written, or a fault that lists them and suggests the nearest.
+pub(super) fn word<T: Copy>(written: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, Fault> {
+    let names: Vec<&str> = words.iter().map(|&(name, _)| name).collect();
+    let text = String::read(written)?;
+    if let Some(&(_, value)) = words.iter().find(|&&(name, _)| name == text) {
+        return Ok(value);
+    }
+    let remedy = match nearest(&text, &names) {
+        Some(near) => format!("did you mean {near:?}? Known here: {}", names.join(", ")),
+        None => format!("write one of: {}", names.join(", ")),
+    };
+    Err(Fault::new(format!("{text:?} is not known"), remedy))
+}
+
+/// A closed set of words.
+macro_rules! choice {
+    (
+        $(#[$about:meta])*
+        pub enum $name:ident { $( $(#[$doc:meta])* $variant:ident = $word:literal, )* }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $( $(#[$doc])* $variant, )* }
+
+        impl $name {
+            /// The word as it is written in the configuration.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+
+        impl $crate::config::value::Value for $name {
+            fn read(written: &toml::de::DeValue<'_>) -> Result<Self, $crate::config::value::Fault> {
+                $crate::config::value::word(written, &[ $( ($word, Self::$variant), )* ])
+            }
+
+            fn show(&self) -> Option<String> {
+                Some($crate::config::value::quote(self.as_str()))
+            }
+        }
+    };
+}
+
+pub(in crate::config) use choice;

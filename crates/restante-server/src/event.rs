@@ -1,0 +1,395 @@
+//! Every line of the log as one enum, and how it is written.
+//!
+//! Lives here: `Event` and its fields. The two forms of a line are in `event/line.rs`, the way to the log's target in
+//! `event/log.rs`. No event holds a secret; octets from outside appear escaped.
+
+mod line;
+mod log;
+
+use crate::config::{Address, LogFormat, Protocol, TlsMode};
+use line::Line;
+use restante_auth::account::AccountName;
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+pub(crate) use log::Log;
+
+/// What is logged. Fields borrow: an event is written at once.
+pub(crate) enum Event<'a> {
+    /// The server serves.
+    Started { version: &'a str, hostname: &'a str },
+    /// A listener accepts connections.
+    Listening { protocol: Protocol, address: &'a Address, tls: TlsMode },
+    /// A listener was taken out by a reload.
+    NotListening { address: &'a Address },
+    /// Accepting failed; it is tried again after a pause.
+    AcceptFailed { address: &'a Address, error: &'a dyn Error },
+    /// A connection was refused because of a limit.
+    Refused { protocol: Protocol, peer: &'a Peer, limit: &'a str },
+    /// A session ended.
+    Session(&'a SessionEnd),
+    /// A login was refused.
+    LoginRefused {
+        trace: Trace,
+        peer: &'a Peer,
+        user: &'a [u8],
+        method: &'a str,
+        reason: &'a dyn fmt::Display,
+    },
+    /// A message was delivered to one recipient.
+    Delivered(&'a DeliveryEnd<'a>),
+    /// A message was not delivered to one recipient.
+    Undelivered { delivery: &'a DeliveryEnd<'a>, error: &'a dyn Error },
+    /// Something failed while a session was served; the peer was told a response code and no more.
+    Fault {
+        trace: Trace,
+        peer: &'a Peer,
+        account: Option<&'a AccountName>,
+        doing: &'a str,
+        error: &'a dyn Error,
+    },
+    /// What the store noticed about a maildrop although it works.
+    MaildropWarning { trace: Trace, account: Option<&'a AccountName>, problem: &'a dyn fmt::Display },
+    /// New certificates are in use.
+    CertificateReloaded { certificate: &'a Path },
+    /// New certificates are not usable; the old ones stay.
+    CertificateKept { certificate: &'a Path, error: &'a dyn Error },
+    /// A source of accounts was read again.
+    AccountsReloaded { source: &'a str, accounts: usize },
+    /// A source of accounts could not be read again; the known accounts stay.
+    AccountsKept { error: &'a dyn Error },
+    /// A source of accounts is in use, but something in it may not mean what its author thinks.
+    AccountsDoubtful { error: &'a dyn Error },
+    /// A new configuration is in use.
+    ConfigurationReloaded,
+    /// A new configuration is not usable; the old one stays.
+    ConfigurationKept { problem: &'a dyn fmt::Display },
+    /// What the operator should know about the configuration in use.
+    Warning { problem: &'a dyn fmt::Display },
+    /// The server stops: nothing new is accepted, commands in progress are finished.
+    Draining { sessions: usize },
+    /// The server has stopped; so many sessions were cut.
+    Stopped { cut: usize },
+    /// So many log lines could not be kept: their target was too slow.
+    Lost { lines: u64 },
+}
+
+impl Event<'_> {
+    fn level(&self) -> &'static str {
+        match self {
+            Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
+            Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
+            Self::Undelivered { .. } => "error",
+            Self::Refused { .. } | Self::LoginRefused { .. } => "warn",
+            Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
+            _ => "info",
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Listening { .. } => "listening",
+            Self::NotListening { .. } => "not_listening",
+            Self::AcceptFailed { .. } => "accept_failed",
+            Self::Refused { .. } => "connection_refused",
+            Self::Session(_) => "session",
+            Self::LoginRefused { .. } => "login_refused",
+            Self::Delivered(_) => "delivered",
+            Self::Undelivered { .. } => "undelivered",
+            Self::Fault { .. } => "fault",
+            Self::MaildropWarning { .. } => "maildrop_warning",
+            Self::CertificateReloaded { .. } => "certificate_reloaded",
+            Self::CertificateKept { .. } => "certificate_kept",
+            Self::AccountsReloaded { .. } => "accounts_reloaded",
+            Self::AccountsKept { .. } => "accounts_kept",
+            Self::AccountsDoubtful { .. } => "accounts_doubtful",
+            Self::ConfigurationReloaded => "configuration_reloaded",
+            Self::ConfigurationKept { .. } => "configuration_kept",
+            Self::Warning { .. } => "warning",
+            Self::Draining { .. } => "draining",
+            Self::Stopped { .. } => "stopped",
+            Self::Lost { .. } => "log_lines_lost",
+        }
+    }
+
+    /// Appends the event as one line with its line feed.
+    fn write(&self, format: LogFormat, now: SystemTime, output: &mut String) {
+        let mut line = Line::begin(format, output);
+        match jiff::Timestamp::try_from(now) {
+            Ok(time) => line.word("time", &format_args!("{time:.6}")),
+            // A clock outside of the years that dates can have is still worth a line.
+            Err(_) => line.word("time", &"unknown"),
+        }
+        line.word("level", &self.level());
+        line.word("event", &self.name());
+        self.fields(&mut line);
+        line.end();
+    }
+
+    fn fields(&self, line: &mut Line<'_>) {
+        match self {
+            Self::Started { version, hostname } => {
+                line.word("version", version);
+                line.text("hostname", hostname);
+            }
+            Self::Listening { protocol, address, tls } => {
+                line.word("protocol", &protocol.as_str());
+                line.text("address", address);
+                line.word("tls", &tls.as_str());
+            }
+            Self::NotListening { address } => line.text("address", address),
+            Self::AcceptFailed { address, error } => {
+                line.text("address", address);
+                line.text("error", &chain(*error));
+            }
+            Self::Refused { protocol, peer, limit } => {
+                line.word("protocol", &protocol.as_str());
+                line.text("peer", peer);
+                line.text("limit", limit);
+            }
+            Self::Session(end) => end.fields(line),
+            Self::LoginRefused { trace, peer, user, method, reason } => {
+                line.word("trace", trace);
+                line.text("peer", peer);
+                line.text("user", &String::from_utf8_lossy(user.get(..USER_OCTETS_SHOWN).unwrap_or(user)));
+                line.word("method", method);
+                line.text("reason", reason);
+            }
+            Self::Delivered(delivery) => delivery.fields(line),
+            Self::Undelivered { delivery, error } => {
+                delivery.fields(line);
+                line.text("error", &chain(*error));
+            }
+            Self::Fault { trace, peer, account, doing, error } => {
+                line.word("trace", trace);
+                line.text("peer", peer);
+                if let Some(account) = account {
+                    line.text("account", account);
+                }
+                line.text("doing", doing);
+                line.text("error", &chain(*error));
+            }
+            Self::MaildropWarning { trace, account, problem } => {
+                line.word("trace", trace);
+                if let Some(account) = account {
+                    line.text("account", account);
+                }
+                line.text("problem", problem);
+            }
+            Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),
+            Self::CertificateKept { certificate, error } => {
+                line.text("certificate", &certificate.display());
+                line.text("error", &chain(*error));
+            }
+            Self::AccountsReloaded { source, accounts } => {
+                line.text("source", source);
+                line.number("accounts", *accounts as u64);
+            }
+            Self::AccountsKept { error } | Self::AccountsDoubtful { error } => {
+                line.text("error", &chain(*error))
+            }
+            Self::ConfigurationReloaded => {}
+            Self::ConfigurationKept { problem } | Self::Warning { problem } => line.text("problem", problem),
+            Self::Draining { sessions } => line.number("sessions", *sessions as u64),
+            Self::Stopped { cut } => line.number("cut", *cut as u64),
+            Self::Lost { lines } => line.number("lines", *lines),
+        }
+    }
+}
+
+/// What there is to say about a session when it has ended.
+#[derive(Debug)]
+pub(crate) struct SessionEnd {
+    pub(crate) trace: Trace,
+    pub(crate) protocol: Protocol,
+    pub(crate) peer: Peer,
+    /// The account that logged in (POP3).
+    pub(crate) account: Option<AccountName>,
+    /// How it logged in.
+    pub(crate) method: Option<&'static str>,
+    // R8314-4.4
+    /// Version and cipher suite.
+    pub(crate) tls: Option<(&'static str, &'static str)>,
+    /// Octets from and to the peer, as the session saw them (below them may be TLS).
+    pub(crate) octets_in: u64,
+    pub(crate) octets_out: u64,
+    /// Messages sent whole (RETR) and in part (TOP), and removed.
+    pub(crate) retrieved: u64,
+    pub(crate) topped: u64,
+    pub(crate) deleted: u64,
+    /// Messages in the maildrop at login.
+    pub(crate) messages: Option<u64>,
+    /// Recipients delivered to (LMTP).
+    pub(crate) delivered: u64,
+    pub(crate) duration: Duration,
+    pub(crate) end: End,
+}
+
+impl SessionEnd {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.word("trace", &self.trace);
+        line.word("protocol", &self.protocol.as_str());
+        line.text("peer", &self.peer);
+        if let Some(account) = &self.account {
+            line.text("account", account);
+        }
+        if let Some(method) = self.method {
+            line.word("method", &method);
+        }
+        if let Some((version, cipher)) = self.tls {
+            line.word("tls", &version);
+            line.word("cipher", &cipher);
+        }
+        line.number("octets_in", self.octets_in);
+        line.number("octets_out", self.octets_out);
+        match self.protocol {
+            Protocol::Pop3 => {
+                if let Some(messages) = self.messages {
+                    line.number("messages", messages);
+                }
+                line.number("retrieved", self.retrieved);
+                line.number("topped", self.topped);
+                line.number("deleted", self.deleted);
+            }
+            Protocol::Lmtp => line.number("delivered", self.delivered),
+        }
+        line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
+        line.text("end", &self.end);
+    }
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// QUIT.
+    Quit,
+    /// The session closed for a reason of its own: too many bad commands, an over-long exchange.
+    Closed,
+    /// The peer went away without QUIT.
+    Disconnected,
+    /// Nobody logged in in time.
+    LoginDeadline,
+    /// Silence for too long.
+    Silence,
+    /// The peer did not take our octets.
+    WriteDeadline,
+    /// The socket failed.
+    Broken(std::io::Error),
+    /// The handshake failed.
+    Handshake(std::io::Error),
+    /// A message broke off in the middle, and with it the connection.
+    MessageFailed,
+    /// The server stops.
+    Draining,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quit => f.write_str("quit"),
+            Self::Closed => f.write_str("closed by us"),
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::LoginDeadline => f.write_str("no login in time"),
+            Self::Silence => f.write_str("silent for too long"),
+            Self::WriteDeadline => f.write_str("does not read"),
+            Self::Broken(error) => write!(f, "connection failed: {error}"),
+            Self::Handshake(error) => write!(f, "TLS handshake failed: {error}"),
+            Self::MessageFailed => f.write_str("message could not be read to its end"),
+            Self::Draining => f.write_str("server stops"),
+        }
+    }
+}
+
+/// What there is to say about one delivery to one recipient.
+pub(crate) struct DeliveryEnd<'a> {
+    pub(crate) trace: Trace,
+    pub(crate) peer: &'a Peer,
+    pub(crate) account: &'a AccountName,
+    /// The envelope sender; empty for notifications.
+    pub(crate) sender: &'a str,
+    pub(crate) recipient: &'a str,
+    /// Canonical octets as received, without the fields we put in front.
+    pub(crate) octets: u64,
+    pub(crate) unique_id: Option<&'a str>,
+    pub(crate) duration: Duration,
+}
+
+impl DeliveryEnd<'_> {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.word("trace", &self.trace);
+        line.text("peer", self.peer);
+        line.text("account", self.account);
+        line.text("sender", &self.sender);
+        line.text("recipient", &self.recipient);
+        line.number("octets", self.octets);
+        if let Some(unique_id) = self.unique_id {
+            line.text("unique_id", &unique_id);
+        }
+        line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// Whom a session talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// A program of this machine, over a unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// Does nothing of the conversation leave this machine?
+    pub(crate) fn is_local(self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// Names one session in the log and in `Received` lines. No two sessions of one server share it; it tells a peer
+/// nothing about how many others there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Trace(pub(crate) u64);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// An error with all its causes, outermost first.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A user name longer than any account's is shown cut.
+const USER_OCTETS_SHOWN: usize = 255;
+
+#[cfg(test)]
+mod tests;

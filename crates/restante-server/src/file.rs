@@ -1,0 +1,114 @@
+//! The files of the server itself: configuration, certificate and key, log file, unix sockets.
+//!
+//! Message files are not here: they are read and written through `restante_store` alone. Everything here is small,
+//! and is read at start, at a reload or on the blocking pool.
+
+// This file is the door to files that the lint asks others to use.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// The whole of a text file.
+///
+/// # Errors
+/// It cannot be read, is larger than `octets_max`, is no regular file or is not UTF-8.
+pub(crate) fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
+    String::from_utf8(read(path, octets_max)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8"))
+}
+
+/// The whole of a file.
+///
+/// # Errors
+/// It cannot be read, is larger than `octets_max` or is no regular file.
+pub(crate) fn read(path: &Path, octets_max: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let mut octets = Vec::new();
+    file.take(octets_max.saturating_add(1)).read_to_end(&mut octets)?;
+    if octets.len() as u64 > octets_max {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the file has more than {octets_max} octets"),
+        ));
+    }
+    Ok(octets)
+}
+
+/// Can this file be read by us?
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check_readable(path: &Path) -> io::Result<()> {
+    open_regular(path).map(drop)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    // Opening a FIFO without a writer would wait for one.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no regular file"));
+    }
+    Ok(file)
+}
+
+/// What tells one state of a file from the next, without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    modified: Option<SystemTime>,
+    octets: u64,
+    device: u64,
+    inode: u64,
+}
+
+/// The stamp of a file; `None` if there is none or it cannot be looked at.
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok();
+    Some(Stamp { modified, octets: metadata.len(), device: metadata.dev(), inode: metadata.ino() })
+}
+
+/// The permissions of a file or folder.
+pub(crate) fn permissions(path: &Path) -> io::Result<u32> {
+    fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o7777)
+}
+
+/// Is there a folder of this name?
+pub(crate) fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Is there a unix socket of this name?
+pub(crate) fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+/// Is there anything of this name?
+pub(crate) fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Sets the permissions of a unix socket.
+pub(crate) fn set_permissions(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Takes the name of a unix socket away.
+pub(crate) fn remove_socket(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Opens a log file for appending; made if missing, readable by its owner and group.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o640).open(path)
+}
+
+/// The machine's own name, or `localhost`.
+pub(crate) fn hostname() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() || name == "(none)" { "localhost".to_owned() } else { name }
+}

@@ -1,0 +1,180 @@
+//! Opening and accepting: TCP ports, unix sockets, sockets that were opened before we were started.
+
+use crate::config::{Address, Listen};
+use crate::event::Peer;
+use crate::file;
+use crate::listener::Raw;
+use socket2::{Domain, Protocol, SockAddr, Type};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix;
+use std::path::{Path, PathBuf};
+use tokio::net::{TcpListener, UnixListener};
+
+/// An open socket that accepts connections.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, _file: SocketFile },
+}
+
+/// Takes the name of a unix socket away when the socket is closed.
+#[derive(Debug)]
+pub(crate) struct SocketFile(Option<(PathBuf, file::Stamp)>);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Some((path, stamp)) = &self.0
+            // Another server may have put its own socket there by now.
+            && file::stamp(path).as_ref() == Some(stamp)
+        {
+            // If it cannot be removed, the next start takes it for the leftover that it is.
+            let _ = file::remove_socket(path);
+        }
+    }
+}
+
+impl Socket {
+    /// Opens what a `[[listen]]` says. Must be called within a runtime.
+    pub(super) fn bind(listen: &Listen, inherited: &Inherited) -> io::Result<Self> {
+        match &listen.address {
+            Address::Tcp(address) => bind_tcp(*address),
+            Address::Unix(path) => bind_unix(path, listen.mode.0),
+            Address::Inherited(name) => inherited.take(name),
+        }
+    }
+
+    /// Where it listens; a configured port 0 has become a real one.
+    pub(super) fn address(&self, configured: &Address) -> Address {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| configured.clone(), Address::Tcp),
+            Self::Unix { .. } => configured.clone(),
+        }
+    }
+
+    /// Waits for a connection.
+    ///
+    /// # Errors
+    /// As the system says; some are the peer's fault and not ours.
+    pub(super) async fn accept(&self) -> io::Result<(Raw, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // Answers are written whole; waiting for more to send would only delay them.
+                stream.set_nodelay(true)?;
+                let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                Ok((Raw::Tcp(stream), Peer::Tcp(address)))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Raw::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of the last server that are still closing must not keep the next one from starting.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 are listened on apart, whatever the system's habit is.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
+}
+
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
+    if file::is_socket(path) {
+        // A socket that nobody answers on was left behind; one that is answered on belongs to a running server.
+        match unix::net::UnixStream::connect(path) {
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another server listens on this socket",
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => file::remove_socket(path)?,
+            Err(error) => return Err(error),
+        }
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Nobody can connect before `listen`, so nobody connects with permissions that were not meant.
+    file::set_permissions(path, mode)?;
+    socket.listen(BACKLOG)?;
+    let stamp = file::stamp(path).map(|stamp| (path.to_owned(), stamp));
+    Ok(Socket::Unix { listener: UnixListener::from_std(socket.into())?, _file: SocketFile(stamp) })
+}
+
+/// Sockets that were opened before we were started (socket activation: `LISTEN_FDS`).
+pub struct Inherited {
+    sockets: Vec<(String, socket2::Socket)>,
+}
+
+impl Inherited {
+    /// No sockets.
+    pub fn none() -> Self {
+        Self { sockets: Vec::new() }
+    }
+
+    /// Takes over the sockets that were passed to this process. `names` is the value of `LISTEN_FDNAMES`, which the
+    /// program reads; without it, and for sockets beyond it, a socket is called by its position, from 0.
+    pub fn from_environment(names: Option<&str>) -> Self {
+        let mut passed = listenfd::ListenFd::from_env();
+        let names: Vec<&str> = names.map(|names| names.split(':').collect()).unwrap_or_default();
+        let mut sockets = Vec::new();
+        for position in 0..passed.len() {
+            // The library looks at the kind; a datagram socket is none of ours and stays where it is.
+            let socket = match passed.take_tcp_listener(position) {
+                Ok(Some(listener)) => Some(socket2::Socket::from(listener)),
+                _ => passed.take_unix_listener(position).ok().flatten().map(socket2::Socket::from),
+            };
+            if let Some(socket) = socket {
+                let name = names.get(position).map_or_else(|| position.to_string(), |&name| name.to_owned());
+                sockets.push((name, socket));
+            }
+        }
+        Self { sockets }
+    }
+
+    /// The names under which sockets were passed.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sockets.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// A listener on a passed socket. The socket stays here too, so that a reload finds it again.
+    fn take(&self, name: &str) -> io::Result<Socket> {
+        let Some((_, socket)) = self.sockets.iter().find(|(known, _)| known == name) else {
+            let names: Vec<&str> = self.names().collect();
+            let what =
+                format!("no socket {name:?} was passed to this process; passed: [{}]", names.join(", "));
+            return Err(io::Error::new(io::ErrorKind::NotFound, what));
+        };
+        let socket = socket2::Socket::from(socket.as_fd().try_clone_to_owned()?);
+        socket.set_nonblocking(true)?;
+        if socket.local_addr()?.domain() == Domain::UNIX {
+            // Its file belongs to whoever opened it.
+            return Ok(Socket::Unix {
+                listener: UnixListener::from_std(socket.into())?,
+                _file: SocketFile(None),
+            });
+        }
+        Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
+    }
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// Connections that wait to be accepted. The kernel lowers it to its own limit.
+const BACKLOG: i32 = 4096;

@@ -1,0 +1,109 @@
+//! `Raw`: an accepted socket, whatever its kind, below any TLS.
+//!
+//! Octets only; what they mean and how long one waits for them is in `connection.rs`.
+
+use socket2::SockRef;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// An accepted socket.
+#[derive(Debug)]
+pub(crate) enum Raw {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// A pipe inside the process: tests speak through it with the clock stopped.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
+}
+
+impl Raw {
+    /// Writes without asking first whether the socket can take octets: a fresh socket always can, and asking would
+    /// cost a round through the reactor. Answers how many octets were taken, perhaps none.
+    pub(crate) fn write_fresh(&self, octets: &[u8]) -> usize {
+        let sent = match self {
+            Self::Tcp(stream) => SockRef::from(stream).send(octets),
+            Self::Unix(stream) => SockRef::from(stream).send(octets),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(0),
+        };
+        // What goes wrong here goes wrong again in the ordinary write that follows, and is reported there.
+        sent.unwrap_or(0)
+    }
+
+    /// Is there something that the peer has sent and nobody has read?
+    pub(crate) fn has_arrived(&self) -> bool {
+        let mut octet = [std::mem::MaybeUninit::uninit()];
+        let seen = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut octet),
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut octet),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(0),
+        };
+        seen.is_ok_and(|octets| octets > 0)
+    }
+}
+
+impl AsyncRead for Raw {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Raw {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, octets),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    // TLS hands over many records at once; one system call takes them all.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

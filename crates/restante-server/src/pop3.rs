@@ -1,0 +1,497 @@
+//! Drives a POP3 session: the login, the retrieval and the removal it asks for, over one connection.
+//!
+//! What is said is decided by `restante_proto::server`; here its questions are put to the authenticator and the store,
+//! message octets are moved, deadlines kept, and what happened is noted for the log. No command is parsed and no reply
+//! spelled here.
+
+use crate::assemble;
+use crate::clock;
+use crate::config::{Protocol, TlsMode};
+use crate::connection::{Connection, Cut, Heard, Patience};
+use crate::event::{End, Event, Peer, SessionEnd};
+use crate::limits::{AccountPass, WRITE_OCTETS};
+use crate::listener::{Raw, Visit};
+use restante_auth::account::{Account, AccountName};
+use restante_auth::verify::Verdict;
+use restante_proto::body::{Encoder, Extent};
+use restante_proto::sasl::Credentials;
+use restante_proto::server::{Fault, Phase, Refusal, Session, Step, Transport, rejection};
+use restante_store::maildrop::{CHUNK_OCTETS, Maildrop, Message, MessageError, OpenError};
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Serves one connection from the greeting to its end.
+pub(crate) async fn serve(raw: Raw, visit: Visit) {
+    let shared = Arc::clone(&visit.shared);
+    let mut guest = Guest::new(raw, visit);
+    let sleep = pin!(tokio::time::sleep_until(guest.login_deadline));
+    let mut drain = pin!(shared.drain.notified());
+    drain.as_mut().enable();
+    let mut patience = Patience::new(sleep, drain, shared.is_draining());
+    let end = guest.converse(&mut patience).await;
+    guest.leave(end).await;
+}
+
+/// What a connection over a limit is told instead of a greeting.
+pub(crate) fn refusal() -> &'static [u8] {
+    rejection(Refusal::TooManySessions)
+}
+
+/// One client and everything it holds.
+struct Guest {
+    visit: Visit,
+    connection: Connection,
+    session: Session,
+    /// Who is logged in, and how. Set before the maildrop is opened, taken back if it cannot be.
+    login: Option<Login>,
+    maildrop: Option<Maildrop>,
+    started: Instant,
+    login_deadline: Instant,
+    /// When the session last got on, and how many octets of input it had used by then (R1939-3.22).
+    active: Instant,
+    used: u64,
+    retrieved: u64,
+    topped: u64,
+    deleted: u64,
+    /// Messages in the maildrop at login.
+    messages: Option<u64>,
+}
+
+struct Login {
+    account: Account,
+    method: &'static str,
+    _pass: AccountPass,
+}
+
+impl Guest {
+    fn new(raw: Raw, visit: Visit) -> Self {
+        let settings = &visit.settings;
+        let transport = match visit.tls {
+            TlsMode::Off => Transport::Plain,
+            TlsMode::StartTls => Transport::PlainWithStls,
+            TlsMode::Implicit => Transport::Tls,
+        };
+        let timestamp = settings.apop_timestamp(visit.trace);
+        let started = clock::now();
+        Self {
+            connection: visit.connection(raw),
+            session: Session::new(Arc::clone(settings.pop3(visit.peer)), transport, timestamp),
+            login: None,
+            maildrop: None,
+            started,
+            login_deadline: started + Duration::from_secs(settings.config.limits.login_s),
+            active: started,
+            used: 0,
+            retrieved: 0,
+            topped: 0,
+            deleted: 0,
+            messages: None,
+            visit,
+        }
+    }
+
+    /// Does what the session asks until one of both sides ends it. The rare and large things are boxed, so that a
+    /// session that waits for its client is small.
+    async fn converse(&mut self, patience: &mut Patience<'_, '_>) -> End {
+        match self.speak(patience).await {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
+    async fn speak(&mut self, patience: &mut Patience<'_, '_>) -> Result<End, End> {
+        if self.visit.tls == TlsMode::Implicit {
+            Box::pin(self.start_tls()).await?;
+        }
+        loop {
+            match self.session.step(&mut self.connection.input, &mut self.connection.output) {
+                Step::Read => {
+                    self.connection.write().await?;
+                    let deadline = self.deadline();
+                    match self.connection.read(patience, deadline).await {
+                        Heard::Octets => {}
+                        Heard::End => return Ok(End::Disconnected),
+                        // R1939-3.23, R1939-3.24: nothing is removed and nothing is said.
+                        Heard::Silence if self.session.phase() == Phase::Authorization => {
+                            return Ok(End::LoginDeadline);
+                        }
+                        Heard::Silence => return Ok(End::Silence),
+                        Heard::Draining => return Ok(End::Draining),
+                        Heard::Broken(error) => return Ok(End::Broken(error)),
+                    }
+                }
+                Step::Write => self.connection.write().await?,
+                Step::StartTls => {
+                    self.connection.write().await?;
+                    Box::pin(self.start_tls()).await?;
+                    self.session.tls_started();
+                }
+                Step::Authenticate(credentials) => Box::pin(self.login(credentials)).await,
+                // `login` asks the session itself; a maildrop without an account has nobody to be opened for.
+                Step::OpenMaildrop => self.session.refused(Refusal::Temporary),
+                Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
+                Step::Remove => Box::pin(self.update()).await,
+                Step::Close => {
+                    // Whoever reads the reply may open the maildrop at once: the lock is released before it.
+                    self.maildrop = None;
+                    // A good end is a reply that is no error. Which octet says so is the wire's oldest fact.
+                    let is_quit = last_line(&self.connection.output).first() == Some(&b'+');
+                    self.connection.write().await?;
+                    return Ok(if is_quit { End::Quit } else { End::Closed });
+                }
+            }
+        }
+    }
+
+    async fn start_tls(&mut self) -> Result<(), End> {
+        let Some(identity) = self.visit.settings.identity.clone() else {
+            // `config::check` sees to it that TLS is offered only with a certificate.
+            return Err(End::Handshake(std::io::Error::other("there is no certificate")));
+        };
+        self.connection.start_tls(&identity, Protocol::Pop3).await.map_err(End::Handshake)
+    }
+
+    /// Login: credentials, then the places that are limited, then lock and listing, then the reply. In this order:
+    /// nothing about an account is learned or held by anybody who has not shown its password (R2449-8.1.2).
+    async fn login(&mut self, credentials: Credentials) {
+        let settings = Arc::clone(&self.visit.settings);
+        let shared = Arc::clone(&self.visit.shared);
+        let address = self.throttled_address();
+        let name = settings.authenticator.account_name(credentials.user());
+        let name = name.as_ref().map_or_else(|_| credentials.user(), |name| name.as_str().as_bytes());
+
+        let delay = shared.throttle.delay(address, name, clock::now().into_std());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let account = match settings.authenticator.verify(&credentials, clock::now().into_std()).await {
+            Verdict::Granted(account) => account,
+            Verdict::Refused(reason) => {
+                self.note_refused(&credentials, &reason);
+                // The wait holds this task and nothing else.
+                let secret = secret(&credentials);
+                tokio::time::sleep(shared.throttle.failed(address, name, secret, clock::now().into_std()))
+                    .await;
+                return self.session.refused(Refusal::Credentials);
+            }
+            Verdict::Unavailable(error) => {
+                self.note_fault("verify the password", &error);
+                return self.session.refused(by_time(
+                    error.is_temporary(),
+                    Refusal::Temporary,
+                    Refusal::Permanent,
+                ));
+            }
+        };
+        shared.throttle.succeeded(address, name, clock::now().into_std());
+        let method = credentials.method().name();
+        drop(credentials);
+
+        let Some(pass) = shared.admission.enter(&account.name, &settings.config.limits) else {
+            self.note_refused_account(&account, method, &"too many sessions of the account");
+            return self.session.refused(Refusal::TooManySessions);
+        };
+        self.session.granted();
+        let Step::OpenMaildrop = self.session.step(&mut self.connection.input, &mut self.connection.output)
+        else {
+            // The session would have broken its contract; it then closes at its next step.
+            return;
+        };
+        let location = match assemble::location(&settings.config, &account) {
+            Ok(location) => location,
+            Err(error) => {
+                self.note_fault_of(Some(&account.name), "find the maildrop", &error);
+                return self.session.refused(Refusal::Permanent);
+            }
+        };
+        let maildrop = match settings.store.open(&location, clock::wall()).await {
+            Ok(maildrop) => maildrop,
+            Err(OpenError::InUse) => {
+                self.note_refused_account(&account, method, &OpenError::InUse);
+                return self.session.refused(Refusal::InUse);
+            }
+            Err(error) => {
+                self.note_fault_of(Some(&account.name), "open the maildrop", &error);
+                return self.session.refused(open_refusal(&error));
+            }
+        };
+
+        self.login = Some(Login { account, method, _pass: pass });
+        for warning in maildrop.warnings() {
+            self.note_warning(warning);
+        }
+        self.messages = Some(maildrop.listing().len() as u64);
+        self.session.opened(Arc::clone(maildrop.listing()));
+        self.maildrop = Some(maildrop);
+    }
+
+    /// RETR and TOP: open the message, write the head of the reply, move the message through the encoder. A message
+    /// that fails before the head is one clean refusal; one that fails later takes the connection with it, since no
+    /// reply could undo what was sent.
+    async fn retrieve(&mut self, index: usize, extent: Extent) -> Result<(), End> {
+        let opened = match &self.maildrop {
+            Some(maildrop) => maildrop.message(index).await,
+            None => Err(MessageError::NoSuchMessage),
+        };
+        let mut message = match opened {
+            Ok(message) => message,
+            Err(error) => {
+                self.note_fault("open a message", &error);
+                self.session.message_failed(fault(error.is_temporary()));
+                return Ok(());
+            }
+        };
+        self.connection.widen_output();
+        self.session.message_opened(&mut self.connection.output);
+        let outcome = self.send(&mut message, extent).await;
+        if let Err(Unsent::Unreadable(error)) = &outcome {
+            self.note_fault("read a message", error);
+        }
+        outcome?;
+        self.session.message_sent();
+        match extent {
+            Extent::Whole => self.retrieved += 1,
+            Extent::Top(_) => self.topped += 1,
+        }
+        Ok(())
+    }
+
+    /// Moves a message into the output, which is written whenever it is large enough: small messages of one flight
+    /// share a write.
+    async fn send(&mut self, message: &mut Message, extent: Extent) -> Result<(), Unsent> {
+        let shape = message.shape();
+        let mut encoder = Encoder::new(extent);
+        if extent == Extent::Whole && shape.is_crlf && !shape.has_dot_lines {
+            // It is stored as it is sent: read straight into the output. An encoder that has seen nothing ends it.
+            while message.read(&mut self.connection.output, CHUNK_OCTETS).await? > 0 {
+                self.write_when_large().await?;
+            }
+            encoder.finish(&mut self.connection.output);
+            return Ok(());
+        }
+        // For TOP the header comes in one read, and no more than seems needed.
+        let mut max = match extent {
+            Extent::Whole => CHUNK_OCTETS,
+            Extent::Top(lines) => {
+                let guess = shape.header_octets.saturating_add(lines.saturating_mul(LINE_OCTETS_GUESSED));
+                usize::try_from(guess).unwrap_or(CHUNK_OCTETS).clamp(1, CHUNK_OCTETS)
+            }
+        };
+        let mut chunk = self.visit.shared.buffers.take();
+        while !encoder.is_complete() && message.read(&mut chunk, max).await? > 0 {
+            encoder.encode(&chunk, &mut self.connection.output);
+            chunk.clear();
+            max = CHUNK_OCTETS;
+            self.write_when_large().await?;
+        }
+        encoder.finish(&mut self.connection.output);
+        self.visit.shared.buffers.give_back(chunk);
+        Ok(())
+    }
+
+    async fn write_when_large(&mut self) -> Result<(), Cut> {
+        if self.connection.output.len() < WRITE_OCTETS {
+            return Ok(());
+        }
+        self.connection.write().await
+    }
+
+    /// UPDATE: remove what is marked, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
+    async fn update(&mut self) {
+        let Some(mut maildrop) = self.maildrop.take() else {
+            return self.session.not_removed(Fault::Temporary);
+        };
+        let outcome = maildrop.remove(self.session.marks()).await;
+        drop(maildrop);
+        match outcome {
+            Ok(removed) => {
+                self.deleted = removed.messages as u64;
+                removed.warnings.iter().for_each(|warning| self.note_warning(warning));
+                self.session.removed();
+            }
+            Err(error) => {
+                self.deleted = error.removed as u64;
+                self.note_fault("remove messages", &error);
+                self.session.not_removed(fault(error.is_temporary()));
+            }
+        }
+    }
+
+    /// Until when the client may be silent. Before login: one moment for the whole of it, however busy the client is.
+    /// After it: a time that begins anew whenever the session got on. Octets that make up no command yet do not count.
+    fn deadline(&mut self) -> Instant {
+        if self.session.phase() == Phase::Authorization {
+            return self.login_deadline;
+        }
+        let used = self.connection.octets_in - self.connection.input.len() as u64;
+        if used != self.used {
+            self.used = used;
+            self.active = clock::now();
+        }
+        // R1939-3.21
+        self.active + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+    }
+
+    /// Lets go of everything, closes the connection, and says in the log how it was.
+    async fn leave(mut self, end: End) {
+        // Before anything that may take time: the next session of the account may be waiting.
+        self.maildrop = None;
+        let tls = self.connection.tls();
+        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
+        match end {
+            End::Quit
+            | End::Closed
+            | End::Disconnected
+            | End::Draining
+            | End::Silence
+            | End::LoginDeadline => {
+                self.connection.close().await;
+            }
+            // Nothing more may be said on these.
+            _ => drop(self.connection),
+        }
+        let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
+        self.visit.shared.log.write(&Event::Session(&SessionEnd {
+            trace: self.visit.trace,
+            protocol: Protocol::Pop3,
+            peer: self.visit.peer,
+            account,
+            method,
+            tls,
+            octets_in,
+            octets_out,
+            retrieved: self.retrieved,
+            topped: self.topped,
+            deleted: self.deleted,
+            messages: self.messages,
+            delivered: 0,
+            duration: clock::now() - self.started,
+            end,
+        }));
+    }
+
+    /// What failed logins are counted by. Programs of this machine count as one.
+    fn throttled_address(&self) -> IpAddr {
+        match self.visit.peer {
+            Peer::Tcp(address) => address.ip(),
+            Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+
+    fn note_refused(&self, credentials: &Credentials, reason: &dyn std::fmt::Display) {
+        self.visit.shared.log.write(&Event::LoginRefused {
+            trace: self.visit.trace,
+            peer: &self.visit.peer,
+            user: credentials.user(),
+            method: credentials.method().name(),
+            reason,
+        });
+    }
+
+    fn note_refused_account(&self, account: &Account, method: &str, reason: &dyn std::fmt::Display) {
+        self.visit.shared.log.write(&Event::LoginRefused {
+            trace: self.visit.trace,
+            peer: &self.visit.peer,
+            user: account.name.as_str().as_bytes(),
+            method,
+            reason,
+        });
+    }
+
+    fn note_fault(&self, doing: &str, error: &dyn Error) {
+        self.note_fault_of(self.login.as_ref().map(|login| &login.account.name), doing, error);
+    }
+
+    fn note_fault_of(&self, account: Option<&AccountName>, doing: &str, error: &dyn Error) {
+        self.visit.shared.log.write(&Event::Fault {
+            trace: self.visit.trace,
+            peer: &self.visit.peer,
+            account,
+            doing,
+            error,
+        });
+    }
+
+    fn note_warning(&self, problem: &dyn std::fmt::Display) {
+        self.visit.shared.log.write(&Event::MaildropWarning {
+            trace: self.visit.trace,
+            account: self.login.as_ref().map(|login| &login.account.name),
+            problem,
+        });
+    }
+}
+
+/// What was tried, so that the same mistake made twice counts once.
+fn secret(credentials: &Credentials) -> &[u8] {
+    match credentials {
+        Credentials::Password { password, .. } => password.expose(),
+        Credentials::Apop { digest, .. } => digest,
+    }
+}
+
+/// Why a message was not sent to its end.
+enum Unsent {
+    Unreadable(MessageError),
+    Cut(Cut),
+}
+
+impl From<MessageError> for Unsent {
+    fn from(error: MessageError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<Cut> for Unsent {
+    fn from(cut: Cut) -> Self {
+        Self::Cut(cut)
+    }
+}
+
+impl From<Unsent> for End {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Unreadable(_) => Self::MessageFailed,
+            Unsent::Cut(cut) => cut.into(),
+        }
+    }
+}
+
+impl From<Cut> for End {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Deadline => Self::WriteDeadline,
+            Cut::Broken(error) => Self::Broken(error),
+        }
+    }
+}
+
+/// The one place where a maildrop that does not open becomes an answer. An empty maildrop is never among them.
+fn open_refusal(error: &OpenError) -> Refusal {
+    match error {
+        OpenError::InUse => Refusal::InUse,
+        OpenError::Temporary(_) => Refusal::Temporary,
+        OpenError::Permanent(_) => Refusal::Permanent,
+    }
+}
+
+fn fault(is_temporary: bool) -> Fault {
+    by_time(is_temporary, Fault::Temporary, Fault::Permanent)
+}
+
+fn by_time<T>(is_temporary: bool, temporary: T, permanent: T) -> T {
+    if is_temporary { temporary } else { permanent }
+}
+
+fn last_line(output: &[u8]) -> &[u8] {
+    let text = output.strip_suffix(b"\r\n").unwrap_or(output);
+    text.rsplit(|&octet| octet == b'\n').next().unwrap_or_default()
+}
+
+/// About what a line has; a wrong guess costs one more read.
+const LINE_OCTETS_GUESSED: u64 = 80;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! What all sessions share: the settings of the moment, and what outlives them.
+//!
+//! `Settings` is made from one configuration and never changes; a reload puts new ones in place, and a session keeps
+//! those it began with. `Shared` counts, remembers and logs for as long as the server runs.
+
+use crate::assemble;
+use crate::clock;
+use crate::config::{Config, Plaintext};
+use crate::connection::Buffers;
+use crate::event::{Event, Log, Peer, Trace};
+use crate::limits::Admission;
+use crate::tls::{Identity, PairError};
+use arc_swap::ArcSwap;
+use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
+use restante_auth::throttle::Throttle;
+use restante_auth::verify::Authenticator;
+use restante_proto::{lmtp, server};
+use restante_store::Store;
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// What outlives configurations.
+pub(crate) struct Shared {
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) log: Log,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) throttle: Throttle,
+    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) traces: Traces,
+    /// Rings when the server begins to stop.
+    pub(crate) drain: Notify,
+    is_draining: AtomicBool,
+    sessions: Mutex<HashMap<Trace, Option<AbortHandle>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, log: Log) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            log,
+            admission: Arc::default(),
+            throttle: Throttle::new(restante_auth::throttle::Settings::default()),
+            buffers: Arc::default(),
+            traces: Traces::default(),
+            drain: Notify::new(),
+            is_draining: AtomicBool::new(false),
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Does the server stop? Ask after `drain` is listened to.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Tells all sessions that the server stops.
+    pub(crate) fn begin_drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+        self.drain.notify_waiters();
+    }
+
+    /// Runs a session as a task of its own that can be cut.
+    pub(crate) fn spawn(self: &Arc<Self>, trace: Trace, session: impl Future<Output = ()> + Send + 'static) {
+        self.register(trace, None);
+        let registered = Registered { shared: Arc::clone(self), trace };
+        let task = tokio::spawn(async move {
+            // Dropped with the task, however it ends.
+            let _registered = registered;
+            session.await;
+        });
+        // A session that has ended meanwhile is not there any more, and stays away.
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = sessions.get_mut(&trace) {
+            *handle = Some(task.abort_handle());
+        }
+    }
+
+    /// Ends every session where it stands; says how many there were.
+    pub(crate) fn cut_all(&self) -> usize {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().flatten().for_each(AbortHandle::abort);
+        sessions.len()
+    }
+
+    fn register(&self, trace: Trace, handle: Option<AbortHandle>) {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(trace, handle);
+    }
+}
+
+/// A session's place in the list of those that can be cut.
+struct Registered {
+    shared: Arc<Shared>,
+    trace: Trace,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.remove(&self.trace);
+        // The memory of a crowd that has left.
+        if sessions.len() < sessions.capacity() / 8 && sessions.capacity() > 1024 {
+            sessions.shrink_to_fit();
+        }
+    }
+}
+
+/// Everything that follows from one configuration.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) lmtp: Arc<lmtp::Policy>,
+    /// For peers that may send passwords in clear, and for the others.
+    pop3_trusting: Arc<server::Policy>,
+    pop3_careful: Arc<server::Policy>,
+}
+
+impl Settings {
+    /// Reads accounts, certificate and key. Blocks for the files.
+    ///
+    /// # Errors
+    /// What the configuration names cannot be used.
+    pub(crate) fn new(config: Config, log: &Log) -> Result<Self, SettingsError> {
+        let notices = log.clone();
+        let notify = NoticeTaker::new(move |notice| match notice {
+            Notice::Reloaded { source, accounts } => {
+                notices.write(&Event::AccountsReloaded { source: &source, accounts });
+            }
+            Notice::Kept(error) => notices.write(&Event::AccountsKept { error: &error }),
+            Notice::Doubtful(error) => notices.write(&Event::AccountsDoubtful { error: &error }),
+        });
+        let authenticator =
+            assemble::authenticator(&config, Some(notify)).map_err(SettingsError::Accounts)?;
+        let handshake = Duration::from_secs(config.limits.handshake_s);
+        let identity = Identity::load(&config.tls, handshake).map_err(SettingsError::Certificate)?;
+        let careful = pop3_policy(&config, &authenticator);
+        let trusting = server::Policy { plaintext_without_tls: true, ..careful.clone() };
+        Ok(Self {
+            store: assemble::store(&config),
+            authenticator,
+            identity: identity.map(Arc::new),
+            lmtp: Arc::new(lmtp::Policy {
+                hostname: config.hostname.clone(),
+                message_octets_max: config.lmtp.message_octets_max,
+                recipients_max: usize::try_from(config.lmtp.recipients_max).unwrap_or(usize::MAX),
+                limits: lmtp::Limits::default(),
+            }),
+            pop3_trusting: Arc::new(trusting),
+            pop3_careful: Arc::new(careful),
+            config,
+        })
+    }
+
+    /// What POP3 offers to this peer.
+    pub(crate) fn pop3(&self, peer: Peer) -> &Arc<server::Policy> {
+        let trusts = match self.config.auth.plaintext_without_tls {
+            Plaintext::Never => false,
+            Plaintext::Loopback => peer.is_local(),
+            Plaintext::Always => true,
+        };
+        if trusts { &self.pop3_trusting } else { &self.pop3_careful }
+    }
+
+    /// A timestamp for the greeting, where APOP is offered (R1939-7.25).
+    pub(crate) fn apop_timestamp(&self, trace: Trace) -> Option<String> {
+        if !self.config.auth.apop || !self.authenticator.serves_apop() {
+            return None;
+        }
+        // The trace differs from session to session, the time from one run of the server to the next.
+        let time = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Some(format!("<{trace}.{time:x}@{}>", self.config.hostname))
+    }
+}
+
+fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy {
+    let wanted = config.auth.mechanisms.as_ref();
+    let is_wanted =
+        |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|word| word.eq_ignore_ascii_case(name)));
+    let mut mechanisms = authenticator.mechanisms();
+    mechanisms.retain(|mechanism| is_wanted(mechanism.name()));
+    server::Policy {
+        hostname: config.hostname.clone(),
+        implementation: Some("Restante".to_owned()),
+        mechanisms,
+        user_pass: config.auth.user_pass,
+        plaintext_without_tls: false,
+        expire: None,
+        login_delay_s: None,
+        limits: server::Limits::default(),
+    }
+}
+
+/// What a configuration names cannot be used.
+#[derive(Debug)]
+pub enum SettingsError {
+    /// A source of accounts.
+    Accounts(SourceError),
+    /// The certificate or the key.
+    Certificate(PairError),
+    /// The reading of the files was interrupted.
+    Interrupted(tokio::task::JoinError),
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accounts(_) => f.write_str("a source of accounts cannot be used"),
+            Self::Certificate(_) => f.write_str("TLS cannot be used"),
+            Self::Interrupted(_) => f.write_str("accounts and certificate were not read to the end"),
+        }
+    }
+}
+
+impl Error for SettingsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Accounts(error) => Some(error),
+            Self::Certificate(error) => Some(error),
+            Self::Interrupted(error) => Some(error),
+        }
+    }
+}
+
+/// Makes traces: all different within one server, and in no order that a peer could count by.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    count: AtomicU64,
+    secret: u64,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        let mut octets = [0; 8];
+        let secret = match getrandom::fill(&mut octets) {
+            Ok(()) => u64::from_ne_bytes(octets),
+            // Without randomness traces are still all different; the standard library's own seed hides their order.
+            Err(_) => std::hash::RandomState::new().hash_one(0),
+        };
+        Self { count: AtomicU64::new(0), secret }
+    }
+}
+
+impl Traces {
+    /// A permutation of the count (the finaliser of SplitMix64), so that none comes twice.
+    pub(crate) fn next(&self) -> Trace {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut mixed = count.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(self.secret);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Trace(mixed ^ (mixed >> 31))
+    }
+}
