@@ -1,6 +1,6 @@
 //! What the sources say about the ledger: test functions by name, and ids cited in comments.
 
-use super::rows::Ledger;
+use super::rows::{Ledger, Row};
 use crate::source::{Source, identifier, words};
 
 /// One test function.
@@ -73,9 +73,14 @@ fn is_id(word: &str) -> bool {
     (number && !section.is_empty()) || (matches!(document, "LOGIN" | "PROXY") && begins_with_digit)
 }
 
-/// The cited ids that no row has.
+/// The cited ids that no row has. A section may be cited for all of its rows: `R2449-8.1.2`.
 pub(super) fn unknown(citations: &[Citation], ledger: &Ledger) -> Vec<String> {
-    let unknown = citations.iter().filter(|citation| !ledger.rows().any(|row| row.id == citation.id));
+    let is_known = |id: &str| {
+        let rest =
+            |row: &Row| row.id.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        ledger.rows().any(rest)
+    };
+    let unknown = citations.iter().filter(|citation| !is_known(&citation.id));
     unknown.map(|citation| format!("{}: cites {}, which is no row", citation.place, citation.id)).collect()
 }
 
@@ -104,7 +109,12 @@ mod tests {
         let citations = citations(&Source::new("a.rs", text));
         let ids: Vec<&str> = citations.iter().map(|citation| citation.id.as_str()).collect();
         assert_eq!(ids, ["R1939-7.3", "R2449-6.1.1", "LOGIN-1.2"]);
-        let ledger = Ledger::parse(&[], "").expect("nothing can be read");
-        assert_eq!(unknown(&citations, &ledger).len(), 3);
+        let row = "id = 'R2449-6.1.1', section = '6.1', side = 'both', level = 'MAY', sentence = 'a', how = 'b', source = 'read'";
+        let text = format!("document = 'RFC 2449'\ntitle = 'a'\nnow = []\nrow = [{{{row}}}]");
+        let ledger = Ledger::parse(&[("rfc2449.toml", &text)], "").expect("the row can be read");
+        assert_eq!(unknown(&citations, &ledger).len(), 2);
+        let section = Citation { id: "R2449-6.1".to_owned(), place: String::new() };
+        let half = Citation { id: "R2449-6.1.11".to_owned(), place: String::new() };
+        assert_eq!(unknown(&[section, half], &ledger).len(), 1);
     }
 }
