@@ -34,6 +34,13 @@ pub trait Directory: fmt::Debug + Send + Sync {
     /// About how many accounts it has, without asking anybody.
     fn accounts(&self) -> usize;
 
+    /// All accounts, in no particular order, for an operator who wants to look at them; `None` from a directory that answers
+    /// for one account at a time only, which is the default.
+    fn list(&self, now: Instant) -> Answer<'_, Option<Vec<Account>>> {
+        let _ = now;
+        Box::pin(async { Ok(None) })
+    }
+
     /// A stored secret that costs what those of this directory cost, for the work that an unknown account must take. The same
     /// `seed` gives the same cost, and over all seeds each cost is as frequent as among the accounts: an unknown name then
     /// behaves as *some* account does. Whether a password fits it means nothing. `None` if there is nothing to imitate.

@@ -128,6 +128,24 @@ impl Authenticator {
         self.inner.directories.iter().any(|directory| directory.has_plain_secrets())
     }
 
+    /// All accounts of the sources that can list theirs, sorted by name; an account that several sources know is the one of
+    /// the first, as at login. For an operator who wants to look at them, not for answering peers.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A source cannot be asked.
+    pub async fn accounts(&self, now: Instant) -> Result<Vec<Account>, SourceError> {
+        let mut accounts = Vec::new();
+        for directory in &self.inner.directories {
+            accounts.extend(directory.list(now).await?.unwrap_or_default());
+        }
+        // The sort is stable: of the same names, the first source's stays first.
+        accounts.sort_by(|one, other| one.name.cmp(&other.name));
+        accounts.dedup_by(|later, first| later.name == first.name);
+        Ok(accounts)
+    }
+
     /// Reads all sources again, now. A source that cannot be read keeps the accounts it had. Notices are given of those that
     /// were read.
     ///

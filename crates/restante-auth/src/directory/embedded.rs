@@ -30,8 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use redb::{
-    Builder, ConcurrencyMode, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
-    TableDefinition,
+    Builder, ConcurrencyMode, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition,
 };
 use tokio::sync::Semaphore;
 
@@ -135,6 +135,10 @@ impl Directory for EmbeddedDirectory {
         self.inner.accounts.load(Ordering::Relaxed)
     }
 
+    fn list(&self, _now: Instant) -> Answer<'_, Option<Vec<Account>>> {
+        Box::pin(self.ask(|inner| inner.list().map(Some)))
+    }
+
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {
         Some(make::decoy())
     }
@@ -158,6 +162,20 @@ impl Inner {
             Ok(Some(Entry { account, password, scram }))
         })
         .map(Option::flatten)
+    }
+
+    fn list(&self) -> Result<Vec<Account>, SourceError> {
+        let accounts = self.read(|transaction| {
+            let mut accounts = Vec::new();
+            for entry in transaction.open_table(ACCOUNTS)?.iter()? {
+                let (name, record) = entry?;
+                let name = AccountName::new(name.value()).map_err(|_| Failure::Damaged)?;
+                let record = Record::decode(record.value()).ok_or(Failure::Damaged)?;
+                accounts.push(Account::new(name).with_home(record.home()));
+            }
+            Ok(accounts)
+        })?;
+        Ok(accounts.unwrap_or_default())
     }
 
     fn count(&self) -> Result<usize, SourceError> {

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::table::Record;
 use super::{Answer, Directory, Entry, Notice, Notify, Problem, SourceError};
 use crate::account::{Account, AccountName};
 use crate::address;
@@ -154,6 +155,20 @@ impl Directory for FileDirectory {
 
     fn accounts(&self) -> usize {
         self.inner.loaded().parsed.table.len()
+    }
+
+    fn list(&self, now: Instant) -> Answer<'_, Option<Vec<Account>>> {
+        Box::pin(async move {
+            self.inner.follow(now).await;
+            let loaded = self.inner.loaded();
+            let table = &loaded.parsed.table;
+            let account = |record: Record<'_>| {
+                AccountName::new(record.name)
+                    .ok()
+                    .map(|name| Account::new(name).with_home(path_of(record.home)))
+            };
+            Ok(Some((0..table.len()).filter_map(|index| table.nth(index).and_then(account)).collect()))
+        })
     }
 
     fn decoy(&self, seed: u64) -> Option<StoredPassword> {
