@@ -172,6 +172,23 @@ fn r1939_4_4_what_may_go_wrong_behind_a_right_password() {
 }
 
 #[test]
+fn r2449_8_1_1_1_a_login_that_comes_too_soon_says_login_delay() {
+    for login in ["USER alice\r\nPASS delay\r\n", "AUTH PLAIN AGFsaWNlAGRlbGF5\r\n"] {
+        let mut run = world().start();
+        run.receive(login.as_bytes());
+        let lines = run.lines();
+        assert!(lines.last().unwrap().starts_with("-ERR [LOGIN-DELAY] "), "{lines:?}");
+    }
+}
+
+#[test]
+fn r2449_8_1_1_2_user_is_answered_without_login_delay() {
+    let mut run = world().start();
+    run.receive(b"USER alice\r\nPASS delay\r\nUSER alice\r\n");
+    assert_eq!(run.lines().last().unwrap(), "+OK Send the password");
+}
+
+#[test]
 fn a_login_refused_by_shutdown_ends_the_session() {
     check(
         world(),
