@@ -1,0 +1,154 @@
+//! Everything that can go wrong, sorted by who is to blame.
+
+use std::fmt;
+use std::io;
+
+use restante_proto::client::request::InvalidRequest;
+use restante_proto::client::{self, NotPossible, Refusal};
+use restante_proto::lmtp::client as lmtp;
+use restante_proto::reply::ResponseCode;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub enum Error {
+    /// The request cannot be said in POP3. Nothing was sent.
+    Request(InvalidRequest),
+    /// The transaction cannot be said to this server. Nothing was sent.
+    Transaction(lmtp::InvalidTransaction),
+    /// The host is no name that a certificate could hold.
+    ServerName(String),
+    /// An earlier call on this client was abandoned or failed; connect anew.
+    OutOfStep,
+    /// The server cannot do what was asked. Nothing was sent.
+    NotPossible(NotPossible),
+    /// STLS was demanded and the server does not offer it. Either it cannot, or somebody in between does not want it
+    /// (R2595-9.1).
+    NoStls,
+    /// The server answered the request with a refusal; the client can be used on.
+    Refused(Refusal),
+    /// The server answered, but not with what was asked for; the client can be used on.
+    Malformed,
+    /// The server refused the connection with its greeting.
+    Rejected(Refusal),
+    /// The LMTP server refused the connection, or LHLO.
+    LmtpRejected(lmtp::Reply),
+    /// The server broke the protocol.
+    Protocol(client::ProtocolError),
+    /// The LMTP server broke the protocol.
+    LmtpProtocol(lmtp::ProtocolError),
+    /// No connection.
+    Connect(io::Error),
+    /// No TLS: the handshake failed or the certificate is not the server's.
+    Tls(io::Error),
+    /// The connection broke.
+    Network(io::Error),
+    /// The server closed the connection.
+    Closed,
+    /// The peer did nothing for too long.
+    Timeout(Waiting),
+    /// The caller's reader or writer for the message failed.
+    Local(io::Error),
+}
+
+/// What was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// A connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The peer to say something.
+    Read,
+    /// The peer to take something.
+    Write,
+}
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The caller: asking again changes nothing.
+    Caller,
+    /// The server said no, as it may.
+    Refusal,
+    /// The server did what no server may.
+    Server,
+    /// The network, or a server that is not there.
+    Network,
+    /// This side: a disk, a pipe.
+    Local,
+}
+
+impl Error {
+    /// Who is to blame.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Request(_) | Self::Transaction(_) | Self::ServerName(_) | Self::OutOfStep => Blame::Caller,
+            Self::NotPossible(_) | Self::NoStls => Blame::Refusal,
+            Self::Refused(_) | Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
+            Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) | Self::Tls(_) => Blame::Server,
+            Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => Blame::Network,
+            Self::Local(_) => Blame::Local,
+        }
+    }
+
+    /// Whether the same may work later without anybody changing anything. For a refusal without response code that is
+    /// not known, and counts as no.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            // R2449-8.1.2.2 R3206-4.5
+            Self::Refused(refusal) | Self::Rejected(refusal) => matches!(
+                refusal.code,
+                Some(ResponseCode::InUse | ResponseCode::LoginDelay | ResponseCode::SysTemp)
+            ),
+            Self::LmtpRejected(reply) => reply.is_temporary(),
+            Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(_) => out.write_str("the request cannot be sent"),
+            Self::Transaction(_) => out.write_str("the message cannot be sent"),
+            Self::ServerName(name) => write!(out, "\"{}\" is no name of a server", name.escape_default()),
+            Self::OutOfStep => out.write_str("the connection is out of step after an earlier failure"),
+            Self::NotPossible(NotPossible::NoTimestamp) => out.write_str("the server does not offer APOP"),
+            Self::NoStls => out.write_str("the server does not offer STLS, and without it nothing is sent"),
+            Self::Refused(refusal) => write!(out, "the server refused: {}", refusal.text),
+            Self::Malformed => out.write_str("the server's answer cannot be understood"),
+            Self::Rejected(refusal) => write!(out, "the server refused the connection: {}", refusal.text),
+            Self::LmtpRejected(reply) => {
+                write!(out, "the server refused the connection: {} {}", reply.code, reply.text)
+            }
+            Self::Protocol(_) | Self::LmtpProtocol(_) => out.write_str("the server broke the protocol"),
+            Self::Connect(_) => out.write_str("cannot connect"),
+            Self::Tls(_) => out.write_str("cannot establish TLS"),
+            Self::Network(_) => out.write_str("the connection broke"),
+            Self::Closed => out.write_str("the server closed the connection"),
+            Self::Timeout(waiting) => out.write_str(match waiting {
+                Waiting::Connect => "no connection in time",
+                Waiting::Tls => "no TLS in time",
+                Waiting::Read => "no reply in time",
+                Waiting::Write => "the server took nothing in time",
+            }),
+            Self::Local(_) => out.write_str("the message could not be read or written on this side"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Request(cause) => Some(cause),
+            Self::Transaction(cause) => Some(cause),
+            Self::Protocol(cause) => Some(cause),
+            Self::LmtpProtocol(cause) => Some(cause),
+            Self::Connect(cause) | Self::Tls(cause) | Self::Network(cause) | Self::Local(cause) => {
+                Some(cause)
+            }
+            _ => None,
+        }
+    }
+}
