@@ -62,6 +62,13 @@ impl Hashing {
         work.await.map_err(|_| busy("checking a login was interrupted"))
     }
 
+    /// Takes all places, as many logins at once would.
+    #[cfg(test)]
+    pub(super) fn hold_all(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let places = u32::try_from(self.admitted.available_permits()).expect("tests have few places");
+        Arc::clone(&self.admitted).try_acquire_many_owned(places).expect("they are available")
+    }
+
     /// How many checks have been made.
     pub(super) fn checks(&self) -> u64 {
         self.checks.load(Ordering::Relaxed)

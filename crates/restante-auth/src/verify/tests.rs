@@ -1,1 +1,360 @@
+use std::sync::Mutex;
 
+use super::*;
+use crate::directory::Answer;
+use crate::password::Scheme;
+
+const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
+
+/// A directory in memory that can be told to fail, and counts what it is asked.
+#[derive(Debug, Default)]
+struct Twin {
+    accounts: Vec<(&'static str, &'static str)>,
+    fails: bool,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Twin {
+    fn new(accounts: &[(&'static str, &'static str)]) -> Arc<Self> {
+        Arc::new(Self { accounts: accounts.to_vec(), ..Self::default() })
+    }
+
+    fn failing() -> Arc<Self> {
+        Arc::new(Self { fails: true, ..Self::default() })
+    }
+}
+
+impl Directory for Twin {
+    fn source(&self) -> String {
+        "twin".to_owned()
+    }
+
+    fn lookup<'a>(&'a self, name: &'a AccountName, _now: Instant) -> Answer<'a, Option<Entry>> {
+        self.asked.lock().unwrap().push(name.to_string());
+        let failure = || SourceError::temporary("twin", Problem::new("it is down", "wait"));
+        let found = self.accounts.iter().find(|(known, _)| *known == name.as_str());
+        let entry = found.map(|(_, secret)| Entry {
+            account: Account::new(name.clone()),
+            password: StoredPassword::parse(secret.as_bytes(), Scheme::Plain).unwrap(),
+            scram: None,
+        });
+        Box::pin(std::future::ready(if self.fails { Err(failure()) } else { Ok(entry) }))
+    }
+
+    fn reload(&self, _now: Instant) -> Answer<'_, usize> {
+        Box::pin(async move {
+            if self.fails {
+                return Err(SourceError::temporary("twin", Problem::new("it is down", "wait")));
+            }
+            Ok(self.accounts.len())
+        })
+    }
+
+    fn has_plain_secrets(&self) -> bool {
+        self.accounts.iter().any(|(_, secret)| secret.starts_with("{PLAIN"))
+    }
+
+    fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    fn decoy(&self, _seed: u64) -> Option<StoredPassword> {
+        let (_, secret) = self.accounts.iter().find(|(_, secret)| !secret.is_empty())?;
+        Some(StoredPassword::parse(secret.as_bytes(), Scheme::Plain).unwrap())
+    }
+}
+
+fn settings() -> Settings {
+    Settings { cache: None, ..Settings::default() }
+}
+
+fn over(directories: &[Arc<Twin>], settings: Settings) -> Authenticator {
+    let sources = directories.iter().map(|it| Source::Other(Arc::clone(it) as Arc<dyn Directory>)).collect();
+    Authenticator::new(sources, settings).unwrap()
+}
+
+fn password(user: &str, password: &[u8], method: Method) -> Credentials {
+    Credentials::Password {
+        user: user.as_bytes().to_vec(),
+        authorization: None,
+        password: Secret::new(password.to_vec()),
+        method,
+    }
+}
+
+fn as_other(user: &str, authorization: &str, password: &str) -> Credentials {
+    Credentials::Password {
+        user: user.as_bytes().to_vec(),
+        authorization: Some(authorization.as_bytes().to_vec()),
+        password: Secret::new(password.as_bytes().to_vec()),
+        method: Method::Plain,
+    }
+}
+
+/// `Ok` is the account's name, `Err` the reason; a source that could not be asked is `Err(None)`.
+async fn outcome(authenticator: &Authenticator, credentials: &Credentials) -> Result<String, Option<Reason>> {
+    match authenticator.verify(credentials, Instant::now()).await {
+        Verdict::Granted(account) => Ok(account.name.to_string()),
+        Verdict::Refused(reason) => Err(Some(reason)),
+        Verdict::Unavailable(_) => Err(None),
+    }
+}
+
+#[tokio::test]
+async fn the_right_password_opens_the_account_and_nothing_else_does() {
+    let accounts = Twin::new(&[("alice", "{PLAIN}one"), ("bob", COSTLY), ("locked", "")]);
+    let authenticator = over(&[accounts], settings());
+    for (user, typed, expected) in [
+        ("alice", "one", Ok("alice".to_owned())),
+        ("ALICE@example.org", "one", Ok("alice".to_owned())),
+        ("bob+x", "x", Ok("bob".to_owned())),
+        ("alice", "One", Err(Some(Reason::WrongPassword))),
+        ("bob", "y", Err(Some(Reason::WrongPassword))),
+        ("carol", "one", Err(Some(Reason::UnknownAccount))),
+        ("locked", "one", Err(Some(Reason::Locked))),
+        ("locked", "x", Err(Some(Reason::Locked))),
+        ("alice", "", Err(Some(Reason::InvalidPassword))),
+        ("../alice", "one", Err(Some(Reason::InvalidName(InvalidName::Character)))),
+    ] {
+        for method in [Method::UserPass, Method::Plain, Method::Login] {
+            let credentials = password(user, typed.as_bytes(), method);
+            assert_eq!(outcome(&authenticator, &credentials).await, expected, "{user} {typed}");
+        }
+    }
+    let long = password("alice", &[b'x'; 1025], Method::UserPass);
+    assert_eq!(outcome(&authenticator, &long).await, Err(Some(Reason::InvalidPassword)));
+}
+
+#[tokio::test]
+async fn an_unknown_and_a_locked_account_take_the_work_of_a_wrong_password() {
+    for secret in ["{PLAIN}one", COSTLY, "{SSHA}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE"] {
+        let accounts = Twin::new(&[("alice", secret), ("locked", "")]);
+        for cache in [None, Some(CacheSettings::default())] {
+            let authenticator = over(&[Arc::clone(&accounts)], Settings { cache, ..Settings::default() });
+            for (typed, work) in [("wrong", 1), ("wr\u{F8}ng", 1), ("e\u{301}", 2)] {
+                for user in ["alice", "nobody", "locked"] {
+                    let before = authenticator.checks();
+                    let credentials = password(user, typed.as_bytes(), Method::Plain);
+                    assert!(outcome(&authenticator, &credentials).await.is_err());
+                    assert_eq!(authenticator.checks() - before, work, "{secret} {user} {typed}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_decoys_password_opens_nothing() {
+    // The decoy of this directory is alice's own secret.
+    let authenticator = over(&[Twin::new(&[("alice", "{PLAIN}one"), ("locked", "")])], Settings::default());
+    for user in ["nobody", "locked"] {
+        assert!(outcome(&authenticator, &password(user, b"one", Method::Plain)).await.is_err());
+    }
+    let authenticator = over(&[Twin::new(&[("alice", COSTLY), ("locked", "")])], Settings::default());
+    for user in ["alice", "nobody", "locked", "nobody", "locked"] {
+        let granted = outcome(&authenticator, &password(user, b"x", Method::Plain)).await.is_ok();
+        assert_eq!(granted, user == "alice", "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_asked_ends_the_search() {
+    let (first, last) = (Twin::new(&[("alice", "{PLAIN}one")]), Twin::new(&[("bob", "{PLAIN}two")]));
+    let authenticator = over(&[first, Twin::failing(), Arc::clone(&last)], settings());
+    assert_eq!(outcome(&authenticator, &password("alice", b"one", Method::Plain)).await, Ok("alice".into()));
+    assert_eq!(outcome(&authenticator, &password("bob", b"two", Method::Plain)).await, Err(None));
+    let apop = Credentials::Apop { user: b"bob".to_vec(), timestamp: b"<1@x>".to_vec(), digest: [0; 16] };
+    assert_eq!(outcome(&authenticator, &apop).await, Err(None));
+    assert!(last.asked.lock().unwrap().is_empty());
+    let now = Instant::now();
+    assert!(matches!(authenticator.recipient(b"alice", now).await, Recipient::Account(_)));
+    assert!(matches!(authenticator.recipient(b"bob", now).await, Recipient::Unavailable(_)));
+    assert_eq!(authenticator.reload(now).await.unwrap_err().len(), 1);
+}
+
+#[tokio::test]
+async fn sources_are_asked_in_their_order() {
+    let (first, last) =
+        (Twin::new(&[("alice", "{PLAIN}one")]), Twin::new(&[("alice", "{PLAIN}two"), ("bob", "{PLAIN}b")]));
+    let authenticator = over(&[first, last], settings());
+    assert!(outcome(&authenticator, &password("alice", b"one", Method::Plain)).await.is_ok());
+    assert!(outcome(&authenticator, &password("alice", b"two", Method::Plain)).await.is_err());
+    assert!(outcome(&authenticator, &password("bob", b"b", Method::Plain)).await.is_ok());
+    assert!(authenticator.reload(Instant::now()).await.is_ok());
+}
+
+#[tokio::test]
+async fn r4616_2_5_nobody_acts_as_another() {
+    let authenticator = over(&[Twin::new(&[("alice", "{PLAIN}one"), ("bob", "{PLAIN}two")])], settings());
+    for authorization in ["", "alice", "Alice@example.org", "alice+x", "\u{FF41}lice"] {
+        assert!(
+            outcome(&authenticator, &as_other("alice", authorization, "one")).await.is_ok(),
+            "{authorization}"
+        );
+    }
+    // R5034-4.18: the last cannot be prepared.
+    for authorization in ["bob", "root", "../alice", "\u{AD}"] {
+        let result = outcome(&authenticator, &as_other("alice", authorization, "one")).await;
+        assert_eq!(result, Err(Some(Reason::AuthorizationIdentity)), "{authorization}");
+    }
+}
+
+#[tokio::test]
+async fn r4616_2_4_and_2_6_passwords_are_prepared() {
+    let accounts = [
+        ("alice", "{PLAIN}\u{E9}IX"),
+        ("old", "{PLAIN}e\u{301}"),
+        ("latin1", "{PLAIN.hex}e9"),
+        ("tab", "{PLAIN}a\tb"),
+    ];
+    let authenticator = over(&[Twin::new(&accounts)], settings());
+    let is_granted = async |user: &str, typed: &[u8], method| {
+        outcome(&authenticator, &password(user, typed, method)).await.is_ok()
+    };
+    for method in [Method::Plain, Method::UserPass, Method::Login] {
+        assert!(is_granted("alice", "\u{E9}IX".as_bytes(), method).await);
+        assert!(is_granted("alice", "e\u{301}\u{2168}".as_bytes(), method).await);
+        // Hashes from servers that never prepared anything.
+        assert!(is_granted("old", "e\u{301}".as_bytes(), method).await);
+        // Clients from before Unicode.
+        assert!(is_granted("latin1", b"\xE9", method).await);
+        assert!(!is_granted("latin1", "\u{E9}".as_bytes(), method).await);
+        assert_eq!(is_granted("tab", b"a\tb", method).await, method != Method::Plain);
+    }
+    assert_eq!(
+        outcome(&authenticator, &password("alice", "\u{AD}".as_bytes(), Method::Plain)).await,
+        Err(Some(Reason::InvalidPassword))
+    );
+}
+
+#[tokio::test]
+async fn r1939_7_27_apop_is_checked_where_the_secret_is_known() {
+    let accounts =
+        [("mrose", "{PLAIN}tanstaaf"), ("hashed", COSTLY), ("locked", ""), ("wide", "{PLAIN}\u{AA}")];
+    let authenticator = over(&[Twin::new(&accounts)], settings());
+    let timestamp = b"<1896.697170952@dbc.mtview.ca.us>";
+    let with = |user: &str, digest: [u8; 16]| Credentials::Apop {
+        user: user.as_bytes().to_vec(),
+        timestamp: timestamp.to_vec(),
+        digest,
+    };
+    let digest = |secret: &str| apop::digest(timestamp, &Secret::new(secret.as_bytes().to_vec()));
+    assert_eq!(apop::to_hex(&digest("tanstaaf")), *b"c4c9334bac560ecc979e58001b3e22fb");
+    let mut results = Vec::new();
+    for (user, secret) in [
+        ("MRose", "tanstaaf"),
+        ("mrose", "wrong"),
+        ("hashed", "x"),
+        ("locked", ""),
+        ("nobody", "nobody's"),
+        ("wide", "a"),
+    ] {
+        let before = authenticator.checks();
+        results.push(outcome(&authenticator, &with(user, digest(secret))).await);
+        assert_eq!(authenticator.checks() - before, 2, "{user}");
+    }
+    assert_eq!(
+        results,
+        [
+            Ok("mrose".to_owned()),
+            Err(Some(Reason::WrongPassword)),
+            Err(Some(Reason::NoPlainSecret)),
+            Err(Some(Reason::Locked)),
+            Err(Some(Reason::UnknownAccount)),
+            // R6856-2.2.3
+            Ok("wide".to_owned()),
+        ]
+    );
+    assert!(authenticator.serves_apop());
+    assert!(!over(&[Twin::new(&[("a", COSTLY)])], settings()).serves_apop());
+}
+
+#[tokio::test]
+async fn a_recent_success_costs_no_hash_until_it_is_forgotten() {
+    let cache = CacheSettings { ttl: Duration::from_secs(60), entries_max: 10 };
+    let authenticator = over(&[Twin::new(&[("bob", COSTLY)])], Settings { cache: Some(cache), ..settings() });
+    let (start, right, wrong) =
+        (Instant::now(), password("bob", b"x", Method::Plain), password("bob", b"y", Method::Plain));
+    let mut work = Vec::new();
+    for (seconds, credentials) in
+        [(0, &right), (1, &right), (59, &right), (59, &wrong), (59, &wrong), (60, &right), (61, &right)]
+    {
+        let before = authenticator.checks();
+        let verdict = authenticator.verify(credentials, start + Duration::from_secs(seconds)).await;
+        assert_eq!(matches!(verdict, Verdict::Granted(_)), std::ptr::eq(credentials, &raw const right));
+        work.push(authenticator.checks() - before);
+    }
+    assert_eq!(work, [1, 0, 0, 1, 1, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_unavailable_for_known_and_unknown_alike() {
+    let authenticator = over(&[Twin::new(&[("bob", COSTLY)])], settings());
+    let held = authenticator.inner.hashing.hold_all();
+    for user in ["bob", "nobody"] {
+        let verdict = authenticator.verify(&password(user, b"x", Method::Plain), Instant::now()).await;
+        assert!(matches!(verdict, Verdict::Unavailable(error) if error.is_temporary()), "{user}");
+    }
+    drop(held);
+    assert!(outcome(&authenticator, &password("bob", b"x", Method::Plain)).await.is_ok());
+}
+
+#[tokio::test]
+async fn r5321_4_5_1_1_postmaster_goes_to_the_account_itself_before_the_configured_one() {
+    let addresses = address::Settings { postmaster: Some("alice".into()), ..address::Settings::default() };
+    let with = |accounts: &[(&'static str, &'static str)]| {
+        over(&[Twin::new(accounts)], Settings { addresses: addresses.clone(), ..settings() })
+    };
+    let find = async |authenticator: &Authenticator, address: &str| match authenticator
+        .recipient(address.as_bytes(), Instant::now())
+        .await
+    {
+        Recipient::Account(account) => account.name.to_string(),
+        other => format!("{other:?}"),
+    };
+    let without = with(&[("alice", "")]);
+    assert_eq!(find(&without, "Postmaster").await, "alice");
+    assert_eq!(find(&without, "alice+lists@example.org").await, "alice");
+    assert_eq!(find(&without, "\"alice\"@example.org").await, "alice");
+    assert_eq!(find(&without, "bob").await, "Unknown");
+    assert_eq!(find(&without, "../alice").await, "Unknown");
+    assert_eq!(
+        find(&with(&[("alice", ""), ("postmaster", "")]), "POSTMASTER@example.org").await,
+        "postmaster"
+    );
+}
+
+#[tokio::test]
+async fn without_sources_nobody_is_known() {
+    let authenticator = over(&[], Settings::default());
+    assert!(authenticator.mechanisms().is_empty() && !authenticator.serves_apop());
+    assert_eq!(
+        outcome(&authenticator, &password("alice", b"x", Method::Plain)).await,
+        Err(Some(Reason::UnknownAccount))
+    );
+}
+
+#[tokio::test]
+async fn real_sources_work_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "alice:{PLAIN}one\nbob:{SSHA}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE\n").unwrap();
+    let database = embedded::Settings::new(folder.path().join("accounts.redb"));
+    let sources = vec![Source::File(file::Settings::new(&users)), Source::Embedded(database.clone())];
+    let authenticator = Authenticator::new(sources, Settings::default()).unwrap();
+    assert!(
+        outcome(&authenticator, &password("bob", "correct horse é".as_bytes(), Method::Plain)).await.is_ok()
+    );
+    let carol = password("carol", b"three", Method::Plain);
+    assert_eq!(outcome(&authenticator, &carol).await, Err(Some(Reason::UnknownAccount)));
+    let accounts = embedded::accounts::Accounts::new(database);
+    let new = embedded::accounts::New { password: Some(Secret::new(b"three".to_vec())), home: None };
+    accounts.add(&AccountName::new("carol").unwrap(), &new).unwrap();
+    let before = authenticator.checks();
+    assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));
+    assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));
+    assert_eq!(authenticator.checks() - before, 1);
+    assert_eq!(authenticator.mechanisms(), Mechanism::ALL);
+    accounts.remove(&AccountName::new("carol").unwrap()).unwrap();
+    assert_eq!(outcome(&authenticator, &carol).await, Err(Some(Reason::UnknownAccount)));
+}

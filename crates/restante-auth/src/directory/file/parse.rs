@@ -79,7 +79,7 @@ impl Reading<'_> {
         } else if stored.plain().is_some() {
             self.has_plain_secrets = true;
         }
-        let record = Record { name: name.as_str(), home: fields.home()?, secret };
+        let record = Record { name: name.as_str(), home: fields.home(&name)?, secret };
         match self.table.insert(record) {
             Ok(()) => self.line_of.push(number),
             Err(NotInserted::Duplicate(index)) => {
@@ -143,14 +143,14 @@ impl<'a> Fields<'a> {
     }
 
     /// The home folder: that of `userdb_home` among the extra fields before the one in its own field.
-    fn home(&self) -> Result<&'a [u8], Problem> {
+    fn home(&self, name: &AccountName) -> Result<&'a [u8], Problem> {
         let home = self.extras().find_map(|extra| extra.strip_prefix(b"userdb_home=")).unwrap_or(self.home);
         if home.is_empty() || (home.starts_with(b"/") && !home.contains(&0)) {
             return Ok(home);
         }
         let shown: String = home.escape_ascii().to_string().chars().take(SHOWN_MAX).collect();
         Err(Problem::new(
-            format!("the home {shown} is not an absolute path"),
+            format!("{name}: the home {shown} is not an absolute path"),
             "begin it with / or leave it empty",
         ))
     }
