@@ -51,10 +51,10 @@ pub(super) fn listeners(
         let default = default_tls(protocol, &address, has_certificate);
         let listen = Listen { protocol, address, tls: written.tls.unwrap_or(default), mode: written.mode };
         one_listener(&listen, &name, has_certificate, lines, problems);
-        listeners.push(listen);
+        listeners.push((position, listen));
     }
     duplicates(&listeners, lines, problems);
-    listeners
+    listeners.into_iter().map(|(_, listen)| listen).collect()
 }
 
 /// R1939-3.1, R8314-4.1: port 110, and 995 as soon as there is a certificate.
@@ -127,15 +127,15 @@ fn one_listener(
     }
 }
 
-/// Two listeners on one address, also when one of them takes all addresses of a port.
-fn duplicates(listeners: &[Listen], lines: &Lines, problems: &mut Problems<'_>) {
+/// Two listeners on one address. Each comes with its position in the file.
+fn duplicates(listeners: &[(usize, Listen)], lines: &Lines, problems: &mut Problems<'_>) {
     let mut seen: HashMap<&Address, usize> = HashMap::new();
-    for (position, listen) in listeners.iter().enumerate() {
+    for (position, listen) in listeners {
         // Port 0 is a free port each time.
         if matches!(&listen.address, Address::Tcp(address) if address.port() == 0) {
             continue;
         }
-        if let Some(first) = seen.insert(&listen.address, position) {
+        if let Some(first) = seen.insert(&listen.address, *position) {
             problems.error(
                 lines.at(&format!("listen.{position}.address")),
                 format!(
