@@ -15,7 +15,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Timespec, Timestamps,
+};
 use rustix::io::{Errno, ReadWriteFlags};
 
 /// A file system.
@@ -56,6 +58,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// `AlreadyExists`, or as the file system says.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames a file; never replaces anything.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or as the file system says.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Renames a file, in place of what has the new name.
     ///
@@ -229,6 +237,17 @@ impl Disk for LocalDisk {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system or kernel that does not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.link(from, to)?;
+                fs::remove_file(from)
+            }
+            result => Ok(result?),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -26,11 +26,14 @@
 
 pub mod delivery;
 pub mod disk;
+pub mod failure;
 pub mod maildir;
 pub mod maildrop;
 pub mod unique_id;
 
-pub mod failure;
+mod index;
+mod lock;
+mod survey;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,10 +86,10 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn inspect(&self, location: &Location, now: SystemTime) -> Result<Inspection, OpenError> {
+    pub async fn inspect(&self, location: &Location, _now: SystemTime) -> Result<Inspection, OpenError> {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
-                maildir::inspect(maildirs, path, now).await.map(Maildrop::maildir).map(Inspection::new)
+                maildir::inspect(maildirs, path).await.map(Maildrop::maildir).map(Inspection::new)
             }
         }
     }

@@ -1,17 +1,39 @@
-//! Maildirs served in place.
+//! The local default: Maildirs served in place.
+//!
+//! Postfix, Exim, procmail, mutt and IMAP servers may write, rename and delete in them at any time, also during a
+//! session; nothing is ever renamed by us. `new/` and `cur/` are both served. The reasons are in
+//! docs/design/0002-maildir-index.md.
+//!
+//! Everything below this file is synchronous over [`Disk`] and is run on threads that may wait by the functions here
+//! and in `reader.rs`, `removal.rs` and `writer.rs`.
 
-use std::io;
+pub(crate) mod layout;
+
+mod keeper;
+mod look;
+mod overriding;
+mod reader;
+mod recovery;
+mod removal;
+mod scan;
+mod session;
+mod stored_form;
+mod table;
+mod writer;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use restante_proto::maildrop::{Listing, Marks, UniqueId};
-
-use crate::delivery::DeliveryError;
 use crate::disk::Disk;
 use crate::failure::Failure;
-use crate::maildrop::{MessageError, OpenError, RemoveError, Removed, Shape, Warning};
+use crate::maildrop::{OpenError, blocking};
 use crate::unique_id::{Override, OverrideError};
+
+pub(crate) use reader::{Message, message};
+pub(crate) use removal::remove;
+pub(crate) use session::Session;
+pub(crate) use writer::Writer;
 
 /// How Maildirs are kept.
 #[derive(Clone, Debug)]
@@ -71,79 +93,49 @@ impl Maildirs {
     pub(crate) fn new(disk: Arc<dyn Disk>, settings: Settings) -> Self {
         Self { disk, settings }
     }
-}
 
-#[derive(Debug)]
-pub(crate) struct Opened {
-    listing: Arc<Listing>,
-}
-impl Opened {
-    pub(crate) const fn listing(&self) -> &Arc<Listing> {
-        &self.listing
+    fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &[]
-    }
-}
-#[derive(Debug)]
-pub(crate) struct Message {
-    shape: Shape,
-}
-impl Message {
-    pub(crate) const fn shape(&self) -> Shape {
-        self.shape
-    }
-    pub(crate) async fn read(&mut self, _chunk: &mut Vec<u8>, _max: usize) -> Result<usize, MessageError> {
-        Ok(0)
-    }
-}
-#[derive(Debug)]
-pub(crate) struct Writer {
-    maildirs: Arc<Maildirs>,
-}
-impl Writer {
-    pub(crate) fn new(maildirs: Arc<Maildirs>, _first: &Path, _now: SystemTime) -> Self {
-        Self { maildirs }
-    }
-    pub(crate) async fn write(&mut self, _octets: &[u8]) -> Result<(), DeliveryError> {
+
+    /// Makes sure that the disk with the maildrops is there.
+    fn check_marker(&self) -> Result<(), Failure> {
+        if let Some(marker) = &self.settings.marker {
+            self.disk.stat(marker).map_err(Failure::at("see the marker", marker))?;
+        }
         Ok(())
     }
-    pub(crate) async fn commit(&mut self, path: &Path) -> Result<UniqueId, DeliveryError> {
-        self.maildirs.disk.stat(path).map_err(Failure::at("see", path))?;
-        Err(not_yet(path).into())
-    }
-    pub(crate) async fn abort(self) {}
 }
-fn not_yet(path: &Path) -> Failure {
-    Failure::new("open", path, io::Error::other("skeleton"))
-}
+
+/// As `Store::open`.
 pub(crate) async fn open(
     maildirs: &Arc<Maildirs>,
     path: &Path,
-    _now: SystemTime,
-) -> Result<Opened, OpenError> {
-    maildirs.disk.stat(&maildirs.settings.root).map_err(Failure::at("see", path))?;
-    Err(not_yet(path).into())
+    now: SystemTime,
+) -> Result<Session, OpenError> {
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || session::open(&maildirs, &there, now)).await;
+    result.map_err(Failure::at("open", path))?
 }
-pub(crate) async fn inspect(
-    _maildirs: &Arc<Maildirs>,
-    path: &Path,
-    _now: SystemTime,
-) -> Result<Opened, OpenError> {
-    Err(not_yet(path).into())
+
+/// As `Store::inspect`.
+pub(crate) async fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, OpenError> {
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || session::inspect(&maildirs, &there)).await;
+    result.map_err(Failure::at("open", path))?
 }
+
+/// As `Store::set_unique_ids`.
 pub(crate) async fn set_unique_ids(
-    _maildirs: &Arc<Maildirs>,
+    maildirs: &Arc<Maildirs>,
     path: &Path,
-    _overrides: Vec<Override>,
-    _now: SystemTime,
+    overrides: Vec<Override>,
+    now: SystemTime,
 ) -> Result<(), OverrideError> {
-    Err(OverrideError::Maildrop(not_yet(path).into()))
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || overriding::set(&maildirs, &there, overrides, now)).await;
+    result.map_err(|error| OverrideError::Maildrop(Failure::new("open", path, error).into()))?
 }
-pub(crate) async fn message(opened: &Arc<Opened>, _index: usize) -> Result<Message, MessageError> {
-    let _ = opened;
-    Err(MessageError::Vanished)
-}
-pub(crate) async fn remove(_opened: &Arc<Opened>, _marks: &Marks) -> Result<Removed, RemoveError> {
-    Err(RemoveError { removed: 0, left: 0, failure: not_yet(Path::new("")) })
-}
+
+#[cfg(test)]
+mod tests;

@@ -20,19 +20,19 @@ pub struct Maildrop {
 
 #[derive(Debug)]
 enum Backend {
-    Maildir(Arc<maildir::Opened>),
+    Maildir(Arc<maildir::Session>),
 }
 
 impl Maildrop {
-    pub(crate) fn maildir(opened: maildir::Opened) -> Self {
-        Self { backend: Backend::Maildir(Arc::new(opened)) }
+    pub(crate) fn maildir(session: maildir::Session) -> Self {
+        Self { backend: Backend::Maildir(Arc::new(session)) }
     }
 
     /// The messages in the order of their numbers, fixed until the maildrop is dropped (R1939-4.9).
     #[must_use]
     pub fn listing(&self) -> &Arc<Listing> {
         match &self.backend {
-            Backend::Maildir(opened) => opened.listing(),
+            Backend::Maildir(session) => session.listing(),
         }
     }
 
@@ -40,7 +40,7 @@ impl Maildrop {
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         match &self.backend {
-            Backend::Maildir(opened) => opened.warnings(),
+            Backend::Maildir(session) => session.warnings(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Maildrop {
     /// When it is gone, cannot be read, is no regular file any more or was changed in its place.
     pub async fn message(&self, index: usize) -> Result<Message, MessageError> {
         match &self.backend {
-            Backend::Maildir(opened) => maildir::message(opened, index).await.map(Message::maildir),
+            Backend::Maildir(session) => maildir::message(session, index).await.map(Message::maildir),
         }
     }
 
@@ -62,7 +62,7 @@ impl Maildrop {
     /// When a marked message may still be there (R1939-6.4); the others are removed.
     pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
         match &mut self.backend {
-            Backend::Maildir(opened) => maildir::remove(opened, marks).await,
+            Backend::Maildir(session) => maildir::remove(session, marks).await,
         }
     }
 }
@@ -235,8 +235,14 @@ impl OpenError {
 }
 
 impl From<Failure> for OpenError {
+    /// Permanent is only what no repair of the file system can cure. A closed folder or a lost disk is expected to
+    /// come back, and clients must keep asking.
     fn from(failure: Failure) -> Self {
-        if failure.is_temporary() { Self::Temporary(failure) } else { Self::Permanent(failure) }
+        use io::ErrorKind::{InvalidData, InvalidInput};
+        match failure.cause().kind() {
+            InvalidData | InvalidInput => Self::Permanent(failure),
+            _ => Self::Temporary(failure),
+        }
     }
 }
 

@@ -1,0 +1,152 @@
+//! Putting right what is missing or was left half done: folders, interrupted removals, old temporary files.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::Maildirs;
+use super::layout::{TMP, message_path};
+use super::reader::is_vanished;
+use super::scan::{BOTH, Changes};
+use crate::disk::{Disk, Kind};
+use crate::failure::Failure;
+use crate::index::Index;
+use crate::maildrop::Warning;
+
+/// Makes what is missing of a maildrop: folders between the root and it, itself, `tmp/`, `new/` and `cur/`. Durable on
+/// return, so that nothing delivered into them can be lost with them.
+///
+/// # Errors
+/// When that is not wanted, the root is missing, or the maildrop is not below it: it may be on a disk that is not
+/// mounted, and an empty maildrop must not stand for it.
+pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failure> {
+    let (disk, settings) = (maildirs.disk(), &maildirs.settings);
+    if !settings.create {
+        return Err(Failure::new("open", path, io::Error::from(io::ErrorKind::NotFound)));
+    }
+    // The root itself may be a symbolic link of the operator's.
+    let root = settings.root.join(".");
+    let stat = disk.stat(&root).map_err(Failure::at("see the root", &settings.root))?;
+    if stat.kind != Kind::Folder {
+        return Err(Failure::new(
+            "use the root",
+            &settings.root,
+            io::Error::from(io::ErrorKind::NotADirectory),
+        ));
+    }
+    let below: Option<Vec<&OsStr>> = path.strip_prefix(&settings.root).ok().and_then(|below| {
+        let names = below.components().map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        });
+        names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
+    });
+    let Some(below) = below else {
+        let outside =
+            io::Error::new(io::ErrorKind::InvalidInput, "it is not below the root of the maildrops");
+        return Err(Failure::new("make", path, outside));
+    };
+    let mut folders = Vec::new();
+    let mut folder = settings.root.clone();
+    for name in below {
+        folder.push(name);
+        folders.push(folder.clone());
+    }
+    let inner = [TMP, BOTH[0].name(), BOTH[1].name()];
+    folders.extend(inner.iter().map(|name| folder.join(name)));
+    let mut parents: Vec<PathBuf> = Vec::new();
+    for folder in &folders {
+        match disk.make_folder(folder, settings.folder_mode) {
+            Ok(()) => parents.extend(folder.parent().map(Path::to_owned)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::new("make", folder, error)),
+        }
+    }
+    parents.dedup();
+    // From the inside out: what is outside leads to what is durable already.
+    for parent in parents.iter().rev() {
+        disk.sync_folder(parent).map_err(Failure::at("sync", parent))?;
+    }
+    Ok(())
+}
+
+/// Finishes the removal that the index records as begun: what of it is still there is removed now. No reply was
+/// given for it, so a message that resists stays.
+pub(super) fn finish_removal(disk: &dyn Disk, maildir: &Path, index: &Index, changes: &mut Changes) {
+    let mut failed = 0;
+    let mut example = None;
+    let mut gone = Vec::new();
+    for at in pending(index, changes) {
+        let Some(record) = index.records.get(at) else { continue };
+        let moved = changes.moved.iter().find(|(moved, ..)| *moved == at);
+        let (folder, suffix) = match moved {
+            Some((_, folder, suffix)) => (*folder, suffix.as_slice()),
+            None => (record.folder, index.bytes(record.suffix)),
+        };
+        let path = message_path(maildir, folder, index.bytes(record.base), suffix);
+        match disk.unlink(&path) {
+            Ok(()) => gone.push(at),
+            Err(error) if is_vanished(&error) => {}
+            Err(error) => {
+                failed += 1;
+                example.get_or_insert_with(|| Failure::new("remove", &path, error));
+            }
+        }
+    }
+    changes.is_unfinished |= !index.pending.is_empty();
+    add_gone(changes, gone);
+    changes.warnings.extend(example.map(|example| Warning::Removal { messages: failed, example }));
+}
+
+/// Leaves out the messages of a removal that is going on, or was interrupted, for a look from outside.
+pub(super) fn hide_removal(index: &Index, changes: &mut Changes) {
+    let gone = pending(index, changes);
+    add_gone(changes, gone);
+}
+
+/// Positions in `Index::records` of messages whose removal was begun and that are still there.
+fn pending(index: &Index, changes: &Changes) -> Vec<usize> {
+    // Records are in the order of the file until they are sorted.
+    let position = |ordinal: &u32| index.records.binary_search_by_key(ordinal, |record| record.ordinal).ok();
+    let is_there = |at: &usize| changes.gone.binary_search(at).is_err();
+    index.pending.iter().filter_map(position).filter(is_there).collect()
+}
+
+fn add_gone(changes: &mut Changes, gone: Vec<usize>) {
+    changes.gone.extend(gone);
+    changes.gone.sort_unstable();
+    changes.gone.dedup();
+}
+
+/// Removes temporary files that nobody can still be writing, by the Maildir rule of 36 hours. Best effort: what stays
+/// is only room.
+pub(super) fn sweep(disk: &dyn Disk, maildir: &Path, now: SystemTime) {
+    let Ok(now) = now.duration_since(UNIX_EPOCH) else { return };
+    let Some(limit) = now.checked_sub(TMP_AGE_MAX).and_then(|limit| i64::try_from(limit.as_nanos()).ok())
+    else {
+        return;
+    };
+    let tmp = maildir.join(TMP);
+    let mut names = Vec::new();
+    let _ = disk.list(&tmp, &mut |name, kind| {
+        if matches!(kind, Kind::File | Kind::Unknown) && names.len() < SWEEP_MAX {
+            names.push(name.to_owned());
+        }
+    });
+    for name in names {
+        let path = tmp.join(name);
+        let is_old = |stat: crate::disk::Stat| {
+            stat.kind == Kind::File && stat.modified_ns < limit && stat.changed_ns < limit
+        };
+        if disk.stat(&path).is_ok_and(is_old) {
+            let _ = disk.unlink(&path);
+        }
+    }
+}
+
+/// Files in `tmp/` older than this belong to nobody.
+const TMP_AGE_MAX: Duration = Duration::from_secs(36 * 60 * 60);
+
+/// So many temporary files are looked at in one opening.
+const SWEEP_MAX: usize = 1000;

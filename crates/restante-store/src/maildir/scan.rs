@@ -1,0 +1,166 @@
+//! What is in `new/` and `cur/` now, compared with the index; messages it does not know are read once.
+//!
+//! Other programs rename and remove while we look, and a folder's list is no snapshot. So a message that was known
+//! counts as gone only when a second look does not show it either, and a new one that moves away under our hands is
+//! looked for again. `session.rs` calls this and `look.rs` keeps the books.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::layout::{self, delivery_time};
+use super::look::{Contents, Fresh, Look};
+use super::reader::unread_facts;
+use crate::disk::{Disk, Kind};
+use crate::failure::Failure;
+use crate::index::{Facts, Folder, Index, NO_ORDINAL, Record, Span, Stamp, Stamps};
+use crate::maildrop::Warning;
+use crate::unique_id::overrides::Overrides;
+
+/// What a scan found to differ from the index.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Messages the index does not know. Their names are in its buffer.
+    pub(super) fresh: Vec<Record>,
+    /// Messages that are there and cannot be read. Not for the index.
+    pub(super) unreadable: Vec<Record>,
+    /// Positions in `Index::records`, and where the message is now.
+    pub(super) moved: Vec<(usize, Folder, Vec<u8>)>,
+    /// Positions in `Index::records` of messages that are not there any more, ascending.
+    pub(super) gone: Vec<usize>,
+    /// Positions in `Index::records` of messages with more than one file.
+    pub(super) twins: Vec<usize>,
+    /// The folders must be listed again next time, even if they do not change.
+    pub(super) is_unfinished: bool,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// Looks into the folders of `maildir` that do not look as the index says any more. `now` is how they looked before.
+///
+/// # Errors
+/// When a folder cannot be listed, or the unique-ids of another server cannot be read.
+pub(super) fn scan(
+    disk: &dyn Disk,
+    maildir: &Path,
+    index: &mut Index,
+    now: &Stamps,
+) -> Result<Changes, Failure> {
+    let is_unchanged = |known: Stamp, now: &Stamp| known.is_settled && known.is_like(now);
+    let mut folders = match &index.stamps {
+        Some(known) if is_unchanged(known.new, &now.new) => vec![Folder::Cur],
+        Some(known) if is_unchanged(known.cur, &now.cur) => vec![Folder::New],
+        _ => BOTH.to_vec(),
+    };
+    let mut look = Look::new(index);
+    let mut before = *now;
+    for pass in 1..=PASSES_MAX {
+        for &folder in &folders {
+            let path = maildir.join(folder.name());
+            let mut each = |name: &OsStr, kind| look.see(pass, folder, name.as_bytes(), kind);
+            disk.list(&path, &mut each).map_err(Failure::at("list", &path))?;
+            look.was_listed(folder);
+        }
+        let is_read = look.read_fresh(disk, maildir)?;
+        if is_read && !look.misses_any() {
+            break;
+        }
+        let after = stamps(disk, maildir, None)?;
+        if pass > 1 && after.are_like(&before) {
+            break;
+        }
+        before = after;
+        folders = BOTH.to_vec();
+    }
+    let (mut changes, fresh) = look.finish();
+    if !fresh.is_empty() {
+        add_fresh(disk, maildir, index, fresh, &mut changes)?;
+    }
+    Ok(changes)
+}
+
+/// What both folders look like. `now_ns` is the file system's clock, read before.
+///
+/// # Errors
+/// When one of them is missing or no folder.
+pub(super) fn stamps(disk: &dyn Disk, maildir: &Path, now_ns: Option<i64>) -> Result<Stamps, Failure> {
+    let stamp = |folder: Folder| {
+        let path = maildir.join(folder.name());
+        let stat = disk.stat(&path).map_err(Failure::at("see", &path))?;
+        if stat.kind != Kind::Folder {
+            return Err(Failure::new("open", &path, io::Error::from(io::ErrorKind::NotADirectory)));
+        }
+        Ok(Stamp::new(&stat, now_ns))
+    };
+    Ok(Stamps { new: stamp(Folder::New)?, cur: stamp(Folder::Cur)? })
+}
+
+/// Makes records of the messages the index does not know.
+fn add_fresh(
+    disk: &dyn Disk,
+    maildir: &Path,
+    index: &mut Index,
+    fresh: Vec<Fresh>,
+    changes: &mut Changes,
+) -> Result<(), Failure> {
+    let path = maildir.join(layout::UNIQUE_IDS);
+    let overrides = Overrides::load(disk, &path).map_err(Failure::at("read", &path))?;
+    let mut first_unreadable = None;
+    for message in fresh {
+        let (facts, modified_ns) = match &message.contents {
+            Contents::Read(facts) => (*facts, facts.modified_ns),
+            Contents::Unreadable(stat, _) => (unread_facts(stat.size), stat.modified_ns),
+            Contents::Unread | Contents::NotRegular => continue,
+        };
+        let record =
+            record(index, &message, facts, modified_ns, &overrides).map_err(Failure::at("index", maildir))?;
+        changes.is_unfinished |= message.has_twin;
+        let path = message.path(maildir);
+        match message.contents {
+            Contents::Unreadable(_, error) => {
+                changes.unreadable.push(record);
+                first_unreadable.get_or_insert_with(|| Failure::new("read", &path, error));
+            }
+            _ => changes.fresh.push(record),
+        }
+    }
+    if let Some(example) = first_unreadable {
+        changes.is_unfinished = true;
+        changes.warnings.push(Warning::Unreadable { messages: changes.unreadable.len(), example });
+    }
+    Ok(())
+}
+
+/// A record of a message that is not in the index yet.
+fn record(
+    index: &mut Index,
+    message: &Fresh,
+    facts: Facts,
+    modified_ns: i64,
+    overrides: &Overrides,
+) -> io::Result<Record> {
+    let Fresh { base_name, suffix, folder, has_twin, .. } = message;
+    let full = || io::Error::new(io::ErrorKind::InvalidInput, "more names than an index can hold");
+    let (unique_id, order) = overrides.of(base_name);
+    Ok(Record {
+        facts,
+        order,
+        delivered: delivery_time(base_name).unwrap_or_else(|| modified_ns.div_euclid(SECOND_NS)),
+        ordinal: NO_ORDINAL,
+        base: index.intern(base_name).ok_or_else(full)?,
+        suffix: index.intern(suffix).ok_or_else(full)?,
+        unique_id: match unique_id {
+            Some(unique_id) => index.intern(&unique_id).ok_or_else(full)?,
+            None => Span::default(),
+        },
+        folder: *folder,
+        has_twin: *has_twin,
+    })
+}
+
+pub(super) const BOTH: [Folder; 2] = [Folder::New, Folder::Cur];
+
+/// So often are changing folders looked at before what was seen is taken for the truth.
+pub(super) const PASSES_MAX: u32 = 3;
+
+const SECOND_NS: i64 = 1_000_000_000;

@@ -1,0 +1,271 @@
+//! An open maildrop: how it is opened, and what is kept of it until the session ends.
+//!
+//! The order at opening is fixed: marker, lock, index, folders. When the folders look as the index says, nothing is
+//! listed and no message is touched.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use restante_proto::maildrop::Listing;
+
+use super::keeper::{self, Durable};
+use super::layout::{self, split_name};
+use super::scan::{BOTH, scan, stamps};
+use super::table::{Place, Table};
+use super::{Maildirs, recovery};
+use crate::disk::{Disk, Kind};
+use crate::failure::Failure;
+use crate::index::codec::Records;
+use crate::index::{Facts, Folder, Index, Origin, Stamps};
+use crate::lock::Lock;
+use crate::maildrop::{MessageError, OpenError, Warning};
+
+/// A maildrop as one session sees it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    maildirs: Arc<Maildirs>,
+    path: PathBuf,
+    listing: Arc<Listing>,
+    table: Table,
+    warnings: Vec<Warning>,
+    /// The index file that the table's ordinals belong to. `None` when it could not be written.
+    origin: Option<Origin>,
+    /// Where messages were found that other programs have renamed since the table was made.
+    found: Mutex<Option<Found>>,
+    /// `None` for an inspection.
+    lock: Option<Lock>,
+}
+
+/// One later look into the folders.
+#[derive(Debug)]
+struct Found {
+    /// How they looked before it.
+    stamps: Stamps,
+    /// The messages that are not where the table says, by index.
+    places: HashMap<usize, (Folder, Vec<u8>)>,
+}
+
+/// A maildrop that was locked and compared with its index.
+pub(super) struct Loaded {
+    pub(super) index: Index,
+    warnings: Vec<Warning>,
+    lock: Lock,
+}
+
+/// Opens the maildrop at `path` for a session.
+///
+/// # Errors
+/// When another session has it, or it cannot be read.
+pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Session, OpenError> {
+    let Loaded { mut index, warnings, lock } = load(maildirs, path, now)?;
+    index.sort();
+    Ok(Session::new(maildirs, path, &index, warnings, Some(lock))?)
+}
+
+/// Locks the maildrop, replays its index and brings that up to date.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
+    maildirs.check_marker()?;
+    let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
+    let lock = take_lock(maildirs, path)?;
+    let mut warnings = Vec::new();
+    let mut index = load_index(disk, path, &mut warnings);
+    let mut before = match stamps(disk, path, None) {
+        Err(failure) if failure.cause().kind() == io::ErrorKind::NotFound => {
+            recovery::make_missing(maildirs, path)?;
+            stamps(disk, path, None)?
+        }
+        result => result?,
+    };
+    if !is_current(&index, &before) {
+        // The clock first, the stamps next, the lists last: only so a later change is sure to show in the stamps.
+        let now_ns = lock.now_ns();
+        before = stamps(disk, path, now_ns)?;
+        let mut changes = scan(disk, path, &mut index, &before)?;
+        recovery::finish_removal(disk, path, &index, &mut changes);
+        warnings.append(&mut changes.warnings);
+        let lasting = (!changes.is_unfinished).then_some(before);
+        warnings
+            .extend(keeper::apply(disk, path, &mut index, changes, lasting, mode).err().map(Warning::Index));
+        recovery::sweep(disk, path, now);
+    }
+    Ok(Loaded { index, warnings, lock })
+}
+
+/// Looks at the maildrop at `path` without the lock and without changing anything.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, OpenError> {
+    maildirs.check_marker()?;
+    let disk = maildirs.disk();
+    let mut warnings = Vec::new();
+    let mut index = load_index(disk, path, &mut warnings);
+    let before = stamps(disk, path, None)?;
+    if !is_current(&index, &before) {
+        let mut changes = scan(disk, path, &mut index, &before)?;
+        recovery::hide_removal(&index, &mut changes);
+        warnings.append(&mut changes.warnings);
+        keeper::apply_in_memory(&mut index, changes);
+    }
+    index.sort();
+    Ok(Session::new(maildirs, path, &index, warnings, None)?)
+}
+
+impl Session {
+    fn new(
+        maildirs: &Arc<Maildirs>,
+        path: &Path,
+        index: &Index,
+        warnings: Vec<Warning>,
+        lock: Option<Lock>,
+    ) -> Result<Self, Failure> {
+        let (table, listing) = Table::new(index).map_err(Failure::at("list", path))?;
+        Ok(Self {
+            maildirs: Arc::clone(maildirs),
+            path: path.to_owned(),
+            listing: Arc::new(listing),
+            table,
+            warnings,
+            origin: index.origin,
+            found: Mutex::new(None),
+            lock,
+        })
+    }
+
+    pub(crate) const fn listing(&self) -> &Arc<Listing> {
+        &self.listing
+    }
+
+    pub(crate) fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.maildirs.disk()
+    }
+
+    /// The index file and whether this session may write to it.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.origin.filter(|_| self.lock.is_some())
+    }
+
+    pub(super) fn facts(&self, index: usize) -> Option<Facts> {
+        self.table.facts(&self.listing, index)
+    }
+
+    pub(super) fn base_name(&self, index: usize) -> Option<&[u8]> {
+        self.table.base_name(&self.listing, index)
+    }
+
+    pub(super) fn ordinal(&self, index: usize) -> Option<u32> {
+        self.table.ordinal(index)
+    }
+
+    pub(super) fn has_twin(&self, index: usize) -> bool {
+        self.table.has_twin(index)
+    }
+
+    /// Where the message at `index` was last seen.
+    pub(super) fn place(&self, index: usize) -> Option<(Folder, Cow<'_, [u8]>)> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((folder, suffix)) = found.as_ref().and_then(|found| found.places.get(&index)) {
+            return Some((*folder, Cow::Owned(suffix.clone())));
+        }
+        let Place { folder, suffix } = self.table.place(index)?;
+        // An unknown suffix is no file name, so that the message is looked for.
+        Some((folder, Cow::Borrowed(suffix.unwrap_or(b":"))))
+    }
+
+    /// Lists the folders once more to find messages that were renamed. `false` when nothing can have changed since
+    /// that was done last.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub(super) fn look_for_messages(&self) -> Result<bool, MessageError> {
+        let now_ns = self.lock.as_ref().and_then(Lock::now_ns);
+        let before = stamps(self.disk(), &self.path, now_ns)?;
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.as_ref().is_some_and(|last| last.stamps.are_settled() && last.stamps.are_like(&before)) {
+            return Ok(false);
+        }
+        let all = 0..self.table.len();
+        let by_name: HashMap<_, _> = all.filter_map(|index| Some((self.base_name(index)?, index))).collect();
+        let mut places = HashMap::new();
+        for folder in BOTH {
+            self.list(folder, &mut |base_name, suffix| {
+                if let Some(&index) = by_name.get(base_name) {
+                    let is_known = self.table.place(index) == Some(Place { folder, suffix: Some(suffix) });
+                    if is_known {
+                        places.remove(&index);
+                    } else {
+                        places.insert(index, (folder, suffix.to_vec()));
+                    }
+                }
+            })?;
+        }
+        *found = Some(Found { stamps: before, places });
+        Ok(true)
+    }
+
+    /// Calls `each` with base name and suffix of every message in the folder.
+    pub(super) fn list(&self, folder: Folder, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = self.path.join(folder.name());
+        let mut split = |name: &std::ffi::OsStr, kind| {
+            if matches!(kind, Kind::File | Kind::Unknown) {
+                let (base_name, suffix) = split_name(name.as_bytes());
+                each(base_name, suffix);
+            }
+        };
+        self.disk().list(&path, &mut split).map_err(Failure::at("list", &path))
+    }
+
+    /// Makes the index forget the message at `index`, and with it that it knows the folders: the next session looks.
+    /// Best effort, because the index is only asked about what it can be refuted in.
+    pub(super) fn forget(&self, index: usize) {
+        if let (Some(origin), Some(ordinal)) = (self.origin(), self.ordinal(index)) {
+            let mut records = Records::appended(origin.nonce);
+            records.gone(&[ordinal]);
+            let _ = keeper::append(self.disk(), &self.path, &records.bytes, Durable::No);
+        }
+    }
+}
+
+/// Whether the index says all there is to say about folders that look like this.
+fn is_current(index: &Index, now: &Stamps) -> bool {
+    index.pending.is_empty()
+        && index.stamps.as_ref().is_some_and(|known| known.are_settled() && known.are_like(now))
+}
+
+fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
+    let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
+    let file = path.join(layout::LOCK);
+    let lock = match Lock::take(disk, &file, mode) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            recovery::make_missing(maildirs, path)?;
+            Lock::take(disk, &file, mode)
+        }
+        result => result,
+    };
+    lock.map_err(Failure::at("lock", &file))?.ok_or(OpenError::InUse)
+}
+
+/// The index as far as it can be read.
+fn load_index(disk: &dyn Disk, path: &Path, warnings: &mut Vec<Warning>) -> Index {
+    let path = path.join(layout::INDEX);
+    Index::load(disk, &path).unwrap_or_else(|error| {
+        warnings.push(Warning::Index(Failure::new("read", &path, error)));
+        Index::default()
+    })
+}

@@ -1,0 +1,4 @@
+//! The store as its callers see it, on a real disk and on one that fails.
+
+mod basics;
+mod fixture;

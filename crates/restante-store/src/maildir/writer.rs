@@ -1,0 +1,351 @@
+//! Delivery: canonical octets come in, one file is made of them, and it gets a name in `new/` of every recipient.
+//!
+//! A message up to [`BUFFER_BYTES_MAX`] is kept in memory, so that one hop to a thread that may wait does the whole
+//! delivery. The order is: temporary file, sync, rename into `new/`, sync of `new/`, success; the index record comes last and
+//! without a sync, because the file is the truth.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use restante_proto::maildrop::UniqueId;
+use tokio::runtime::Handle;
+
+use super::layout::{TMP, delivery_time};
+use super::reader::facts;
+use super::stored_form::StoredForm;
+use super::{Maildirs, keeper, recovery};
+use crate::delivery::DeliveryError;
+use crate::disk::{Access, DiskFile};
+use crate::failure::Failure;
+use crate::index::{Facts, Folder, NO_ORDER, NO_ORDINAL, Record, Span};
+use crate::maildrop::blocking;
+
+/// A message on its way in.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    maildirs: Arc<Maildirs>,
+    first: PathBuf,
+    now: SystemTime,
+    form: StoredForm,
+    body: Body,
+}
+
+/// Where the octets are that have been written so far.
+#[derive(Debug)]
+enum Body {
+    /// All of them here.
+    Memory(Vec<u8>),
+    /// All but those in the buffer in a temporary file.
+    Spilled(Spool, Vec<u8>),
+    /// All of them in a synced file that has a name in some maildrop's `new/` or `tmp/`.
+    Spooled(Spool),
+    /// A thread has it, or it was lost with one.
+    Lost,
+}
+
+/// The file that all recipients share.
+#[derive(Debug)]
+struct Spool {
+    maildirs: Arc<Maildirs>,
+    file: Box<dyn DiskFile>,
+    /// A name it has.
+    path: PathBuf,
+    /// The name is temporary and goes with the spool.
+    is_temporary: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(maildirs: Arc<Maildirs>, first: &Path, now: SystemTime) -> Self {
+        let form = StoredForm::new(maildirs.settings.line_ends);
+        Self { maildirs, first: first.to_owned(), now, form, body: Body::Memory(Vec::new()) }
+    }
+
+    /// As `Delivery::write`.
+    pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), DeliveryError> {
+        // A piece of any size adds at most a bufferful at a time.
+        for piece in octets.chunks(BUFFER_BYTES_MAX) {
+            let buffer = match &mut self.body {
+                Body::Memory(buffer) | Body::Spilled(_, buffer) => buffer,
+                Body::Spooled(_) | Body::Lost => return Err(self.lost().into()),
+            };
+            self.form.push(piece, buffer);
+            if buffer.len() > BUFFER_BYTES_MAX {
+                let body = std::mem::replace(&mut self.body, Body::Lost);
+                let (maildirs, first, now) = (Arc::clone(&self.maildirs), self.first.clone(), self.now);
+                let spilled = blocking(move || spill(&maildirs, &first, now, body)).await;
+                self.body = spilled.map_err(Failure::at("deliver to", &self.first))??;
+            }
+        }
+        Ok(())
+    }
+
+    /// As `Delivery::commit`.
+    pub(crate) async fn commit(&mut self, maildir: &Path) -> Result<UniqueId, DeliveryError> {
+        let body = match std::mem::replace(&mut self.body, Body::Lost) {
+            Body::Lost => return Err(self.lost().into()),
+            Body::Memory(mut buffer) => {
+                self.form.finish(&mut buffer);
+                Body::Memory(buffer)
+            }
+            Body::Spilled(spool, mut buffer) => {
+                self.form.finish(&mut buffer);
+                Body::Spilled(spool, buffer)
+            }
+            body @ Body::Spooled(_) => body,
+        };
+        let findings = self.form.findings();
+        let (maildirs, path, now) = (Arc::clone(&self.maildirs), maildir.to_owned(), self.now);
+        // The time of change is put in when the file is known.
+        let facts = facts(&findings, 0);
+        let work = move || deposit(&maildirs, &path, now, body, facts);
+        let (body, result) = blocking(work).await.map_err(Failure::at("deliver to", maildir))?;
+        self.body = body;
+        Ok(result?)
+    }
+
+    /// As `Delivery::abort`.
+    pub(crate) async fn abort(mut self) {
+        let body = std::mem::replace(&mut self.body, Body::Lost);
+        // A panic there would have left the file to the sweep.
+        let _ = blocking(move || drop(body)).await;
+    }
+
+    fn lost(&self) -> Failure {
+        let cause = io::Error::other("the delivery has failed or was committed before");
+        Failure::new("deliver to", &self.first, cause)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let body = std::mem::replace(&mut self.body, Body::Lost);
+        let has_file = matches!(&body, Body::Spilled(spool, _) | Body::Spooled(spool) if spool.is_temporary);
+        if has_file && let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop(body));
+        }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = self.maildirs.disk().unlink(&self.path);
+        }
+    }
+}
+
+impl Spool {
+    /// A new temporary file in the maildrop, which is made when it is missing.
+    fn create(maildirs: &Arc<Maildirs>, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
+        let disk = maildirs.disk();
+        let name = fresh_name(maildirs, now).map_err(Failure::at("name a file in", maildir))?;
+        let path = maildir.join(TMP).join(name);
+        let access = Access::CreateNew(maildirs.settings.file_mode);
+        let file = match disk.open(&path, access) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                recovery::make_missing(maildirs, maildir)?;
+                disk.open(&path, access)
+            }
+            result => result,
+        };
+        let file = file.map_err(Failure::at("create", &path))?;
+        Ok(Self { maildirs: Arc::clone(maildirs), file, path, is_temporary: true })
+    }
+
+    fn append(&self, octets: &[u8]) -> Result<(), Failure> {
+        self.file.append(octets).map_err(Failure::at("write", &self.path))
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
+        self.file.sync().map_err(Failure::at("sync", &self.path))
+    }
+
+    /// A copy of its own for a maildrop that cannot share the file.
+    fn copy(&self, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
+        let copy = Self::create(&self.maildirs, maildir, now)?;
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut offset = 0;
+        loop {
+            let read = self.file.read_at(&mut buffer, offset).map_err(Failure::at("read", &self.path))?;
+            if read == 0 {
+                break;
+            }
+            copy.append(buffer.get(..read).unwrap_or_default())?;
+            offset += read as u64;
+        }
+        copy.sync()?;
+        Ok(copy)
+    }
+
+    /// Gives the file its name in `new/` by renaming it. Says the base name.
+    fn publish(&mut self, maildir: &Path, now: SystemTime) -> Result<String, Failure> {
+        let name = fresh_name(&self.maildirs, now).map_err(Failure::at("name a file in", maildir))?;
+        let path = maildir.join(Folder::New.name()).join(&name);
+        let disk = self.maildirs.disk();
+        match disk.rename_new(&self.path, &path) {
+            // `tmp/` was there and `new/` is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                recovery::make_missing(&self.maildirs, maildir)?;
+                disk.rename_new(&self.path, &path)
+            }
+            result => result,
+        }
+        .map_err(Failure::at("rename into", &path))?;
+        self.path = path;
+        self.is_temporary = false;
+        Ok(name)
+    }
+
+    /// Gives the file another name in `new/` of another maildrop. Says the base name, or `None` when the file cannot
+    /// be shared: on another disk, or its known name is gone or somebody else's by now.
+    fn share(&self, maildir: &Path, now: SystemTime) -> Result<Option<String>, Failure> {
+        let name = fresh_name(&self.maildirs, now).map_err(Failure::at("name a file in", maildir))?;
+        let path = maildir.join(Folder::New.name()).join(&name);
+        let disk = self.maildirs.disk();
+        if disk.link(&self.path, &path).is_err() {
+            return Ok(None);
+        }
+        let is_ours = || -> io::Result<bool> { Ok(disk.stat(&path)?.inode == self.file.stat()?.inode) };
+        if is_ours().unwrap_or(false) {
+            return Ok(Some(name));
+        }
+        disk.unlink(&path).map_err(Failure::at("take back", &path))?;
+        Ok(None)
+    }
+}
+
+/// Writes what is in memory to the temporary file.
+fn spill(maildirs: &Arc<Maildirs>, first: &Path, now: SystemTime, body: Body) -> Result<Body, Failure> {
+    let (spool, mut buffer) = match body {
+        Body::Memory(buffer) => (Spool::create(maildirs, first, now)?, buffer),
+        Body::Spilled(spool, buffer) => (spool, buffer),
+        body => return Ok(body),
+    };
+    spool.append(&buffer)?;
+    buffer.clear();
+    Ok(Body::Spilled(spool, buffer))
+}
+
+/// Delivers to one maildrop. What the body has become serves the next one; a failure here does not spoil it unless the
+/// file itself could not be written.
+fn deposit(
+    maildirs: &Arc<Maildirs>,
+    maildir: &Path,
+    now: SystemTime,
+    body: Body,
+    facts: Facts,
+) -> (Body, Result<UniqueId, Failure>) {
+    if let Err(failure) = maildirs.check_marker() {
+        return (body, Err(failure));
+    }
+    let mut spool = match body {
+        Body::Memory(buffer) => match spool_memory(maildirs, maildir, now, &buffer) {
+            Ok(spool) => spool,
+            // The next recipient's disk may have room.
+            Err(failure) => return (Body::Memory(buffer), Err(failure)),
+        },
+        Body::Spilled(spool, buffer) => match spool.append(&buffer).and_then(|()| spool.sync()) {
+            Ok(()) => spool,
+            Err(failure) => return (Body::Lost, Err(failure)),
+        },
+        Body::Spooled(spool) => spool,
+        Body::Lost => {
+            return (Body::Lost, Err(Failure::new("deliver to", maildir, io::Error::other("lost"))));
+        }
+    };
+    let result = deposit_spool(maildirs, maildir, now, &mut spool, facts);
+    (Body::Spooled(spool), result)
+}
+
+fn spool_memory(
+    maildirs: &Arc<Maildirs>,
+    maildir: &Path,
+    now: SystemTime,
+    octets: &[u8],
+) -> Result<Spool, Failure> {
+    let spool = Spool::create(maildirs, maildir, now)?;
+    spool.append(octets)?;
+    spool.sync()?;
+    Ok(spool)
+}
+
+fn deposit_spool(
+    maildirs: &Arc<Maildirs>,
+    maildir: &Path,
+    now: SystemTime,
+    spool: &mut Spool,
+    facts: Facts,
+) -> Result<UniqueId, Failure> {
+    let mut copied = None;
+    let name = if spool.is_temporary {
+        match spool.publish(maildir, now) {
+            Err(failure) if failure.cause().kind() == io::ErrorKind::CrossesDevices => None,
+            result => Some(result?),
+        }
+    } else {
+        spool.share(maildir, now)?
+    };
+    let name = match name {
+        Some(name) => name,
+        None => copied.insert(spool.copy(maildir, now)?).publish(maildir, now)?,
+    };
+    let disk = maildirs.disk();
+    let new = maildir.join(Folder::New.name());
+    if let Err(error) = disk.sync_folder(&new) {
+        // It may not be durable, so it must not be there when the sender tries again. The open file still serves
+        // other recipients.
+        let _ = disk.unlink(&new.join(&name));
+        return Err(Failure::new("sync", &new, error));
+    }
+    let file = copied.as_ref().map_or(&spool.file, |copied| &copied.file);
+    if let Ok(stat) = file.stat()
+        && stat.size == facts.stored_octets
+    {
+        let facts = Facts { modified_ns: stat.modified_ns, ..facts };
+        keeper::append_delivered(disk, maildir, &record(&name, facts), name.as_bytes());
+    }
+    UniqueId::parse(name.as_bytes())
+        .map_err(|error| Failure::new("name a file in", maildir, io::Error::other(error)))
+}
+
+fn record(name: &str, facts: Facts) -> Record {
+    let none = Span::default();
+    Record {
+        facts,
+        order: NO_ORDER,
+        delivered: delivery_time(name.as_bytes()).unwrap_or(0),
+        ordinal: NO_ORDINAL,
+        base: none,
+        suffix: none,
+        unique_id: none,
+        folder: Folder::New,
+        has_twin: false,
+    }
+}
+
+/// A file name that was never used before and never will be again: time, process, count and chance (R1939-7.14). It
+/// is a valid unique-id.
+fn fresh_name(maildirs: &Maildirs, now: SystemTime) -> io::Result<String> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let chance = getrandom::u64().map_err(io::Error::other)?;
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, micros, process) = (since.as_secs(), since.subsec_micros(), std::process::id());
+    let mut name = format!("{seconds}.M{micros:06}P{process}Q{count}R{chance:016x}");
+    let host =
+        maildirs.settings.host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let room = UniqueId::OCTETS_MAX.saturating_sub(name.len() + 1);
+    if room > 0 && !maildirs.settings.host.is_empty() {
+        name.push('.');
+        name.extend(host.take(room));
+    }
+    Ok(name)
+}
+
+/// Larger messages go through a file; so many octets a delivery are kept in memory at most.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+const COPY_BYTES: usize = 256 * 1024;
