@@ -59,7 +59,8 @@ pub struct Mail {
     pub smtputf8: bool,
 }
 
-/// The BODY parameter of MAIL (RFC 6152). It changes nothing about how the message is kept: all eight bits always are.
+/// The BODY parameter of MAIL (RFC 6152). It changes nothing about how the message is kept: all eight bits always are
+/// (R6152-3.1, R6152-3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum BodyKind {
     /// `7BIT`, also when nothing is said.

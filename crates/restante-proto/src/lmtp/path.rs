@@ -222,7 +222,7 @@ fn cut_quoted_string(text: &str) -> Result<(String, &str), InvalidPath> {
     }
 }
 
-/// atext of RFC 5322 3.2.3, and any character beyond ASCII (RFC 6531 3.3).
+/// atext of RFC 5322 3.2.3, and any character beyond ASCII (RFC 6531 3.3, R6531-3.2.1).
 fn is_atext(character: char) -> bool {
     character.is_ascii_alphanumeric() || !character.is_ascii() || "!#$%&'*+-/=?^_`{|}~".contains(character)
 }

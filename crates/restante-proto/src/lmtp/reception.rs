@@ -11,7 +11,7 @@ use crate::line::Input;
 /// How the message octets are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// After DATA: dot-stuffed, up to the line with the single dot.
+    /// After DATA: dot-stuffed, up to the line with the single dot (R5321-4.1.1.4.1, R5321-4.5.2.1).
     Dotted {
         /// The largest message, in canonical octets. What is beyond is read and dropped.
         octets_max: u64,

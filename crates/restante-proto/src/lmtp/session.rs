@@ -132,6 +132,7 @@ impl Session {
                     Line::TooLong => self.urgent(Reply::LineTooLong, output),
                     Line::Complete(line) => match Command::parse(line) {
                         Ok(command) => self.obey(command, input, output),
+                        // R5321-3.8.1 R2920-3.2.2: a bad command ends nothing and takes nothing with it.
                         Err(error) => self.urgent(error.reply(), output),
                     },
                 },

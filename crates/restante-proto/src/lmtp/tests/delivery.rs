@@ -414,3 +414,58 @@ fn an_endless_chunk_is_swallowed_without_growing() {
     assert_eq!(driver.log, "");
     assert!(driver.input.is_empty());
 }
+
+#[test]
+fn r1870_6_1_the_declared_size_does_not_end_the_message() {
+    play(
+        r"C: MAIL FROM:<> SIZE=1
+         S: 250 2.1.0 Sender accepted
+         C: RCPT TO:<a>
+         S: 250 2.1.5 Recipient accepted
+         C: DATA
+         S: 354 Send the message, ending with CRLF . CRLF
+         ! begin
+         C: more than one octet
+         C: .
+         ! deliver 0 <a> more than one octet\r\n
+         S: 250 2.0.0 Delivered
+         ! discard",
+    );
+}
+
+#[test]
+fn r6152_3_2_long_lines_of_any_octets_are_kept() {
+    let line = [vec![0xFF; 998], b"\r\n".to_vec()].concat();
+    let mut driver = Driver::new(Policy { message_octets_max: 0, ..policy() }, Transport::Plain);
+    driver.run(&[b"LHLO x\r\nMAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<a>\r\nDATA\r\n", &line, b".\r\n"]);
+    let kept = format!("! deliver 0 <a> {}\n", line.escape_ascii());
+    assert!(driver.log.contains(&kept), "{}", driver.log);
+}
+
+#[test]
+fn r2920_3_2_2_nothing_that_fails_loses_what_follows_in_the_pipeline() {
+    play(
+        r"C: MAIL FROM:<s@x>
+         S: 250 2.1.0 Sender accepted
+         C: RCPT TO:<no>
+         S: 550 5.1.1 No such recipient here
+         C: RCPT TO:<<>
+         S: 501 5.1.3 Bad forward-path
+         C: FOO
+         S: 500 5.5.1 Unknown command
+         C: RCPT TO:<a>
+         S: 250 2.1.5 Recipient accepted
+         C: DATA
+         S: 354 Send the message, ending with CRLF . CRLF
+         ! begin
+         C: .
+         ! deliver 0 <a> 
+         S: 250 2.0.0 Delivered
+         ! discard
+         C: MAIL FROM:<s@x>
+         S: 250 2.1.0 Sender accepted
+         C: QUIT
+         S: 221 2.0.0 Goodbye
+         ! close",
+    );
+}
