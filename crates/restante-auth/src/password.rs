@@ -3,6 +3,7 @@
 //! Reading the written form (`{SCHEME}…`) is in `password/parse`, making new verifiers for the embedded directory in
 //! `password/make`. Nothing here waits, queues or looks anything up; `verify` decides on which thread `fits` runs.
 
+use std::collections::TryReserveError;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+mod argon;
 pub mod make;
 mod parse;
 
@@ -181,8 +183,11 @@ impl StoredPassword {
 
     /// Whether `password` is the one. Takes as long for a wrong password as for the right one. A hash that its library
     /// refuses fits nothing.
-    pub fn fits(&self, password: &[u8]) -> bool {
-        match &self.form {
+    ///
+    /// # Errors
+    /// There is no memory for Argon2.
+    pub fn fits(&self, password: &[u8]) -> Result<bool, TryReserveError> {
+        Ok(match &self.form {
             Form::Locked => false,
             Form::Plain(secret) => equal_secrets(secret, password),
             Form::Digest { hash, digest, salt } => {
@@ -190,12 +195,12 @@ impl StoredPassword {
             }
             Form::ShaCrypt(text) => fits_sha_crypt(text, password),
             Form::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
-            Form::Argon2(text) => fits_argon2(text, password),
+            Form::Argon2(text) => return argon::fits(text, password),
             Form::Pbkdf2 { salt, rounds, digest } => {
                 Hash::Sha1.pbkdf2(password, salt, *rounds).ct_eq(digest.as_slice()).into()
             }
             Form::Scram(verifier) => verifier.fits(password),
-        }
+        })
     }
 }
 
@@ -295,11 +300,6 @@ fn equal_secrets(stored: &[u8], typed: &[u8]) -> bool {
 fn fits_sha_crypt(text: &str, password: &[u8]) -> bool {
     use sha_crypt::PasswordVerifier;
     sha_crypt::ShaCrypt::default().verify_password(password, text).is_ok()
-}
-
-fn fits_argon2(text: &str, password: &[u8]) -> bool {
-    use argon2::PasswordVerifier;
-    argon2::Argon2::default().verify_password(password, text).is_ok()
 }
 
 /// No password is longer. RFC 4616 allows 255 octets; some of the hashes take time with the square of the length.

@@ -1,10 +1,10 @@
 //! New verifiers for a password, for the embedded directory and for `restante account`.
 
+use std::collections::TryReserveError;
+use std::error::Error;
 use std::fmt;
 
-use argon2::PasswordHasher;
-
-use super::{Hash, ScramVerifier};
+use super::{Hash, ScramVerifier, argon};
 
 /// Everything that is stored of a password in the embedded directory.
 #[derive(Clone)]
@@ -24,16 +24,45 @@ impl fmt::Debug for Verifiers {
 /// Hashes `password`, which the caller has prepared. Costly: about a tenth of a second.
 ///
 /// # Errors
-/// The system gives no random numbers for the salts.
-pub fn verifiers(password: &[u8]) -> Result<Verifiers, getrandom::Error> {
-    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params());
-    let argon2id = hasher
-        .hash_password_with_salt(password, &salt()?)
-        .expect("a salt of 16 octets and a password of bounded length are in range")
-        .to_string();
+/// The system gives no random numbers for the salts, or no memory.
+pub fn verifiers(password: &[u8]) -> Result<Verifiers, NotMade> {
+    let argon2id = argon::hash(params(), password, &salt()?)?;
     let scram_sha_256 = ScramVerifier::derive(Hash::Sha256, password, salt()?.to_vec(), SCRAM_ITERATIONS);
     Ok(Verifiers { argon2id, scram_sha_256 })
 }
+
+/// What the system did not give.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum NotMade {
+    /// Random numbers.
+    Random(getrandom::Error),
+    /// Memory.
+    Memory(TryReserveError),
+}
+
+impl From<getrandom::Error> for NotMade {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random(error)
+    }
+}
+
+impl From<TryReserveError> for NotMade {
+    fn from(error: TryReserveError) -> Self {
+        Self::Memory(error)
+    }
+}
+
+impl fmt::Display for NotMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random(error) => write!(f, "no random numbers: {error}"),
+            Self::Memory(error) => write!(f, "no memory: {error}"),
+        }
+    }
+}
+
+impl Error for NotMade {}
 
 /// A stored secret that costs as much to check as those that `verifiers` makes, and that no password fits.
 pub fn decoy() -> super::StoredPassword {

@@ -36,14 +36,14 @@ impl Hashing {
     /// Whether one of `passwords` fits `stored`.
     ///
     /// # Errors
-    /// Too many wait already, or the wait was too long: temporary.
+    /// Too many wait already, the wait was too long, or there is no memory: temporary.
     pub(super) async fn fits(
         &self,
         stored: StoredPassword,
         passwords: Vec<Zeroizing<Vec<u8>>>,
     ) -> Result<bool, SourceError> {
         if stored.cost() == Cost::Cheap {
-            return Ok(check(&stored, &passwords, &self.checks));
+            return check(&stored, &passwords, &self.checks);
         }
         let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
             return Err(busy("too many logins wait to be checked"));
@@ -59,7 +59,7 @@ impl Hashing {
             let _permits = (admitted, running);
             check(&stored, &passwords, &checks)
         });
-        work.await.map_err(|_| busy("checking a login was interrupted"))
+        work.await.unwrap_or_else(|_| Err(busy("checking a login was interrupted")))
     }
 
     /// Takes all places, as many logins at once would.
@@ -81,11 +81,21 @@ impl Hashing {
 }
 
 /// Stops at the first that fits: then the login succeeds, and there is nothing to hide.
-fn check(stored: &StoredPassword, passwords: &[Zeroizing<Vec<u8>>], checks: &AtomicU64) -> bool {
-    passwords.iter().any(|password| {
+fn check(
+    stored: &StoredPassword,
+    passwords: &[Zeroizing<Vec<u8>>],
+    checks: &AtomicU64,
+) -> Result<bool, SourceError> {
+    for password in passwords {
         checks.fetch_add(1, Ordering::Relaxed);
-        stored.fits(password)
-    })
+        if stored
+            .fits(password)
+            .map_err(|error| busy("there is no memory to check a login").caused_by(error))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn busy(what: &str) -> SourceError {

@@ -212,7 +212,7 @@ impl Accounts {
             return Err(EditError::InvalidPassword);
         }
         make::verifiers(prepared.as_bytes()).map_err(|error| {
-            let problem = Problem::new(format!("no random numbers: {error}"), "try again");
+            let problem = Problem::new(error.to_string(), "try again");
             EditError::Source(SourceError::temporary(super::source(&self.path), problem))
         })
     }

@@ -111,7 +111,7 @@ mod tests {
         let record = Record::decode(&record.encode().unwrap()).unwrap();
         assert_eq!(record.fields.get(&9).unwrap().as_slice(), b"hi");
         assert_eq!(record.home(), None);
-        assert!(record.password().unwrap().fits(b"secret"));
+        assert!(record.password().unwrap().fits(b"secret").unwrap());
         assert!(record.scram().flatten().unwrap().fits(b"secret"));
     }
 

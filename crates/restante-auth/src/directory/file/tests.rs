@@ -41,7 +41,7 @@ impl Fixture {
         self.now += Duration::from_secs(seconds);
         let name = AccountName::new(name).unwrap();
         let entry = self.directory.lookup(&name, self.now).await.unwrap();
-        entry.is_some_and(|entry| entry.password.fits(password.as_bytes()))
+        entry.is_some_and(|entry| entry.password.fits(password.as_bytes()).unwrap())
     }
 
     fn notices(&self) -> Vec<String> {
@@ -61,7 +61,7 @@ async fn accounts_are_found_with_their_homes() {
     let alice = lookup("alice").await.unwrap();
     assert_eq!(alice.account.name.as_str(), "alice");
     assert_eq!(alice.account.home.as_deref(), Some(Path::new("/home/alice")));
-    assert!(alice.password.fits(b"one") && alice.scram.is_none());
+    assert!(alice.password.fits(b"one").unwrap() && alice.scram.is_none());
     let bob = lookup("bob").await.unwrap();
     assert!(bob.account.home.is_none() && bob.scram.unwrap().fits("correct horse é".as_bytes()));
     assert!(lookup("carol").await.is_none());
