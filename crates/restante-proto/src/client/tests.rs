@@ -562,7 +562,7 @@ proptest! {
         size in 1_usize..7,
     ) {
         // With STLS the split matters, as it must: what comes with the reply is an error, what comes later is not.
-        prop_assume!(!requests.contains(&9));
+        let requests: Vec<u8> = requests.into_iter().filter(|&request| request != 9).collect();
         // A server that answers before it is asked is not one transcript but many.
         let mut replies = text.split_inclusive("\r\n");
         let mut whole = driver_with(&requests);
