@@ -51,11 +51,22 @@ impl Peer {
     /// When the server does not accept.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::try_connect(address).unwrap_or_else(|error| panic!("{address}: {error}"))
+    }
+
+    /// Connects; reads nothing.
+    ///
+    /// # Errors
+    /// When the server does not accept.
+    ///
+    /// # Panics
+    /// Never: the options set here are options of every TCP socket.
+    pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
         stream.set_nodelay(true).expect("TCP has it");
         stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
         stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
-        Self::over(Stream::Tcp(stream))
+        Ok(Self::over(Stream::Tcp(stream)))
     }
 
     /// Connects to a unix socket; reads nothing.

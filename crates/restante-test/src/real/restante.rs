@@ -14,42 +14,76 @@ use super::{Setup, program};
 /// When the site is not writable.
 pub fn configure(site: &Site, setup: &Setup) {
     let root = site.path().display();
-    let section = |name: &str| -> String {
+    let more = |name: &str| -> String {
         setup.restante.iter().filter(|(section, _)| section == name).map(|(_, line)| format!("{line}\n")).collect()
     };
-    let mut text = format!("hostname = \"mail.example.org\"\nstate_dir = \"{root}/state\"\n{}\n", section(""));
+    let mut text = format!("hostname = \"mail.example.org\"\nstate_dir = \"{root}/state\"\n{}", more(""));
     let tls = if setup.tls { "starttls" } else { "off" };
-    let mut listen = |protocol: &str, address: String, tls: &str| {
-        let more = section(protocol);
-        text.push_str(&format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"{address}\"\ntls = \"{tls}\"\n{more}\n"));
-    };
-    listen("pop3", site.address(POP3).to_string(), tls);
+    text.push_str(&listen("pop3", &site.address(POP3).to_string(), tls));
     if setup.tls {
-        listen("pop3", site.address(POP3S).to_string(), "implicit");
+        text.push_str(&listen("pop3", &site.address(POP3S).to_string(), "implicit"));
     }
-    listen("lmtp", site.address(LMTP).to_string(), "off");
-    listen("lmtp", format!("unix:{}", site.lmtp_socket().display()), "off");
+    text.push_str(&listen("lmtp", &site.address(LMTP).to_string(), "off"));
+    text.push_str(&listen("lmtp", &format!("unix:{}", site.lmtp_socket().display()), "off"));
+    // Postfix hands mail over as a user of its own.
+    text.push_str("mode = 0o666\n");
     if setup.tls {
-        text.push_str(&format!("[tls]\ncertificate = \"{root}/cert.pem\"\nkey = \"{root}/key.pem\"\n{}\n", section("tls")));
+        text.push_str(&format!("[tls]\ncertificate = \"{root}/cert.pem\"\nkey = \"{root}/key.pem\"\n{}", more("tls")));
     }
     let plaintext = if setup.plaintext { "always" } else { "never" };
-    text.push_str(&format!("[auth]\nplaintext_without_tls = \"{plaintext}\"\n{}\n", section("auth")));
-    text.push_str(&format!("[[auth.source]]\ntype = \"file\"\npath = \"{root}/users\"\n{}\n", section("auth.source")));
-    text.push_str(&format!("[maildrop]\ntype = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n{}\n", section("maildrop")));
+    text.push_str(&format!("[auth]\nplaintext_without_tls = \"{plaintext}\"\napop = {}\n", setup.apop));
+    if let Some(mechanisms) = &setup.mechanisms {
+        let names: Vec<String> = mechanisms.iter().map(|name| format!("\"{}\"", name.to_uppercase())).collect();
+        text.push_str(&format!("mechanisms = [{}]\n", names.join(", ")));
+    }
+    text.push_str(&more("auth"));
+    text.push_str(&format!("[[auth.source]]\ntype = \"file\"\npath = \"{root}/users\"\n{}", more("auth.source")));
+    text.push_str(&format!("[maildrop]\ntype = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n{}", more("maildrop")));
+    text.push_str("[lmtp]\n");
+    if let Some(octets) = setup.message_octets_max {
+        text.push_str(&format!("message_octets_max = {octets}\n"));
+    }
+    if let Some(recipients) = setup.recipients_max {
+        text.push_str(&format!("recipients_max = {recipients}\n"));
+    }
+    text.push_str(&format!("{}[limits]\n{}", more("lmtp"), more("limits")));
     fs::write(site.path().join("restante.toml"), text).expect("the test's folder is writable");
+    if setup.as_nobody {
+        // Where nobody can reach it, whatever the modes of the folders above the target folder are.
+        let (binary, reachable) = (binary(), site.path().join(PROGRAM_OF_NOBODY));
+        if fs::hard_link(&binary, &reachable).is_err() {
+            fs::copy(&binary, &reachable).expect("the test's folder is writable");
+        }
+    }
 }
 
-/// Starts it.
+fn listen(protocol: &str, address: &str, tls: &str) -> String {
+    format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"{address}\"\ntls = \"{tls}\"\n")
+}
+
+/// Starts it; as nobody when [`Setup::as_nobody`] says so and we are root.
 ///
 /// # Panics
 /// When it was not built.
 #[must_use]
 pub fn start(site: &Site) -> Process {
-    let binary = binary();
-    let configuration = site.path().join("restante.toml");
-    let command = [binary.as_os_str(), OsStr::new("serve"), OsStr::new("--config"), configuration.as_os_str()];
+    let (of_nobody, configuration) = (site.path().join(PROGRAM_OF_NOBODY), site.path().join("restante.toml"));
+    let as_nobody = of_nobody.exists();
+    let binary = if as_nobody { of_nobody } else { binary() };
+    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+    let mut command: Vec<&OsStr> = Vec::new();
+    let setpriv = program("setpriv", "util-linux");
+    if as_nobody && rustix::process::geteuid().is_root() {
+        // The death signal is reset when the user changes, so it is asked for here again.
+        command.extend([setpriv.as_os_str(), OsStr::new(&user), OsStr::new(&group), OsStr::new("--clear-groups")]);
+        command.extend([OsStr::new("--pdeathsig=TERM"), OsStr::new("--")]);
+    }
+    command.extend([binary.as_os_str(), OsStr::new("serve"), OsStr::new("--config"), configuration.as_os_str()]);
     Process::start(&command, site.path(), &site.path().join("log"))
 }
+
+/// The name under which the program lies in the folder of a site whose server runs as nobody.
+const PROGRAM_OF_NOBODY: &str = "restante-of-nobody";
 
 /// The program: `RESTANTE_BIN`, or what lies in the target folder of the running test.
 ///
@@ -67,6 +101,3 @@ pub fn binary() -> PathBuf {
         .find(|path| path.is_file())
         .unwrap_or_else(|| panic!("the server is not built beside {}: cargo build -p restante", test.display()))
 }
-
-#[allow(dead_code)]
-const _: (u32, fn(&str, &str) -> PathBuf) = (NOBODY, program);

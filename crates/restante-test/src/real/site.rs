@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -57,7 +57,11 @@ impl Site {
         }
         fs::write(site.path().join("users"), users).expect("a fresh folder");
         if setup.tls {
-            certificate::write(site.path(), site.ip());
+            let files = certificate::write(site.path(), site.ip());
+            fs::set_permissions(&files.key, Permissions::from_mode(0o600)).expect("our own file");
+            if setup.as_nobody && rustix::process::geteuid().is_root() {
+                chown(&files.key, Some(NOBODY), Some(NOBODY)).expect("root may");
+            }
         }
         for (account, messages) in &setup.mail {
             for message in messages {

@@ -212,14 +212,20 @@ fn r1939_7_21_pass_needs_a_user() {
 }
 
 #[test]
-fn r1939_7_21_nothing_comes_between_user_and_pass() {
+fn r1939_7_21_nothing_but_capa_comes_between_user_and_pass() {
     Case::with_mail(three()).dovecot_departs("it keeps the name until the next USER").run(|server| {
+        for between in ["NOSUCH", "NOOP", "STAT", "AUTH NOSUCH", "PASS wrong"] {
+            let mut peer = server.pop3();
+            peer.ok("USER alice");
+            peer.err(between);
+            peer.err("PASS secret");
+            peer.err("STAT");
+        }
         let mut peer = server.pop3();
         peer.ok("USER alice");
         peer.list("CAPA");
-        peer.err("PASS secret");
-        peer.err("STAT");
-        peer.login("alice", "secret");
+        peer.ok("PASS secret");
+        assert!(peer.ok("STAT").starts_with("+OK 3 "));
     });
 }
 

@@ -1,0 +1,20 @@
+//! Clients and servers that others wrote, against Restante.
+
+// In a test a panic with its place is the wanted answer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// The judges stand outside the house: they prepare files and start programs.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod clients;
+mod corpus;
+mod servers;
+
+use restante_test::real::Kind;
+
+/// Whose server the clients talk to: Restante, or Dovecot with `JUDGE_ONLY=dovecot` (to try the tests themselves).
+fn kind() -> Kind {
+    match std::env::var("JUDGE_ONLY").as_deref() {
+        Ok("dovecot") => Kind::Dovecot,
+        _ => Kind::Restante,
+    }
+}
