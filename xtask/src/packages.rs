@@ -61,7 +61,7 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 pub(crate) fn print() -> Result<()> {
     for package in PACKAGES {
         let state = if is_present(package) { "present" } else { "missing" };
-        println!("{:16} {state}  {}", package.name, package.reason);
+        println!("{:36} {state}  {}", package.name, package.reason);
     }
     Ok(())
 }

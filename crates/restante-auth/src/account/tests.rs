@@ -1,3 +1,5 @@
+//! Names that are refused, and names that stay as they are.
+
 use super::*;
 
 #[test]

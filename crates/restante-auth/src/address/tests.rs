@@ -1,3 +1,5 @@
+//! What a typed name or an address means: case, domain and detail.
+
 use proptest::prelude::*;
 
 use super::*;

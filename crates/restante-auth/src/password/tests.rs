@@ -1,3 +1,5 @@
+//! Secrets in every scheme against what other programs made of the same password.
+
 use super::*;
 
 /// Made by `doveadm pw` 2.3.19 for the password `correct horse é`.
@@ -157,7 +159,7 @@ fn secrets_that_would_take_for_ever_are_refused_when_read() {
 }
 
 #[test]
-fn r5802_3_1_and_r7677_3_1_verifiers_are_those_of_the_rfcs() {
+fn scram_verifiers_are_those_of_rfc_5802_and_rfc_7677() {
     // The exchanges of RFC 5802 section 5 and RFC 7677 section 3 give salt and count; the server signature ends them.
     use base64::Engine;
     let base64 = base64::engine::general_purpose::STANDARD;

@@ -1,3 +1,5 @@
+//! How long which login waits, with the clock as an argument.
+
 use proptest::prelude::*;
 
 use super::*;

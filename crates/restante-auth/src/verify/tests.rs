@@ -1,3 +1,5 @@
+//! From credentials to a verdict, over sources that answer, refuse and fail.
+
 use std::sync::Mutex;
 
 use super::*;

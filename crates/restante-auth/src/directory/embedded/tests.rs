@@ -1,3 +1,5 @@
+//! The embedded directory: edits, readers in other processes, and what a damaged file does.
+
 use std::os::unix::fs::PermissionsExt;
 
 use redb::ReadableTable;

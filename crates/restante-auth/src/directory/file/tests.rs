@@ -1,3 +1,5 @@
+//! A passwd-file as a source: reading it, and reading it again when it has changed.
+
 use std::fs;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! Lines of a passwd-file, good and bad.
+
 use proptest::prelude::*;
 
 use super::*;
