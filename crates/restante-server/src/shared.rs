@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
+use restante_proto::capability::Expire;
 use restante_proto::{lmtp, server};
 use restante_store::Store;
 use std::collections::HashMap;
@@ -192,7 +193,8 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         mechanisms,
         user_pass: config.auth.user_pass,
         plaintext_without_tls: false,
-        expire: None,
+        // R2449-6.7.6: the server itself removes nothing.
+        expire: Some(Expire::Never),
         login_delay_s: None,
         limits: server::Limits::default(),
     }
