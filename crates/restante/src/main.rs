@@ -1,1 +1,57 @@
-fn main() {}
+//! The program: reads the command line, hands it to one of `cmd/`, and turns the outcome into an exit status.
+//!
+//! Everything that decides anything lives in the crates below; this one glues, asks and prints. It is the only
+//! crate that reads arguments and environment.
+
+mod clock;
+mod cmd;
+mod exit;
+mod flags;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use exit::{Code, Failure};
+use flags::{Command, Flags};
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => return parser_said(&error),
+    };
+    match run(flags.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                terminal::complain(&line);
+            }
+            failure.status()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(flags) => cmd::demo::run(&flags),
+        Command::Serve(flags) => cmd::serve::run(&flags),
+        Command::Config(flags) => cmd::config::run(&flags.command),
+        Command::Deliver(flags) => cmd::deliver::run(&flags),
+        Command::Account(flags) => cmd::account::run(&flags.command),
+        Command::Maildrop(flags) => cmd::maildrop::run(&flags.command),
+        Command::Completions(flags) => cmd::completions::run(&flags),
+        Command::Man(flags) => cmd::man::run(&flags),
+    }
+}
+
+/// Help and version go to standard output and are a success; everything else the parser has to say is wrong usage.
+fn parser_said(error: &clap::Error) -> ExitCode {
+    // A closed pipe leaves nobody to tell.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(Code::Usage as u8),
+    }
+}

@@ -1,0 +1,70 @@
+//! Finding and loading the configuration, for every subcommand that needs one.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use restante_server::config::{self, Config};
+
+use crate::exit::{Code, Failure};
+use crate::flags::ConfigFile;
+use crate::terminal;
+
+/// The file to read: the one that was named, else the first default that exists. The path is absolute, so that it
+/// still leads there when it is read again at a reload.
+pub(crate) fn find(file: &ConfigFile) -> Result<PathBuf, Failure> {
+    let path = match &file.config {
+        Some(path) => path.as_path(),
+        None => DEFAULTS.iter().map(Path::new).find(|path| exists(path)).ok_or_else(|| {
+            Failure::new(
+                Code::Config,
+                format!("there is no configuration: neither {} exists", DEFAULTS.join(" nor ")),
+            )
+            .remedy("name one with --config FILE, or see it all without one: restante demo")
+        })?,
+    };
+    std::path::absolute(path).map_err(|error| {
+        Failure::new(Code::Config, format!("cannot tell where {} is: {error}", path.display()))
+            .remedy("name it with its whole path")
+    })
+}
+
+/// Loads the configuration; warnings go to standard error.
+///
+/// # Errors
+/// When there is none or it is wrong. The problems have been printed then.
+pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
+    let path = find(file)?;
+    match config::load(&path) {
+        Ok(config) => {
+            config.warnings.iter().for_each(|warning| complain(&warning.to_string()));
+            Ok(config)
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            Err(Failure::said(Code::Config))
+        }
+    }
+}
+
+/// A path as a person at this folder would write it.
+// Only the program knows where it was called.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn short(path: &Path) -> String {
+    let here = env::current_dir().ok();
+    let inside = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    inside.unwrap_or(path).display().to_string()
+}
+
+fn complain(problem: &str) {
+    problem.lines().for_each(terminal::complain);
+}
+
+// Looking for the default files is this program's own business, not the store's.
+#[allow(clippy::disallowed_methods)]
+fn exists(path: &Path) -> bool {
+    // A file that is there but cannot be seen is one: reading it will say why.
+    path.try_exists().unwrap_or(true)
+}
+
+/// Where a configuration is looked for when none is named, in this order.
+const DEFAULTS: [&str; 2] = ["./restante.toml", "/etc/restante/restante.toml"];

@@ -1,0 +1,45 @@
+//! `restante serve`: hands the configuration to the server and says when it is ready.
+
+use restante_server::config::{self, Config, Problem};
+use restante_server::listener::{Inherited, Listening};
+use restante_server::{Server, StartError, run};
+
+use super::configuration;
+use crate::exit::{self, Code, Failure};
+use crate::flags::Serve;
+use crate::terminal;
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn run(flags: &Serve) -> Result<(), Failure> {
+    let path = configuration::find(&flags.file)?;
+    let config = configuration::load(&flags.file)?;
+    let names = socket_names();
+    let reload = move || -> Result<Config, Vec<Problem>> { config::load(&path) };
+    run::run(config, Inherited::from_environment(names.as_deref()), reload, say_ready)
+        .map_err(|error| not_started(&error))
+}
+
+/// What a service manager that has opened our sockets calls them.
+// The program reads the environment for everybody else.
+#[allow(clippy::disallowed_methods)]
+fn socket_names() -> Option<String> {
+    std::env::var("LISTEN_FDNAMES").ok()
+}
+
+/// One line on standard error, for people and for programs that wait for it.
+fn say_ready(server: &Server) {
+    terminal::report(&ready(&server.addresses()));
+}
+
+/// `READY pop3/starttls=127.0.0.1:110 lmtp/off=unix:/run/restante/lmtp`
+fn ready(listeners: &[Listening]) -> String {
+    let mut line = String::from("READY");
+    for Listening { protocol, tls, address } in listeners {
+        line.push_str(&format!(" {}/{}={address}", protocol.as_str(), tls.as_str()));
+    }
+    line
+}
+
+fn not_started(error: &StartError) -> Failure {
+    Failure::new(Code::Unavailable, exit::chain(error))
+}

@@ -1,0 +1,250 @@
+//! Every flag and subcommand of the program: the one registry from which the parser, `--help`, the man pages
+//! and the shell completions are made. Nothing is decided here; `cmd/` acts on what was parsed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+/// The command line as a whole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "restante",
+    version,
+    about = "The POP3 system: mail in by LMTP, out by POP3",
+    long_about = "Restante holds mail until its owner calls for it: a POP3 server, the delivery \
+                  that fills its maildrops, and a client.\n\n\
+                  New here? 'restante demo' shows all of it in a minute, in a temporary folder.",
+    after_long_help = EXIT_STATUS,
+    max_term_width = 80,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(Demo),
+    Serve(Serve),
+    Config(Config),
+    Deliver(Deliver),
+    Account(Account),
+    Maildrop(Maildrop),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Take the tour: server, delivery and client, with nothing to set up
+///
+/// Makes a temporary folder with a certificate, an account and sample messages; starts the server on
+/// loopback; delivers the samples over LMTP; fetches them over POP3S; shows what was said on the wire;
+/// compares every message octet by octet; prints lines to try; and serves until ^C.
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// End after the tour; the exit status tells whether every message came back unchanged
+    #[arg(long)]
+    pub(crate) exit: bool,
+}
+
+/// Run the server
+///
+/// SIGTERM and ^C let running sessions finish, then end the server. SIGHUP reads the configuration again and
+/// keeps the old one if the new one is wrong.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+}
+
+/// Check or show the configuration
+#[derive(Args, Debug)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+/// What `config` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report every error in the configuration, each with its line and remedy
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Print the configuration in effect, defaults included, as TOML
+    Show {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// Deliver one message from standard input into a maildrop
+///
+/// For mail transfer agents that call a program. Ends with 0 only when the message is safely on disk. Ends
+/// with 75 when the fault will pass: the caller keeps the message and tries again.
+#[derive(Args, Debug)]
+pub(crate) struct Deliver {
+    /// The account, or any address that leads to it
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) to: String,
+    /// The envelope sender, for Return-Path; '<>' or nothing for a bounce
+    #[arg(long, value_name = "SENDER", default_value = "", hide_default_value = true)]
+    pub(crate) from: String,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+}
+
+/// Manage the accounts of the embedded directory
+///
+/// Works while the server runs: a change counts from the next login on.
+#[derive(Args, Debug)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Account {
+    #[command(subcommand)]
+    pub(crate) command: AccountCommand,
+}
+
+/// What `account` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Add an account
+    ///
+    /// The password is asked for twice on a terminal; otherwise it is the first line of standard input.
+    Add {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        password: PasswordSource,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Change the password of an account
+    ///
+    /// The password is asked for twice on a terminal; otherwise it is the first line of standard input.
+    Passwd {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        password: PasswordSource,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// List the accounts
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Remove an account; its mail stays where it is
+    Remove {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// Look at maildrops
+///
+/// Reads without the exclusive-access lock, so nobody's session is disturbed.
+#[derive(Args, Debug)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Maildrop {
+    #[command(subcommand)]
+    pub(crate) command: MaildropCommand,
+}
+
+/// What `maildrop` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaildropCommand {
+    /// List every account with its messages and octets
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List the messages of one account as a POP3 client would see them
+    Show {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+/// Print the completions for a shell
+///
+/// For bash: restante completions bash > /etc/bash_completion.d/restante
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Print a manual page, or write all of them into a folder
+///
+/// To read one at once: restante man deliver | man -l -
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The subcommand whose page to print, such as 'account add'; the program's own page without it
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write every page into this folder instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// Where the configuration is.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigFile {
+    /// The configuration file [default: ./restante.toml, else /etc/restante/restante.toml]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// The name of an account.
+#[derive(Args, Debug)]
+pub(crate) struct AccountName {
+    /// The account, such as 'ann' or 'ann@example.org'
+    #[arg(value_name = "ACCOUNT")]
+    pub(crate) name: String,
+}
+
+/// Where a password comes from.
+#[derive(Args, Debug)]
+pub(crate) struct PasswordSource {
+    /// Read the password from the first line of standard input, even on a terminal
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+/// For programs rather than people.
+#[derive(Args, Debug)]
+pub(crate) struct Json {
+    /// Print JSON, one entry a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What the exit status means, shown at the end of `restante --help`.
+const EXIT_STATUS: &str = "Exit status, as in sysexits.h:
+   0 done                 69 unavailable            75 temporary fault
+  64 wrong usage          70 fault of the program   77 not permitted
+  65 wrong data           73 cannot create          78 wrong configuration
+  66 no input             74 cannot read or write
+  67 no such account";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! What the parser takes and what it refuses; the texts themselves are pinned by tests/transcripts/help.txt.
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Command, ErrorKind> {
+    let words = std::iter::once("restante").chain(line.split_whitespace());
+    Flags::try_parse_from(words).map(|flags| flags.command).map_err(|error| error.kind())
+}
+
+#[test]
+fn the_definitions_are_sound() {
+    Flags::command().debug_assert();
+}
+
+#[test]
+fn every_command_and_every_flag_is_explained() {
+    fn walk(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+        for argument in command.get_arguments() {
+            assert!(
+                argument.get_help().is_some(),
+                "{} {} has no help",
+                command.get_name(),
+                argument.get_id()
+            );
+        }
+        command.get_subcommands().for_each(walk);
+    }
+    walk(&Flags::command());
+}
+
+#[test]
+fn no_help_is_wider_than_eighty_columns() {
+    fn walk(command: &mut clap::Command) {
+        for help in [command.render_help(), command.render_long_help()] {
+            for line in help.to_string().lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+        command.get_subcommands_mut().for_each(walk);
+    }
+    let mut program = Flags::command();
+    program.build();
+    walk(&mut program);
+}
+
+#[test]
+fn every_command_of_the_contract_parses() {
+    for line in [
+        "demo",
+        "demo --exit",
+        "serve",
+        "serve --config x.toml",
+        "serve -c x.toml",
+        "config check",
+        "config check --json --config x.toml",
+        "config show",
+        "deliver --to ann",
+        "deliver --to=ann@example.org --from=<>",
+        "account add ann",
+        "account add ann --password-stdin",
+        "account passwd ann",
+        "account list --json",
+        "account remove ann",
+        "maildrop list --json",
+        "maildrop show ann",
+        "completions fish",
+        "man",
+        "man account add",
+        "man --directory /tmp",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn an_account_that_looks_like_a_flag_needs_two_dashes() {
+    assert!(matches!(parse("account remove -ann"), Err(ErrorKind::UnknownArgument)));
+    assert!(parse("account remove -- -ann").is_ok());
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    for (line, kind) in [
+        ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("config", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("account", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("maildrop", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("sreve", ErrorKind::InvalidSubcommand),
+        ("serve extra", ErrorKind::UnknownArgument),
+        ("serve --config", ErrorKind::InvalidValue),
+        ("serve --config a --config b", ErrorKind::ArgumentConflict),
+        ("deliver", ErrorKind::MissingRequiredArgument),
+        ("deliver ann", ErrorKind::UnknownArgument),
+        ("account add", ErrorKind::MissingRequiredArgument),
+        ("account add ann bob", ErrorKind::UnknownArgument),
+        ("account list ann", ErrorKind::UnknownArgument),
+        ("completions cmd", ErrorKind::InvalidValue),
+        ("man demo --directory x", ErrorKind::ArgumentConflict),
+        ("demo --exit=yes", ErrorKind::TooManyValues),
+    ] {
+        assert_eq!(parse(line).err(), Some(kind), "{line}");
+    }
+}
+
+#[test]
+fn arguments_that_are_not_utf_8_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"\xff").to_owned();
+    let words = ["restante".into(), "account".into(), "remove".into(), name];
+    assert_eq!(Flags::try_parse_from(words).unwrap_err().kind(), ErrorKind::InvalidUtf8);
+}
