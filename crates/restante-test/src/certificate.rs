@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 
-/// The files that [`write`] makes, all PEM.
+/// The files that [`write()`] makes, all PEM.
 pub struct Files {
     /// The authority that clients are told to trust.
     pub authority: PathBuf,
