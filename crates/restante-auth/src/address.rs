@@ -162,6 +162,10 @@ fn domain(typed: &str) -> Result<String, InvalidName> {
     if folded.is_empty() {
         return Err(InvalidName::Empty);
     }
+    // One dot behind is the root's; more, or two in a row, are a mistake and would not stay the same when normalised again.
+    if folded.split('.').any(str::is_empty) {
+        return Err(InvalidName::Dots);
+    }
     let is_domain_character =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || !c.is_ascii();
     if !folded.chars().all(is_domain_character) || !prepare::is_bidi_sound(&folded) {

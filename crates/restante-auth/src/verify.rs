@@ -211,7 +211,7 @@ impl Inner {
             Some(_) if is_decoy => Err(Verdict::Refused(Reason::Locked)),
             Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
             Some(entry) => {
-                if let Some((cache, key)) = remembered.zip(key).filter(|_| !is_remembered) {
+                if let Some((cache, key)) = remembered.zip(key) {
                     cache.insert(key, now);
                 }
                 Ok(Verdict::Granted(entry.account))

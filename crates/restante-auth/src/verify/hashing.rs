@@ -45,6 +45,15 @@ impl Hashing {
         if stored.cost() == Cost::Cheap {
             return check(&stored, &passwords, &self.checks);
         }
+        let checks = Arc::clone(&self.checks);
+        self.queued(move || check(&stored, &passwords, &checks)).await?
+    }
+
+    /// Runs `job` on a thread of its own, when its turn has come.
+    async fn queued<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SourceError> {
         let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
             return Err(busy("too many logins wait to be checked"));
         };
@@ -53,13 +62,12 @@ impl Hashing {
         else {
             return Err(busy("a login has waited too long to be checked"));
         };
-        let checks = Arc::clone(&self.checks);
         // The permits go along: a hash that nobody waits for any more still takes its processor.
         let work = tokio::task::spawn_blocking(move || {
             let _permits = (admitted, running);
-            check(&stored, &passwords, &checks)
+            job()
         });
-        work.await.unwrap_or_else(|_| Err(busy("checking a login was interrupted")))
+        work.await.map_err(|_| busy("checking a login was interrupted"))
     }
 
     /// Takes all places, as many logins at once would.
@@ -161,14 +169,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_given_up_login_gives_its_place_back() {
+    async fn a_given_up_login_keeps_its_place_until_its_hash_is_done() {
         let hashing = hashing(0);
-        for _ in 0..3 {
-            let job = hashing.fits(stored(COSTLY), passwords(&["x"]));
-            let _ = timeout(Duration::ZERO, job).await;
-            // Its hash runs on and then returns both permits.
-            let _both = (hashing.admitted.acquire().await.unwrap(), hashing.running.acquire().await.unwrap());
-        }
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let job = hashing.queued(move || wait.recv());
+        assert!(timeout(Duration::ZERO, job).await.is_err(), "the job cannot have ended");
+        assert_eq!((hashing.admitted.available_permits(), hashing.running.available_permits()), (0, 0));
+        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.is_err());
+        done.send(()).unwrap();
+        let _both = (hashing.admitted.acquire().await.unwrap(), hashing.running.acquire().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_panics_is_no_verdict_and_gives_its_place_back() {
+        let hashing = hashing(0);
+        let error = hashing.queued(|| panic!("as a library might")).await.unwrap_err();
+        assert!(error.is_temporary());
         assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap());
     }
 }

@@ -182,6 +182,7 @@ async fn sources_are_asked_in_their_order() {
     assert!(outcome(&authenticator, &password("alice", b"one", Method::Plain)).await.is_ok());
     assert!(outcome(&authenticator, &password("alice", b"two", Method::Plain)).await.is_err());
     assert!(outcome(&authenticator, &password("bob", b"b", Method::Plain)).await.is_ok());
+    assert!(authenticator.accounts(Instant::now()).await.unwrap().is_empty(), "twins do not list theirs");
     assert!(authenticator.reload(Instant::now()).await.is_ok());
 }
 
@@ -287,6 +288,12 @@ async fn a_recent_success_costs_no_hash_until_it_is_forgotten() {
         work.push(authenticator.checks() - before);
     }
     assert_eq!(work, [1, 0, 0, 1, 1, 1, 0]);
+    // What is cheap is not remembered: it would only be kept in one more place.
+    let authenticator = over(&[Twin::new(&[("bob", "{PLAIN}x")])], Settings::default());
+    for _ in 0..2 {
+        assert!(outcome(&authenticator, &right).await.is_ok());
+    }
+    assert_eq!(authenticator.checks(), 2);
 }
 
 #[tokio::test]
@@ -357,6 +364,20 @@ async fn real_sources_work_together() {
     assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));
     assert_eq!(authenticator.checks() - before, 1);
     assert_eq!(authenticator.mechanisms(), Mechanism::ALL);
+    accounts
+        .add(
+            &AccountName::new("alice").unwrap(),
+            &embedded::accounts::New { home: Some("/x".into()), ..Default::default() },
+        )
+        .unwrap();
+    let listed = authenticator.accounts(Instant::now()).await.unwrap();
+    let names: Vec<_> =
+        listed.iter().map(|account| (account.name.as_str(), account.home.is_some())).collect();
+    assert_eq!(
+        names,
+        [("alice", false), ("bob", false), ("carol", false)],
+        "alice is the one of the first source"
+    );
     accounts.remove(&AccountName::new("carol").unwrap()).unwrap();
     assert_eq!(outcome(&authenticator, &carol).await, Err(Some(Reason::UnknownAccount)));
 }
