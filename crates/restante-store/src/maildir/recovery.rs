@@ -18,35 +18,10 @@ use crate::maildrop::Warning;
 /// return, so that nothing delivered into them can be lost with them.
 ///
 /// # Errors
-/// When that is not wanted, the root is missing, or the maildrop is not below it: it may be on a disk that is not
-/// mounted, and an empty maildrop must not stand for it.
+/// As [`may_make`], and when they cannot be made.
 pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failure> {
     let (disk, settings) = (maildirs.disk(), &maildirs.settings);
-    if !settings.create {
-        return Err(Failure::new("open", path, io::Error::from(io::ErrorKind::NotFound)));
-    }
-    // The root itself may be a symbolic link of the operator's.
-    let root = settings.root.join(".");
-    let stat = disk.stat(&root).map_err(Failure::at("see the root", &settings.root))?;
-    if stat.kind != Kind::Folder {
-        return Err(Failure::new(
-            "use the root",
-            &settings.root,
-            io::Error::from(io::ErrorKind::NotADirectory),
-        ));
-    }
-    let below: Option<Vec<&OsStr>> = path.strip_prefix(&settings.root).ok().and_then(|below| {
-        let names = below.components().map(|part| match part {
-            Component::Normal(name) => Some(name),
-            _ => None,
-        });
-        names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
-    });
-    let Some(below) = below else {
-        let outside =
-            io::Error::new(io::ErrorKind::InvalidInput, "it is not below the root of the maildrops");
-        return Err(Failure::new("make", path, outside));
-    };
+    let below = may_make(maildirs, path)?;
     let mut folders = Vec::new();
     let mut folder = settings.root.clone();
     for name in below {
@@ -69,6 +44,40 @@ pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failu
         disk.sync_folder(parent).map_err(Failure::at("sync", parent))?;
     }
     Ok(())
+}
+
+/// Whether a missing maildrop may be made; gives back the folders between the root and it, and itself.
+///
+/// # Errors
+/// When that is not wanted, the root is missing, or the maildrop is not below it: it may be on a disk that is not
+/// mounted, and an empty maildrop must not stand for it.
+pub(super) fn may_make<'a>(maildirs: &Maildirs, path: &'a Path) -> Result<Vec<&'a OsStr>, Failure> {
+    let (disk, settings) = (maildirs.disk(), &maildirs.settings);
+    if !settings.create {
+        return Err(Failure::new("open", path, io::Error::from(io::ErrorKind::NotFound)));
+    }
+    // The root itself may be a symbolic link of the operator's.
+    let root = settings.root.join(".");
+    let stat = disk.stat(&root).map_err(Failure::at("see the root", &settings.root))?;
+    if stat.kind != Kind::Folder {
+        return Err(Failure::new(
+            "use the root",
+            &settings.root,
+            io::Error::from(io::ErrorKind::NotADirectory),
+        ));
+    }
+    let below: Option<Vec<&OsStr>> = path.strip_prefix(&settings.root).ok().and_then(|below| {
+        let names = below.components().map(|part| match part {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        });
+        names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
+    });
+    below.ok_or_else(|| {
+        let outside =
+            io::Error::new(io::ErrorKind::InvalidInput, "it is not below the root of the maildrops");
+        Failure::new("make", path, outside)
+    })
 }
 
 /// Finishes the removal that the index records as begun: what of it is still there is removed now. No reply was

@@ -77,7 +77,7 @@ pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
     let mut warnings = Vec::new();
     let mut index = load_index(disk, path, &mut warnings);
     let mut before = match stamps(disk, path, None) {
-        Err(failure) if failure.cause().kind() == io::ErrorKind::NotFound => {
+        Err(failure) if is_not_found(failure.cause()) => {
             recovery::make_missing(maildirs, path)?;
             stamps(disk, path, None)?
         }
@@ -107,7 +107,17 @@ pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, 
     let disk = maildirs.disk();
     let mut warnings = Vec::new();
     let mut index = load_index(disk, path, &mut warnings);
-    let before = stamps(disk, path, None)?;
+    let before = match stamps(disk, path, None) {
+        // Nothing is there yet, and a session would make it: that one is empty. A maildrop of which a part is missing
+        // is another matter.
+        Err(failure)
+            if is_not_found(failure.cause()) && disk.stat(path).is_err_and(|error| is_not_found(&error)) =>
+        {
+            recovery::may_make(maildirs, path)?;
+            return Ok(Session::new(maildirs, path, &index, warnings, None)?);
+        }
+        result => result?,
+    };
     if !is_current(&index, &before) {
         let mut changes = scan(disk, path, &mut index, &before)?;
         recovery::hide_removal(&index, &mut changes);
@@ -116,6 +126,10 @@ pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, 
     }
     index.sort();
     Ok(Session::new(maildirs, path, &index, warnings, None)?)
+}
+
+fn is_not_found(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 impl Session {
