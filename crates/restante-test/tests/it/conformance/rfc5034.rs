@@ -276,7 +276,7 @@ fn r5034_4_27_plaintext_is_forbidden_by_default() {
             }
             Kind::Restante => {
                 let file = server.site().path().join("nothing.toml");
-                std::fs::write(&file, "hostname = \"mail.example.org\"\n").unwrap();
+                std::fs::write(&file, "[[auth.source]]\npath = \"users\"\n").unwrap();
                 std::process::Command::new(restante::binary()).args(["config", "show", "--config"]).arg(file).output()
             }
         };

@@ -18,7 +18,7 @@ fn r1939_3_1_the_default_port_is_110() {
             }
             Kind::Restante => {
                 let file = server.site().path().join("nothing.toml");
-                std::fs::write(&file, "hostname = \"mail.example.org\"\n").unwrap();
+                std::fs::write(&file, "[[auth.source]]\npath = \"users\"\n").unwrap();
                 Command::new(restante::binary()).args(["config", "show", "--config"]).arg(file).output()
             }
         };
