@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-/// Take the tour: server, delivery and client, with nothing to set up
+/// Take the tour: server, delivery and client, no set-up needed
 ///
 /// Makes a temporary folder with a certificate, an account and sample messages; starts the server on
 /// loopback; delivers the samples over LMTP; fetches them over POP3S; shows what was said on the wire;

@@ -1,7 +1,9 @@
 //! `restante config check|show`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use restante_auth::directory;
+use restante_server::assemble;
 use restante_server::config::{self, Config, Problem, Severity};
 use serde::Serialize;
 
@@ -22,7 +24,11 @@ pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
 fn check(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
     let path = configuration::find(file)?;
     let problems = match config::load(&path) {
-        Ok(Config { warnings, .. }) => warnings,
+        Ok(mut config) => {
+            let mut problems = std::mem::take(&mut config.warnings);
+            problems.extend(source_problems(&config));
+            problems
+        }
         Err(problems) => problems,
     };
     if as_json {
@@ -37,14 +43,28 @@ fn check(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
     }
 }
 
+/// What is wrong inside a source of accounts, such as a line of a passwd-file: the server would not start with it.
+fn source_problems(config: &Config) -> Vec<Problem> {
+    let Err(error) = assemble::authenticator(config, None) else { return Vec::new() };
+    // `file /etc/restante/users`: the kind, then the path.
+    let source = error.source_name();
+    let path = source.split_once(' ').map_or(source, |(_, path)| path);
+    let problem = |problem: &directory::Problem| Problem {
+        file: PathBuf::from(path),
+        line: problem.line.and_then(|line| usize::try_from(line).ok()).unwrap_or_default(),
+        severity: Severity::Error,
+        what: problem.what.clone(),
+        remedy: problem.remedy.clone(),
+    };
+    error.problems().iter().map(problem).collect()
+}
+
 /// The problems one below the other, then how many there are.
 fn report(path: &Path, problems: &[Problem]) -> String {
     let mut text = String::new();
-    for problem in problems {
-        for line in problem.to_string().lines() {
-            text.push_str(&terminal::visible(line));
-            text.push('\n');
-        }
+    for line in problems.iter().flat_map(configuration::lines) {
+        text.push_str(&line);
+        text.push('\n');
     }
     let count = |severity, one: &str| {
         let number = problems.iter().filter(|problem| problem.severity == severity).count();
@@ -56,7 +76,7 @@ fn report(path: &Path, problems: &[Problem]) -> String {
     };
     let errors = count(Severity::Error, "error");
     let warnings = count(Severity::Warning, "warning");
-    let name = terminal::visible(&configuration::short(path));
+    let name = terminal::visible(&configuration::short(path).to_string_lossy());
     text.push_str(&format!("{name}: {errors}, {warnings}\n"));
     text
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use restante_server::config::{self, Config};
+use restante_server::config::{self, Config, Problem};
 
 use crate::exit::{Code, Failure};
 use crate::flags::ConfigFile;
@@ -36,27 +36,33 @@ pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
     let path = find(file)?;
     match config::load(&path) {
         Ok(config) => {
-            config.warnings.iter().for_each(|warning| complain(&warning.to_string()));
+            config.warnings.iter().for_each(complain);
             Ok(config)
         }
         Err(problems) => {
-            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            problems.iter().for_each(complain);
             Err(Failure::said(Code::Config))
         }
     }
 }
 
+/// The lines that tell of a problem, its file named as a person at this folder would name it.
+pub(crate) fn lines(problem: &Problem) -> Vec<String> {
+    let problem = Problem { file: short(&problem.file), ..problem.clone() };
+    problem.to_string().lines().map(terminal::visible).collect()
+}
+
 /// A path as a person at this folder would write it.
 // Only the program knows where it was called.
 #[allow(clippy::disallowed_methods)]
-pub(crate) fn short(path: &Path) -> String {
+pub(crate) fn short(path: &Path) -> PathBuf {
     let here = env::current_dir().ok();
     let inside = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
-    inside.unwrap_or(path).display().to_string()
+    inside.unwrap_or(path).to_owned()
 }
 
-fn complain(problem: &str) {
-    problem.lines().for_each(terminal::complain);
+fn complain(problem: &Problem) {
+    lines(problem).iter().for_each(|line| terminal::report(line));
 }
 
 // Looking for the default files is this program's own business, not the store's.

@@ -1,0 +1,75 @@
+//! `config check` and `config show`, and where a configuration is looked for.
+
+use crate::scene::Scene;
+
+#[test]
+fn check_reports_every_error_at_once() {
+    let scene = Scene::empty();
+    scene.write(
+        "bad.toml",
+        &scene.at_home(
+            r#"hostname = "mail example"
+colour = "red"
+
+[[listen]]
+protocol = "pop4"
+address = "127.0.0.1:0"
+
+[[listen]]
+protocol = "lmtp"
+address = "127.0.0.1:99999"
+
+[limits]
+autologout_s = 60
+
+[maildrop]
+path = "mail"
+"#,
+        ),
+    );
+    // One error, for the commands that only need to say that they cannot go on.
+    let good = scene.configuration();
+    scene.write("colour.toml", &format!("colour = \"red\"\n{good}"));
+    scene.play("config-errors.txt");
+}
+
+#[test]
+fn check_reads_the_sources_of_accounts_too() {
+    let scene = Scene::with_configuration();
+    let config = scene.configuration();
+    let with_file = config.replace("type = \"embedded\"", "type = \"file\"\npath = \"users\"");
+    scene.write("restante.toml", &with_file);
+    scene.write("users", "ann:{PLAIN}secret\nbob\n../eve:{PLAIN}x\nann:{PLAIN}y\n");
+    scene.play("config-sources.txt");
+}
+
+#[test]
+fn a_good_configuration_is_found_checked_and_shown() {
+    let scene = Scene::with_configuration();
+    scene.play("config.txt");
+}
+
+#[test]
+fn what_show_prints_is_a_configuration_that_means_the_same() {
+    let scene = Scene::with_configuration();
+    let first = scene.run(&["config", "show"], b"");
+    scene.write("shown.toml", &scene.at_home(&first.stdout));
+    let second = scene.run(&["config", "show", "--config", "shown.toml"], b"");
+    assert_eq!((second.code(), second.stdout), (0, first.stdout));
+}
+
+#[test]
+fn problems_as_json_are_one_document() {
+    let scene = Scene::empty();
+    scene.write("restante.toml", "colour = \"red\"\n");
+    let answer = scene.run(&["config", "check", "--json"], b"");
+    assert_eq!(answer.code(), 78);
+    let problems: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let problems = problems.as_array().unwrap();
+    let colour =
+        problems.iter().find(|problem| problem["what"].as_str().unwrap().contains("colour")).unwrap();
+    assert_eq!((&colour["line"], &colour["severity"]), (&1.into(), &"error".into()));
+    assert_eq!(colour["file"], "[ROOT]/restante.toml");
+    // What is missing altogether stands on no line.
+    assert!(problems.iter().any(|problem| problem["line"].is_null()), "{}", answer.stdout);
+}
