@@ -237,18 +237,22 @@ impl Connection {
 
     /// Closes after our last words were written. Octets that the peer has sent and nobody wants would make the
     /// kernel answer with a reset, which can destroy those last words on their way: so they are read first.
-    pub(crate) async fn close(mut self) {
-        if let Wire::Tls(_) = &self.wire {
-            // R8314-3.4.1: close_notify before FIN. What the peer does with it is its own business.
-            return Box::pin(self.close_gently()).await;
-        }
+    pub(crate) async fn close(&mut self) {
         let is_clean = match &self.wire {
             Wire::Plain(raw) => self.is_half_closed || (self.input.is_empty() && !raw.has_arrived()),
-            Wire::Tls(_) | Wire::Gone => true,
+            // R8314-3.4.1: close_notify before FIN. What the peer does with it is its own business.
+            Wire::Tls(_) => false,
+            Wire::Gone => true,
         };
         if !is_clean {
             Box::pin(self.close_gently()).await;
         }
+        self.abort();
+    }
+
+    /// Closes without a word.
+    pub(crate) fn abort(&mut self) {
+        self.wire = Wire::Gone;
     }
 
     async fn close_gently(&mut self) {

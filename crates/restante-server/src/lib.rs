@@ -7,6 +7,9 @@
 //! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs` or `lmtp.rs` drives the session over
 //! `connection.rs`, `event.rs` says what happened.
 
+// Tests make files, sockets and clocks as they like; without tests the lint looks at the same lines.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod assemble;
 mod clock;
 pub mod config;

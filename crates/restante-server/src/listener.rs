@@ -10,7 +10,7 @@ use crate::config::{Address, Config, Listen, Protocol, TlsMode};
 use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
-use crate::shared::{Settings, Shared};
+use crate::shared::{Registered, Settings, Shared};
 use crate::{lmtp, pop3};
 use std::error::Error;
 use std::fmt;
@@ -113,17 +113,19 @@ fn welcome(raw: Raw, peer: Peer, listening: &Listening, shared: &Arc<Shared>, re
     let settings = shared.settings.load_full();
     match shared.admission.admit(&peer, &settings.config.limits) {
         Ok(pass) => {
+            let trace = shared.traces.next();
             let visit = Visit {
-                trace: shared.traces.next(),
+                trace,
                 peer,
                 tls: listening.tls,
                 settings,
                 shared: Arc::clone(shared),
                 _pass: pass,
+                _registered: shared.register(trace),
             };
             match listening.protocol {
-                Protocol::Pop3 => shared.spawn(visit.trace, pop3::serve(raw, visit)),
-                Protocol::Lmtp => shared.spawn(visit.trace, lmtp::serve(raw, visit)),
+                Protocol::Pop3 => shared.spawn(trace, pop3::serve(raw, visit)),
+                Protocol::Lmtp => shared.spawn(trace, lmtp::serve(raw, visit)),
             }
         }
         Err(limit) => {
@@ -142,6 +144,7 @@ pub(crate) struct Visit {
     pub(crate) shared: Arc<Shared>,
     /// Held until the connection is closed.
     pub(crate) _pass: Pass,
+    pub(crate) _registered: Registered,
 }
 
 impl Visit {

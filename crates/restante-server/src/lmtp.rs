@@ -35,7 +35,7 @@ pub(crate) async fn serve(raw: Raw, visit: Visit) {
     let end = match sender.speak(&mut patience).await {
         Ok(end) | Err(end) => end,
     };
-    sender.leave(end).await;
+    Box::pin(sender.leave(end)).await;
 }
 
 /// What a connection over a limit is told instead of a greeting.
@@ -107,7 +107,9 @@ impl Sender {
                     match self.connection.read(patience, deadline).await {
                         Heard::Octets => {}
                         Heard::End => return Ok(End::Disconnected),
-                        Heard::Silence => return self.say_farewell(Farewell::Timeout, End::Silence).await,
+                        Heard::Silence => {
+                            return Box::pin(self.say_farewell(Farewell::Timeout, End::Silence)).await;
+                        }
                         Heard::Draining => {
                             return self.say_farewell(Farewell::ShuttingDown, End::Draining).await;
                         }
@@ -337,14 +339,14 @@ impl Sender {
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.
-    async fn leave(mut self, end: End) {
+    async fn leave(&mut self, end: End) {
         self.discard().await;
         let tls = self.connection.tls();
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         match end {
             End::Quit | End::Disconnected | End::Draining | End::Silence => self.connection.close().await,
             // Nothing more may be said on these.
-            _ => drop(self.connection),
+            _ => self.connection.abort(),
         }
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,

@@ -33,7 +33,7 @@ pub(crate) async fn serve(raw: Raw, visit: Visit) {
     drain.as_mut().enable();
     let mut patience = Patience::new(sleep, drain, shared.is_draining());
     let end = guest.converse(&mut patience).await;
-    guest.leave(end).await;
+    Box::pin(guest.leave(end)).await;
 }
 
 /// What a connection over a limit is told instead of a greeting.
@@ -336,7 +336,7 @@ impl Guest {
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.
-    async fn leave(mut self, end: End) {
+    async fn leave(&mut self, end: End) {
         // Before anything that may take time: the next session of the account may be waiting.
         self.maildrop = None;
         let tls = self.connection.tls();
@@ -351,7 +351,7 @@ impl Guest {
                 self.connection.close().await;
             }
             // Nothing more may be said on these.
-            _ => drop(self.connection),
+            _ => self.connection.abort(),
         }
         let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
         self.visit.shared.log.write(&Event::Session(&SessionEnd {

@@ -67,15 +67,15 @@ impl Shared {
         self.drain.notify_waiters();
     }
 
-    /// Runs a session as a task of its own that can be cut.
-    pub(crate) fn spawn(self: &Arc<Self>, trace: Trace, session: impl Future<Output = ()> + Send + 'static) {
-        self.register(trace, None);
-        let registered = Registered { shared: Arc::clone(self), trace };
-        let task = tokio::spawn(async move {
-            // Dropped with the task, however it ends.
-            let _registered = registered;
-            session.await;
-        });
+    /// Makes room in the list of sessions that can be cut. The place lasts as long as what is returned.
+    pub(crate) fn register(self: &Arc<Self>, trace: Trace) -> Registered {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(trace, None);
+        Registered { shared: Arc::clone(self), trace }
+    }
+
+    /// Runs a registered session as a task of its own.
+    pub(crate) fn spawn(&self, trace: Trace, session: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(session);
         // A session that has ended meanwhile is not there any more, and stays away.
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = sessions.get_mut(&trace) {
@@ -89,14 +89,10 @@ impl Shared {
         sessions.values().flatten().for_each(AbortHandle::abort);
         sessions.len()
     }
-
-    fn register(&self, trace: Trace, handle: Option<AbortHandle>) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(trace, handle);
-    }
 }
 
 /// A session's place in the list of those that can be cut.
-struct Registered {
+pub(crate) struct Registered {
     shared: Arc<Shared>,
     trace: Trace,
 }

@@ -1,1 +1,160 @@
-//! Tests.
+//! Log lines: their forms, what is escaped, and that none is lost.
+
+use super::*;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::UNIX_EPOCH;
+
+fn line(format: LogFormat, event: &Event<'_>) -> String {
+    let mut output = String::new();
+    event.write(format, UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_001), &mut output);
+    output
+}
+
+fn session() -> SessionEnd {
+    SessionEnd {
+        trace: Trace(0xc0ffee),
+        protocol: Protocol::Pop3,
+        peer: Peer::Tcp("192.0.2.7:40000".parse().unwrap()),
+        account: Some(AccountName::new("bob").unwrap()),
+        method: Some("PLAIN"),
+        tls: Some(("TLSv1_3", "TLS13_AES_256_GCM_SHA384")),
+        octets_in: 70,
+        octets_out: 4711,
+        retrieved: 3,
+        topped: 1,
+        deleted: 2,
+        messages: Some(4),
+        delivered: 0,
+        duration: Duration::from_micros(1234),
+        end: End::Quit,
+    }
+}
+
+// R8314-4.4
+#[test]
+fn a_session_is_one_line() {
+    assert_eq!(
+        line(LogFormat::Logfmt, &Event::Session(&session())),
+        "time=2023-11-14T22:13:20.000001Z level=info event=session trace=0000000000c0ffee protocol=pop3 \
+         peer=192.0.2.7:40000 account=bob method=PLAIN tls=TLSv1_3 cipher=TLS13_AES_256_GCM_SHA384 octets_in=70 \
+         octets_out=4711 messages=4 retrieved=3 topped=1 deleted=2 duration_us=1234 end=quit\n"
+    );
+    assert_eq!(
+        line(LogFormat::Json, &Event::Session(&SessionEnd { tls: None, end: End::Silence, ..session() })),
+        "{\"time\":\"2023-11-14T22:13:20.000001Z\",\"level\":\"info\",\"event\":\"session\",\
+         \"trace\":\"0000000000c0ffee\",\"protocol\":\"pop3\",\"peer\":\"192.0.2.7:40000\",\"account\":\"bob\",\
+         \"method\":\"PLAIN\",\"octets_in\":70,\"octets_out\":4711,\"messages\":4,\"retrieved\":3,\"topped\":1,\
+         \"deleted\":2,\"duration_us\":1234,\"end\":\"silent for too long\"}\n"
+    );
+}
+
+#[test]
+fn nothing_from_outside_can_forge_a_line() {
+    let refused = |user: &'static [u8]| Event::LoginRefused {
+        trace: Trace(1),
+        peer: &Peer::Unix,
+        user,
+        method: "USER",
+        reason: &"unknown account",
+    };
+    let nasty = refused(b"x\" end=quit\r\nlevel=error\x1b[31m \\\xff\xe2\x80\xae");
+    assert_eq!(
+        line(LogFormat::Logfmt, &nasty),
+        "time=2023-11-14T22:13:20.000001Z level=warn event=login_refused trace=0000000000000001 peer=unix \
+         user=\"x\\\" end=quit\\u000d\\u000alevel=error\\u001b[31m \\\\\u{fffd}\\u202e\" method=USER \
+         reason=\"unknown account\"\n"
+    );
+    let json = line(LogFormat::Json, &nasty);
+    assert!(
+        json.contains("\"user\":\"x\\\" end=quit\\u000d\\u000alevel=error\\u001b[31m \\\\\u{fffd}\\u202e\""),
+        "{json}"
+    );
+    assert!(line(LogFormat::Logfmt, &refused(b"")).contains(" user=\"\" "));
+}
+
+#[test]
+fn a_chain_tells_every_cause_once() {
+    #[derive(Debug)]
+    struct Outer(io::Error);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("cannot open it")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    assert_eq!(chain(&Outer(io::Error::other("no disk"))), "cannot open it: no disk");
+}
+
+/// A target that stands still until it is told to go on.
+#[derive(Clone, Default)]
+struct Gate(Arc<Gated>);
+
+#[derive(Default)]
+struct Gated {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+    text: Mutex<Vec<u8>>,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.0.is_open.lock().unwrap() = true;
+        self.0.opened.notify_all();
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.text.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Gate {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        drop(self.0.opened.wait_while(self.0.is_open.lock().unwrap(), |is_open| !*is_open).unwrap());
+        self.0.text.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn every_line_is_written_before_the_log_is_gone() {
+    let gate = Gate::default();
+    gate.open();
+    let log = Log::to(LogFormat::Logfmt, Box::new(gate.clone()));
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let log = log.clone();
+            std::thread::spawn(move || (0..500).for_each(|_| log.write(&Event::Session(&session()))))
+        })
+        .collect();
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    drop(log);
+    let text = gate.text();
+    assert_eq!(text.lines().count(), 2000);
+    assert!(text.lines().all(|line| line.ends_with("end=quit")));
+}
+
+#[test]
+fn a_target_that_stands_still_holds_nobody_up_and_the_loss_is_counted() {
+    let gate = Gate::default();
+    let log = Log::to(LogFormat::Logfmt, Box::new(gate.clone()));
+    let lines = 60_000;
+    (0..lines).for_each(|_| log.write(&Event::Session(&session())));
+    gate.open();
+    drop(log);
+    let text = gate.text();
+    let lost =
+        text.lines().find_map(|line| line.split_once("event=log_lines_lost lines=")).map(|(_, count)| count);
+    let lost: usize = lost.expect("more was written than is kept").parse().unwrap();
+    let kept = text.lines().filter(|line| line.contains("event=session")).count();
+    assert_eq!(kept + lost, lines);
+    assert!(lost > 0 && kept > 10_000, "{kept} kept, {lost} lost");
+}

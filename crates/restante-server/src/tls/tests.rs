@@ -1,1 +1,104 @@
-//! Tests.
+//! Certificates are read, refused and replaced.
+
+use super::*;
+use crate::config::LogFormat;
+use std::fs;
+use tempfile::TempDir;
+
+fn write_pair(folder: &TempDir, name: &str) -> Vec<u8> {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    put(folder, "cert.pem", &made.cert.pem());
+    put(folder, "key.pem", &made.signing_key.serialize_pem());
+    made.cert.der().to_vec()
+}
+
+/// Puts a file in place of another, as tools that renew certificates do.
+fn put(folder: &TempDir, name: &str, text: &str) {
+    fs::write(folder.path().join("new"), text).unwrap();
+    fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
+}
+
+fn settings(folder: &TempDir) -> config::Tls {
+    config::Tls {
+        certificate: Some(folder.path().join("cert.pem")),
+        key: Some(folder.path().join("key.pem")),
+        ..config::Tls::default()
+    }
+}
+
+/// The certificate that a handshake over a pipe is shown.
+async fn shown(identity: &Identity, protocol: Protocol, alpn: &[&[u8]]) -> io::Result<Vec<u8>> {
+    let (ours, theirs) = tokio::io::duplex(65_536);
+    let mut settings = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(crate::tests::AnyCertificate))
+        .with_no_client_auth();
+    settings.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(settings));
+    let client = connector.connect("mail.example.org".try_into().unwrap(), theirs);
+    let (client, server) = tokio::join!(client, identity.accept(Raw::Memory(ours), protocol));
+    server?;
+    let client = client?;
+    Ok(client.get_ref().1.peer_certificates().unwrap()[0].to_vec())
+}
+
+#[tokio::test]
+async fn a_new_pair_is_used_and_a_bad_one_is_not() {
+    let folder = TempDir::new().unwrap();
+    let log = crate::tests::Lines::default();
+    let writer = Log::to(LogFormat::Logfmt, Box::new(log.clone()));
+    let old = write_pair(&folder, "old.example");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
+    identity.refresh(&writer);
+    assert_eq!(shown(&identity, Protocol::Pop3, &[]).await.unwrap(), old);
+
+    // Only half of a new pair: the old one stays, and it is said once.
+    let new = write_pair(&folder, "new.example");
+    let key = fs::read_to_string(folder.path().join("key.pem")).unwrap();
+    put(&folder, "key.pem", "-----BEGIN PRIVATE KEY-----\n");
+    identity.refresh(&writer);
+    identity.refresh(&writer);
+    assert_eq!(shown(&identity, Protocol::Pop3, &[]).await.unwrap(), old);
+
+    put(&folder, "key.pem", &key);
+    identity.refresh(&writer);
+    assert_eq!(shown(&identity, Protocol::Pop3, &[]).await.unwrap(), new);
+
+    fs::remove_file(folder.path().join("cert.pem")).unwrap();
+    identity.refresh(&writer);
+    assert_eq!(shown(&identity, Protocol::Lmtp, &[]).await.unwrap(), new);
+
+    drop(writer);
+    let events: Vec<String> = log.events();
+    assert_eq!(events, ["certificate_kept", "certificate_reloaded", "certificate_kept"]);
+}
+
+#[tokio::test]
+async fn a_client_that_is_led_astray_is_refused() {
+    let folder = TempDir::new().unwrap();
+    write_pair(&folder, "mail.example.org");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
+    assert!(shown(&identity, Protocol::Pop3, &[b"pop3"]).await.is_ok());
+    assert!(shown(&identity, Protocol::Pop3, &[b"http/1.1"]).await.is_err());
+    // LMTP has no registered name.
+    assert!(shown(&identity, Protocol::Lmtp, &[b"whatever"]).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_a_deadline() {
+    let folder = TempDir::new().unwrap();
+    write_pair(&folder, "mail.example.org");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(30)).unwrap().unwrap();
+    let (ours, _theirs) = tokio::io::duplex(1024);
+    let before = tokio::time::Instant::now();
+    let error = identity.accept(Raw::Memory(ours), Protocol::Pop3).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!((tokio::time::Instant::now() - before).as_secs(), 30);
+}
+
+#[test]
+fn no_certificate_is_no_fault() {
+    assert!(Identity::load(&config::Tls::default(), Duration::from_secs(1)).unwrap().is_none());
+}
