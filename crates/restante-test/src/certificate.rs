@@ -25,7 +25,8 @@ pub fn write(folder: &Path, address: IpAddr) -> Files {
     authority.distinguished_name.push(DnType::CommonName, "Restante test authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority_certificate = authority.self_signed(&authority_key).expect("the parameters above are complete");
+    let authority_certificate =
+        authority.self_signed(&authority_key).expect("the parameters above are complete");
     let issuer = Issuer::new(authority, authority_key);
 
     let key = KeyPair::generate().expect("an elliptic key can be made");

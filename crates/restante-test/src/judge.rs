@@ -78,8 +78,12 @@ impl Case {
                 Expectation::Obeys => ask(Kind::Dovecot, &self.setup, &requirement),
                 Expectation::NotAsked(_) => {}
                 Expectation::Departs(reason) => {
-                    let outcome = catch_unwind(AssertUnwindSafe(|| ask(Kind::Dovecot, &self.setup, &requirement)));
-                    assert!(outcome.is_err(), "stale departure: Dovecot obeys, though it is said that {reason:?}");
+                    let outcome =
+                        catch_unwind(AssertUnwindSafe(|| ask(Kind::Dovecot, &self.setup, &requirement)));
+                    assert!(
+                        outcome.is_err(),
+                        "stale departure: Dovecot obeys, though it is said that {reason:?}"
+                    );
                 }
             }
         }

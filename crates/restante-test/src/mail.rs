@@ -87,7 +87,10 @@ pub fn awkward() -> Vec<(&'static str, Vec<u8>)> {
         ("eight bit", with(&(0x80..=0xFF).chain([b'\n']).collect::<Vec<u8>>())),
         ("utf-8", with("Grüße, 世界, Ελλάδα\n".as_bytes())),
         ("crlf on disk", b"From: a@example.org\r\nSubject: crlf\r\n\r\none\r\n.\r\ntwo\r\n".to_vec()),
-        ("mixed line ends", b"From: a@example.org\r\nSubject: mixed\n\none\r\ntwo\nthree\r\n\nfour\n".to_vec()),
+        (
+            "mixed line ends",
+            b"From: a@example.org\r\nSubject: mixed\n\none\r\ntwo\nthree\r\n\nfour\n".to_vec(),
+        ),
         ("998 octets in a line", with(&[vec![b'y'; 998], b"\n.\n".to_vec()].concat())),
         ("100 kB line", with(&[vec![b'z'; 100_000], b"\nend\n".to_vec()].concat())),
         ("64 KiB line, then a dot", with(&[vec![b'w'; 65_536 - head.len() - 1], b"\n.\n".to_vec()].concat())),

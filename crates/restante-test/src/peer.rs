@@ -11,9 +11,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
 
 use crate::wait::DEADLINE;
 
@@ -101,7 +106,8 @@ impl Peer {
     /// # Panics
     /// When the handshake fails.
     pub fn start_tls(&mut self) {
-        self.try_start_tls(rustls::ALL_VERSIONS).unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()));
+        self.try_start_tls(rustls::ALL_VERSIONS)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()));
     }
 
     /// Handshakes TLS with one of `versions`.
@@ -112,11 +118,18 @@ impl Peer {
     /// # Panics
     /// When plaintext octets of the server are still unread, or the connection is no TCP connection in clear.
     pub fn try_start_tls(&mut self, versions: &[&'static SupportedProtocolVersion]) -> std::io::Result<()> {
-        assert!(self.received.is_empty(), "plaintext before the handshake: {:?}", String::from_utf8_lossy(&self.received));
-        let Stream::Tcp(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else { panic!("TLS on a plain TCP connection only") };
+        assert!(
+            self.received.is_empty(),
+            "plaintext before the handshake: {:?}",
+            String::from_utf8_lossy(&self.received)
+        );
+        let Stream::Tcp(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
+            panic!("TLS on a plain TCP connection only")
+        };
         let config = client_config(versions);
         let name = ServerName::try_from("localhost").expect("a DNS name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("the configuration is complete");
+        let connection =
+            ClientConnection::new(Arc::new(config), name).expect("the configuration is complete");
         let mut stream = StreamOwned::new(connection, tcp);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
@@ -168,12 +181,30 @@ impl Peer {
     /// # Panics
     /// When the connection ends first, or the line ends with a bare LF (R1939-3.8).
     pub fn line(&mut self) -> Vec<u8> {
-        let end = self.read_until(0, |received, from| received[from..].iter().position(|&octet| octet == b'\n').map(|at| from + at));
+        let end = self.read_until(0, |received, from| {
+            received[from..].iter().position(|&octet| octet == b'\n').map(|at| from + at)
+        });
         let mut line: Vec<u8> = self.received.drain(..=end).collect();
         self.note("S: ", &line);
         assert!(line.ends_with(b"\r\n"), "a line ends with a bare LF\n{}", self.transcript);
         line.truncate(line.len() - 2);
         line
+    }
+
+    /// Reads a line and returns it without its line end; none when the connection ended before it or in the middle of it.
+    ///
+    /// # Panics
+    /// When nothing happens until the deadline.
+    pub fn try_line(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if self.received.contains(&b'\n') {
+                return Some(self.line());
+            }
+            let read = self.fill().unwrap_or_else(|error| panic!("reading: {error}\n{}", self.transcript));
+            if read == 0 {
+                return None;
+            }
+        }
     }
 
     /// Reads lines up to the terminator and returns them without it, byte-stuffed as they came, without CRLF.
@@ -237,9 +268,15 @@ impl Peer {
     /// When the line is none.
     pub fn status(&mut self) -> String {
         let line = self.line();
-        assert!(line.len() + 2 <= STATUS_LINE_OCTETS_MAX, "a status line of {} octets\n{}", line.len() + 2, self.transcript);
+        assert!(
+            line.len() + 2 <= STATUS_LINE_OCTETS_MAX,
+            "a status line of {} octets\n{}",
+            line.len() + 2,
+            self.transcript
+        );
         assert!(!line.contains(&b'\r'), "a bare CR in a status line\n{}", self.transcript);
-        let line = String::from_utf8(line).unwrap_or_else(|_| panic!("a status line that is no text\n{}", self.transcript));
+        let line = String::from_utf8(line)
+            .unwrap_or_else(|_| panic!("a status line that is no text\n{}", self.transcript));
         let rest = line.strip_prefix("+OK").or_else(|| line.strip_prefix("-ERR"));
         let is_status = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
         assert!(is_status, "{line:?} is no status line\n{}", self.transcript);
@@ -296,7 +333,12 @@ impl Peer {
         let mut at_start = true;
         for (at, &octet) in body.iter().enumerate() {
             if at_start && octet == b'.' {
-                assert_eq!(body.get(at + 1), Some(&b'.'), "octet {at}: a dot that was not stuffed\n{}", self.transcript);
+                assert_eq!(
+                    body.get(at + 1),
+                    Some(&b'.'),
+                    "octet {at}: a dot that was not stuffed\n{}",
+                    self.transcript
+                );
                 at_start = false;
                 continue;
             }
@@ -368,7 +410,9 @@ impl Peer {
     /// # Panics
     /// When the server keeps the connection open until the deadline.
     pub fn rest(&mut self) -> Vec<u8> {
-        while self.fill().unwrap_or_else(|error| panic!("waiting for the end: {error}\n{}", self.transcript)) > 0 {}
+        while self.fill().unwrap_or_else(|error| panic!("waiting for the end: {error}\n{}", self.transcript))
+            > 0
+        {}
         let rest = std::mem::take(&mut self.received);
         self.note("S: ", &rest);
         rest
@@ -380,7 +424,12 @@ impl Peer {
     /// When something comes, or nothing happens.
     pub fn end(&mut self) {
         let rest = self.rest();
-        assert!(rest.is_empty(), "something before the end: {:?}\n{}", String::from_utf8_lossy(&rest), self.transcript);
+        assert!(
+            rest.is_empty(),
+            "something before the end: {:?}\n{}",
+            String::from_utf8_lossy(&rest),
+            self.transcript
+        );
     }
 
     /// Whether the end came as it should: with close_notify under TLS, with a FIN in clear.
@@ -418,7 +467,8 @@ impl Peer {
     /// When the connection is not TCP in clear.
     pub fn reset(self) {
         let Stream::Tcp(stream) = self.stream else { panic!("TCP only") };
-        rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO)).expect("TCP has it");
+        rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO))
+            .expect("TCP has it");
     }
 
     /// A second handle of the connection, to write from another thread while this one reads.

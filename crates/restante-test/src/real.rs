@@ -9,6 +9,7 @@ pub mod postfix;
 pub mod process;
 pub mod restante;
 pub mod site;
+pub mod small_disk;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,14 @@ impl Server {
     /// When it does not run.
     pub fn kill(&mut self) {
         self.process.take().expect("it runs").kill();
+    }
+
+    /// Sends SIGKILL and does not wait: for a test that is in the middle of using the server. [`Self::kill`] follows.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn strike(&self) {
+        self.process.as_ref().expect("it runs").signal(rustix::process::Signal::KILL);
     }
 
     /// The running process.
@@ -277,7 +286,12 @@ impl Server {
         let mut peer = self.lmtp();
         assert_eq!(peer.code("MAIL FROM:<sender@example.org>"), 250, "{}", peer.transcript());
         for account in accounts {
-            assert_eq!(peer.code(&format!("RCPT TO:{}", self.recipient(account))), 250, "{}", peer.transcript());
+            assert_eq!(
+                peer.code(&format!("RCPT TO:{}", self.recipient(account))),
+                250,
+                "{}",
+                peer.transcript()
+            );
         }
         assert_eq!(peer.code("DATA"), 354, "{}", peer.transcript());
         peer.send(&crate::mail::dotted(canonical));

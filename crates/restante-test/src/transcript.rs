@@ -53,7 +53,9 @@ pub fn fits(pattern: &str, text: &str) -> bool {
 /// Whether `text` is a decimal number as POP3 writes it: digits, no sign, no leading zero.
 #[must_use]
 pub fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+    !text.is_empty()
+        && text.bytes().all(|octet| octet.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'))
 }
 
 fn said_by<'a>(who: &str, line: &'a str) -> Option<&'a str> {

@@ -13,10 +13,13 @@ use super::{Setup, program};
 /// When the site is not writable.
 pub fn configure(site: &Site, setup: &Setup) {
     let root = site.path().display();
-    let (ip, pop3, pop3s, lmtp) = (site.ip(), site.address(POP3).port(), site.address(POP3S).port(), site.address(LMTP).port());
+    let (ip, pop3, pop3s, lmtp) =
+        (site.ip(), site.address(POP3).port(), site.address(POP3S).port(), site.address(LMTP).port());
     let socket = site.lmtp_socket().display().to_string();
     let tls = if setup.tls {
-        format!("ssl = yes\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\nssl_min_protocol = TLSv1.2\n")
+        format!(
+            "ssl = yes\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\nssl_min_protocol = TLSv1.2\n"
+        )
     } else {
         "ssl = no\n".to_owned()
     };
@@ -35,7 +38,8 @@ pub fn configure(site: &Site, setup: &Setup) {
     } else {
         let name = std::process::Command::new("id").arg("-un").output().expect("coreutils").stdout;
         let name = String::from_utf8(name).expect("user names are ASCII");
-        let services = ["pop3-login", "anvil", "stats"].map(|service| format!("service {service} {{\n  chroot =\n}}\n"));
+        let services =
+            ["pop3-login", "anvil", "stats"].map(|service| format!("service {service} {{\n  chroot =\n}}\n"));
         format!("default_login_user = {name}default_internal_user = {name}{}", services.concat())
     };
     let configuration = format!(

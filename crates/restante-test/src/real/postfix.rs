@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::process::Process;
-use super::site::{SMTP, Site};
 use super::program;
+use super::site::{SMTP, Site};
 use crate::wait;
 
 const PACKAGES: &str = "postfix";
@@ -29,7 +29,10 @@ impl Postfix {
     /// When it is not installed, we are not root, or it does not come up; with its log.
     #[must_use]
     pub fn start(site: &Site) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "Postfix can be started by root only: run these tests as root");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "Postfix can be started by root only: run these tests as root"
+        );
         let folder = site.path().join("postfix");
         let (configuration, queue, data) = (folder.join("etc"), folder.join("queue"), folder.join("data"));
         for folder in [&folder, &configuration, &queue, &data] {
@@ -139,12 +142,17 @@ postlog unix-dgram n - n - 1 postlogd
 
 /// Makes the folders of a queue with the owners and modes that its daemons insist on.
 fn make_queue(queue: &Path) {
-    let own = ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"];
+    let own = [
+        "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved",
+        "trace",
+    ];
     for name in own.into_iter().chain(["maildrop", "pid", "public"]) {
         fs::create_dir(queue.join(name)).expect("a fresh folder");
     }
     let modes = own.into_iter().map(|name| (name, "postfix", 0o700));
-    for (name, owner, mode) in modes.chain([("maildrop", "postfix:postdrop", 0o730), ("public", "postfix:postdrop", 0o710)]) {
+    for (name, owner, mode) in
+        modes.chain([("maildrop", "postfix:postdrop", 0o730), ("public", "postfix:postdrop", 0o710)])
+    {
         let folder = queue.join(name);
         fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("our own folder");
         give(&folder, owner);
@@ -153,6 +161,7 @@ fn make_queue(queue: &Path) {
 
 /// Gives `folder` to a user of the package.
 fn give(folder: &Path, owner: &str) {
-    let given = Command::new(program("chown", "coreutils")).arg(owner).arg(folder).status().expect("chown starts");
+    let given =
+        Command::new(program("chown", "coreutils")).arg(owner).arg(folder).status().expect("chown starts");
     assert!(given.success(), "there is no {owner}; install it: apt-get install -y {PACKAGES}");
 }

@@ -24,7 +24,8 @@ impl Process {
     /// When the program cannot be started.
     #[must_use]
     pub fn start(command: &[&std::ffi::OsStr], folder: &Path, log: &Path) -> Self {
-        let output = File::options().create(true).append(true).open(log).expect("the test's folder is writable");
+        let output =
+            File::options().create(true).append(true).open(log).expect("the test's folder is writable");
         let child = Command::new(program("setpriv", "util-linux"))
             .arg("--pdeathsig=TERM")
             .arg("--")
@@ -55,7 +56,8 @@ impl Process {
     /// Everything it has written.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(&self.log).map_or_else(|error| error.to_string(), |octets| String::from_utf8_lossy(&octets).into_owned())
+        fs::read(&self.log)
+            .map_or_else(|error| error.to_string(), |octets| String::from_utf8_lossy(&octets).into_owned())
     }
 
     /// The memory it holds (VmRSS), in KiB.

@@ -15,7 +15,12 @@ use super::{Setup, program};
 pub fn configure(site: &Site, setup: &Setup) {
     let root = site.path().display();
     let more = |name: &str| -> String {
-        setup.restante.iter().filter(|(section, _)| section == name).map(|(_, line)| format!("{line}\n")).collect()
+        setup
+            .restante
+            .iter()
+            .filter(|(section, _)| section == name)
+            .map(|(_, line)| format!("{line}\n"))
+            .collect()
     };
     let mut text = format!("hostname = \"mail.example.org\"\nstate_dir = \"{root}/state\"\n{}", more(""));
     let tls = if setup.tls { "starttls" } else { "off" };
@@ -28,17 +33,27 @@ pub fn configure(site: &Site, setup: &Setup) {
     // Postfix hands mail over as a user of its own.
     text.push_str("mode = 0o666\n");
     if setup.tls {
-        text.push_str(&format!("[tls]\ncertificate = \"{root}/cert.pem\"\nkey = \"{root}/key.pem\"\n{}", more("tls")));
+        text.push_str(&format!(
+            "[tls]\ncertificate = \"{root}/cert.pem\"\nkey = \"{root}/key.pem\"\n{}",
+            more("tls")
+        ));
     }
     let plaintext = if setup.plaintext { "always" } else { "never" };
     text.push_str(&format!("[auth]\nplaintext_without_tls = \"{plaintext}\"\napop = {}\n", setup.apop));
     if let Some(mechanisms) = &setup.mechanisms {
-        let names: Vec<String> = mechanisms.iter().map(|name| format!("\"{}\"", name.to_uppercase())).collect();
+        let names: Vec<String> =
+            mechanisms.iter().map(|name| format!("\"{}\"", name.to_uppercase())).collect();
         text.push_str(&format!("mechanisms = [{}]\n", names.join(", ")));
     }
     text.push_str(&more("auth"));
-    text.push_str(&format!("[[auth.source]]\ntype = \"file\"\npath = \"{root}/users\"\n{}", more("auth.source")));
-    text.push_str(&format!("[maildrop]\ntype = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n{}", more("maildrop")));
+    text.push_str(&format!(
+        "[[auth.source]]\ntype = \"file\"\npath = \"{root}/users\"\n{}",
+        more("auth.source")
+    ));
+    text.push_str(&format!(
+        "[maildrop]\ntype = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n{}",
+        more("maildrop")
+    ));
     text.push_str("[lmtp]\n");
     if let Some(octets) = setup.message_octets_max {
         text.push_str(&format!("message_octets_max = {octets}\n"));
@@ -75,10 +90,20 @@ pub fn start(site: &Site) -> Process {
     let setpriv = program("setpriv", "util-linux");
     if as_nobody && rustix::process::geteuid().is_root() {
         // The death signal is reset when the user changes, so it is asked for here again.
-        command.extend([setpriv.as_os_str(), OsStr::new(&user), OsStr::new(&group), OsStr::new("--clear-groups")]);
+        command.extend([
+            setpriv.as_os_str(),
+            OsStr::new(&user),
+            OsStr::new(&group),
+            OsStr::new("--clear-groups"),
+        ]);
         command.extend([OsStr::new("--pdeathsig=TERM"), OsStr::new("--")]);
     }
-    command.extend([binary.as_os_str(), OsStr::new("serve"), OsStr::new("--config"), configuration.as_os_str()]);
+    command.extend([
+        binary.as_os_str(),
+        OsStr::new("serve"),
+        OsStr::new("--config"),
+        configuration.as_os_str(),
+    ]);
     Process::start(&command, site.path(), &site.path().join("log"))
 }
 
@@ -96,8 +121,7 @@ pub fn binary() -> PathBuf {
     }
     let test = std::env::current_exe().expect("a running program has a path");
     let folders = test.ancestors().skip(1).take(2);
-    folders
-        .map(|folder| folder.join("restante"))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("the server is not built beside {}: cargo build -p restante", test.display()))
+    folders.map(|folder| folder.join("restante")).find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!("the server is not built beside {}: cargo build -p restante", test.display())
+    })
 }

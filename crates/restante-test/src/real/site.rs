@@ -128,7 +128,8 @@ impl Site {
     /// # Panics
     /// When it cannot.
     pub fn drop_named(&self, account: &str, name: &str, stored: &[u8]) -> PathBuf {
-        let (writing, file) = (self.maildrop(account).join("tmp").join(name), self.maildrop(account).join("new").join(name));
+        let (writing, file) =
+            (self.maildrop(account).join("tmp").join(name), self.maildrop(account).join("new").join(name));
         fs::write(&writing, stored).expect("the maildrop is writable");
         fs::set_permissions(&writing, Permissions::from_mode(0o666)).expect("our own file");
         fs::rename(&writing, &file).expect("the same file system");
@@ -142,7 +143,8 @@ impl Site {
     pub fn protect(&self, account: &str, mode: u32) {
         let maildrop = self.maildrop(account);
         // From the outside in when opening, from the inside out when closing: we may be bound by modes ourselves.
-        let mut folders = vec![maildrop.clone(), maildrop.join("cur"), maildrop.join("new"), maildrop.join("tmp")];
+        let mut folders =
+            vec![maildrop.clone(), maildrop.join("cur"), maildrop.join("new"), maildrop.join("tmp")];
         if mode & 0o100 == 0 {
             folders.reverse();
         }

@@ -31,7 +31,14 @@ fn serve(messages: &[Vec<u8>]) -> Server {
 
 /// The awkward messages that have a header at least, and one of 5 MB.
 fn messages() -> Vec<Vec<u8>> {
-    let unusual = ["no blank line", "dot header line", "only a dot", "only dots without end", "only a line end", "mixed line ends"];
+    let unusual = [
+        "no blank line",
+        "dot header line",
+        "only a dot",
+        "only dots without end",
+        "only a line end",
+        "mixed line ends",
+    ];
     let mut messages: Vec<Vec<u8>> =
         awkward().into_iter().filter(|(name, _)| !unusual.contains(name)).map(|(_, stored)| stored).collect();
     let mut big = numbered(5, 0);
@@ -105,8 +112,16 @@ fn assert_same(mut found: Vec<Vec<u8>>, mut wanted: Vec<Vec<u8>>) {
     for (found, wanted) in found.iter().zip(&wanted) {
         if found != wanted {
             let at = found.iter().zip(wanted).take_while(|(found, wanted)| found == wanted).count();
-            let around = |octets: &[u8]| octets[at.saturating_sub(60)..octets.len().min(at + 60)].escape_ascii().to_string();
-            panic!("octet {at} of {}/{}: {}\n instead of {}", found.len(), wanted.len(), around(found), around(wanted));
+            let around = |octets: &[u8]| {
+                octets[at.saturating_sub(60)..octets.len().min(at + 60)].escape_ascii().to_string()
+            };
+            panic!(
+                "octet {at} of {}/{}: {}\n instead of {}",
+                found.len(),
+                wanted.len(),
+                around(found),
+                around(wanted)
+            );
         }
     }
 }
@@ -145,7 +160,8 @@ fn curl_collects_every_message() {
             arguments.push("--ssl-reqd");
         }
         let listing = run(&curl, &arguments, &folder, &server);
-        let sizes: Vec<String> = (1..).zip(&messages).map(|(n, stored)| format!("{n} {}", canonical(stored).len())).collect();
+        let sizes: Vec<String> =
+            (1..).zip(&messages).map(|(n, stored)| format!("{n} {}", canonical(stored).len())).collect();
         assert_eq!(listing.lines().collect::<Vec<_>>(), sizes);
     }
 }
@@ -166,8 +182,17 @@ fn fetchmail_collects_and_deletes() {
         fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
         let (port, tls) = match way {
             Way::Plain => (server.pop3_address().port(), "sslproto ''".to_owned()),
-            Way::Stls => (server.pop3_address().port(), format!("sslproto 'TLS1.2+' sslcertck sslcommonname localhost sslcertfile {}", authority(&server))),
-            Way::Implicit => (server.pop3s_address().port(), format!("ssl sslcertck sslcommonname localhost sslcertfile {}", authority(&server))),
+            Way::Stls => (
+                server.pop3_address().port(),
+                format!(
+                    "sslproto 'TLS1.2+' sslcertck sslcommonname localhost sslcertfile {}",
+                    authority(&server)
+                ),
+            ),
+            Way::Implicit => (
+                server.pop3s_address().port(),
+                format!("ssl sslcertck sslcommonname localhost sslcertfile {}", authority(&server)),
+            ),
         };
         let configuration = folder.join("fetchmailrc");
         write_private(
@@ -179,7 +204,12 @@ fn fetchmail_collects_and_deletes() {
                 script.display()
             ),
         );
-        run(&fetchmail, &["-f", configuration.to_str().unwrap(), "--nodetach", "--nosyslog", "-v"], &folder, &server);
+        run(
+            &fetchmail,
+            &["-f", configuration.to_str().unwrap(), "--nodetach", "--nosyslog", "-v"],
+            &folder,
+            &server,
+        );
         assert_same(contents(&delivered), messages.iter().map(|stored| with_lf(stored)).collect());
         assert_emptied(&server);
     }
@@ -197,8 +227,14 @@ fn mpop_collects_and_deletes() {
         }
         let (port, tls) = match way {
             Way::Plain => (server.pop3_address().port(), "tls off".to_owned()),
-            Way::Stls => (server.pop3_address().port(), format!("tls on\ntls_starttls on\ntls_trust_file {}", authority(&server))),
-            Way::Implicit => (server.pop3s_address().port(), format!("tls on\ntls_starttls off\ntls_trust_file {}", authority(&server))),
+            Way::Stls => (
+                server.pop3_address().port(),
+                format!("tls on\ntls_starttls on\ntls_trust_file {}", authority(&server)),
+            ),
+            Way::Implicit => (
+                server.pop3s_address().port(),
+                format!("tls on\ntls_starttls off\ntls_trust_file {}", authority(&server)),
+            ),
         };
         let configuration = folder.join("mpoprc");
         write_private(
@@ -213,7 +249,10 @@ fn mpop_collects_and_deletes() {
             ),
         );
         run(&mpop, &["-C", configuration.to_str().unwrap()], &folder, &server);
-        assert_same(contents(&folder.join("Maildir/new")), messages.iter().map(|stored| with_lf(stored)).collect());
+        assert_same(
+            contents(&folder.join("Maildir/new")),
+            messages.iter().map(|stored| with_lf(stored)).collect(),
+        );
         assert_emptied(&server);
     }
 }
@@ -283,7 +322,11 @@ fn getmail_collects_and_deletes() {
             }
         }
         let (retriever, address, tls) = match way {
-            Way::Implicit => ("SimplePOP3SSLRetriever", server.pop3s_address(), format!("ca_certs = {}\n", authority(&server))),
+            Way::Implicit => (
+                "SimplePOP3SSLRetriever",
+                server.pop3s_address(),
+                format!("ca_certs = {}\n", authority(&server)),
+            ),
             _ => ("SimplePOP3Retriever", server.pop3_address(), String::new()),
         };
         write_private(

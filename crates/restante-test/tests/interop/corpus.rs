@@ -13,7 +13,8 @@ use crate::kind;
 
 /// The messages, with the file of each.
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
-    let python = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("test/test_email/data"));
+    let python =
+        fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("test/test_email/data"));
     let folders: Vec<PathBuf> = python
         .filter(|folder| folder.is_dir())
         .chain([PathBuf::from("/usr/share/gocode/src/github.com/jhillyerd/enmime/testdata")])
@@ -23,7 +24,8 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
         collect(&folder, &mut files);
     }
     files.sort();
-    let corpus: Vec<(PathBuf, Vec<u8>)> = files.into_iter().map(|file| (file.clone(), fs::read(&file).unwrap())).collect();
+    let corpus: Vec<(PathBuf, Vec<u8>)> =
+        files.into_iter().map(|file| (file.clone(), fs::read(&file).unwrap())).collect();
     assert!(
         corpus.len() >= 100,
         "only {} messages are here; install more: apt-get install -y 'libpython3.*-testsuite' golang-github-jhillyerd-enmime-dev",
@@ -45,7 +47,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Asserts that `found` is, or ends with, the canonical form of each message.
-fn assert_unchanged(found: &[Vec<u8>], corpus: &[(PathBuf, Vec<u8>)], is_same: impl Fn(&[u8], &[u8]) -> bool) {
+fn assert_unchanged(
+    found: &[Vec<u8>],
+    corpus: &[(PathBuf, Vec<u8>)],
+    is_same: impl Fn(&[u8], &[u8]) -> bool,
+) {
     assert_eq!(found.len(), corpus.len());
     for (found, (file, stored)) in found.iter().zip(corpus) {
         let wanted = canonical(stored);
@@ -57,7 +63,8 @@ fn assert_unchanged(found: &[Vec<u8>], corpus: &[(PathBuf, Vec<u8>)], is_same: i
 fn a_hundred_messages_dropped_into_the_maildir_come_out_unchanged() {
     let corpus = corpus();
     let messages = corpus.iter().map(|(_, stored)| stored.clone()).collect();
-    let server = Server::start(kind(), &Setup { mail: vec![("alice".to_owned(), messages)], ..Setup::default() });
+    let server =
+        Server::start(kind(), &Setup { mail: vec![("alice".to_owned(), messages)], ..Setup::default() });
     assert_unchanged(&server.retrieve_all("alice"), &corpus, |found, wanted| found == wanted);
     let mut peer = server.login_when_free("alice");
     for (line, (_, stored)) in peer.list("LIST").iter().zip(&corpus) {
@@ -79,7 +86,9 @@ fn a_hundred_messages_delivered_by_lmtp_come_out_unchanged() {
         assert_eq!(reply.code, 250, "{}: {reply:?}", file.display());
     }
     // Delivery may take a Return-Path away that came with the message, and adds its own fields: the rest is the same.
-    let same = |found: &[u8], wanted: &[u8]| found.ends_with(wanted) || found.ends_with(&without_return_path(wanted));
+    let same = |found: &[u8], wanted: &[u8]| {
+        found.ends_with(wanted) || found.ends_with(&without_return_path(wanted))
+    };
     let mut found = server.retrieve_all("alice");
     for (_, stored) in &corpus {
         let wanted = canonical(stored);

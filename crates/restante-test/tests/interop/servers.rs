@@ -34,7 +34,10 @@ fn postfix_delivers_from_sendmail_to_pop3() {
     assert_eq!(rest.as_bytes(), canonical(message), "{stored}");
     assert!(trace.starts_with("Return-Path: <sender@example.net>\r\n"), "{stored}");
     assert!(trace.contains("\r\nDelivered-To: alice"), "{stored}");
-    assert!(trace.contains("by mail.example.org") || server.kind() != restante_test::real::Kind::Restante, "{stored}");
+    assert!(
+        trace.contains("by mail.example.org") || server.kind() != restante_test::real::Kind::Restante,
+        "{stored}"
+    );
     assert!(trace.contains("by relay.example.org (Postfix"), "{stored}");
 }
 

@@ -11,8 +11,20 @@ use super::rfc1939::apop::{assert_msg_id, timestamp};
 
 /// The capabilities of RFC 2449, 2595, 3206, 5034 and 6856, and nothing else, may be announced without an "X".
 const REGISTERED: [&str; 14] = [
-    "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL", "IMPLEMENTATION", "STLS",
-    "AUTH-RESP-CODE", "UTF8", "LANG", "CAPA",
+    "TOP",
+    "USER",
+    "SASL",
+    "RESP-CODES",
+    "LOGIN-DELAY",
+    "PIPELINING",
+    "EXPIRE",
+    "UIDL",
+    "IMPLEMENTATION",
+    "STLS",
+    "AUTH-RESP-CODE",
+    "UTF8",
+    "LANG",
+    "CAPA",
 ];
 
 /// The tags of a capability list.
@@ -57,7 +69,10 @@ fn r2449_3_2_tags_have_no_dot_and_no_space() {
     Case::with_mail(two()).run(|server| {
         for mut peer in [server.pop3(), server.login("alice"), server.pop3s()] {
             for tag in tags(&peer.list("CAPA")) {
-                assert!(!tag.is_empty() && tag.bytes().all(|octet| matches!(octet, 0x21..=0x2D | 0x2F..=0x7F)), "{tag:?}");
+                assert!(
+                    !tag.is_empty() && tag.bytes().all(|octet| matches!(octet, 0x21..=0x2D | 0x2F..=0x7F)),
+                    "{tag:?}"
+                );
             }
         }
     });
@@ -69,7 +84,8 @@ fn r2449_3_3_a_response_code_stands_first_behind_one_space() {
         let mut peer = server.pop3();
         peer.ok("USER alice");
         let reply = peer.err("PASS wrong");
-        let code = reply.strip_prefix("-ERR [").and_then(|rest| rest.split_once(']')).expect("a response code").0;
+        let code =
+            reply.strip_prefix("-ERR [").and_then(|rest| rest.split_once(']')).expect("a response code").0;
         for level in code.split('/') {
             let is_level = |octet: u8| matches!(octet, 0x21..=0x2E | 0x30..=0x5C | 0x5E..=0x7F);
             assert!(!level.is_empty() && level.bytes().all(is_level), "{reply:?}");
@@ -212,7 +228,8 @@ fn r2449_5_6_a_capability_is_a_tag_and_parameters() {
     Case::with_mail(two()).run(|server| {
         for mut peer in [server.pop3(), server.login("alice"), server.pop3s()] {
             for line in peer.list("CAPA") {
-                let is_word = |word: &str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_graphic());
+                let is_word =
+                    |word: &str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_graphic());
                 assert!(line.split(' ').all(is_word), "{line:?}");
             }
         }
@@ -314,7 +331,9 @@ fn r2449_6_6_1_commands_may_come_in_one_piece() {
         let mut peer = server.login("alice");
         assert!(peer.list("CAPA").contains(&"PIPELINING".to_owned()));
         peer.send(b"STAT\r\nLIST\r\nUIDL\r\nNOOP\r\nRETR 1\r\nDELE 1\r\nLIST 2\r\nRSET\r\nSTAT\r\nQUIT\r\n");
-        play(&mut peer, "
+        play(
+            &mut peer,
+            "
             S: +OK 2 {number}
             S: +OK{any}
             S: 1 {number}
@@ -325,14 +344,18 @@ fn r2449_6_6_1_commands_may_come_in_one_piece() {
             S: 2 {any}
             S: .
             S: +OK{any}
-            S: +OK{any}");
+            S: +OK{any}",
+        );
         assert!(peer.body().ends_with(b"line 1\r\n"));
-        play(&mut peer, "
+        play(
+            &mut peer,
+            "
             S: +OK{any}
             S: +OK 2 {number}
             S: +OK{any}
             S: +OK 2 {number}
-            S: +OK{any}");
+            S: +OK{any}",
+        );
         peer.end();
     });
 }
@@ -363,11 +386,14 @@ fn r2449_6_6_5_a_pipeline_may_cross_the_login() {
     Case::with_mail(two()).run(|server| {
         let mut peer = server.pop3();
         peer.send(b"USER alice\r\nPASS secret\r\nSTAT\r\nQUIT\r\n");
-        play(&mut peer, "
+        play(
+            &mut peer,
+            "
             S: +OK{any}
             S: +OK{any}
             S: +OK 2 {number}
-            S: +OK{any}");
+            S: +OK{any}",
+        );
         peer.end();
     });
 }

@@ -44,16 +44,18 @@ fn r3206_4_2_a_fault_that_stays_is_permanent() {
 
 #[test]
 fn r3206_4_4_sys_codes_answer_any_command() {
-    Case::with_mail(two()).dovecot_departs("a message that cannot be read gets no [SYS/...] and ends the session").run(|server| {
-        let mut peer = server.login("alice");
-        let file = server.site().files("alice").remove(1);
-        fs::remove_file(&file).unwrap();
-        for command in ["RETR 2", "TOP 2 0"] {
-            let reply = peer.err(command);
-            assert!(reply.starts_with("-ERR [SYS/"), "{reply:?}");
-        }
-        assert!(peer.ok("STAT").starts_with("+OK 2 "));
-    });
+    Case::with_mail(two())
+        .dovecot_departs("a message that cannot be read gets no [SYS/...] and ends the session")
+        .run(|server| {
+            let mut peer = server.login("alice");
+            let file = server.site().files("alice").remove(1);
+            fs::remove_file(&file).unwrap();
+            for command in ["RETR 2", "TOP 2 0"] {
+                let reply = peer.err(command);
+                assert!(reply.starts_with("-ERR [SYS/"), "{reply:?}");
+            }
+            assert!(peer.ok("STAT").starts_with("+OK 2 "));
+        });
 }
 
 #[test]

@@ -45,7 +45,16 @@ fn r4616_2_2_each_part_may_have_255_octets() {
 #[test]
 fn r4616_2_3_there_are_exactly_two_nuls_and_nothing_is_empty() {
     Case::with_mail(two()).run(|server| {
-        for message in [&b"alicesecret"[..], b"\0alicesecret", b"\0alice\0sec\0ret", b"\0\0secret", b"\0alice\0", b"", b"\0\0", b"\0alice\0secret\0"] {
+        for message in [
+            &b"alicesecret"[..],
+            b"\0alicesecret",
+            b"\0alice\0sec\0ret",
+            b"\0\0secret",
+            b"\0alice\0",
+            b"",
+            b"\0\0",
+            b"\0alice\0secret\0",
+        ] {
             refused(server, message);
         }
         granted(server, b"\0alice\0secret", 2);

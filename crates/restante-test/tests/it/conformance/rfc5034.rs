@@ -23,7 +23,9 @@ fn r5034_3_1_the_mechanisms_are_listed() {
     Case::new().run(|server| {
         let mechanisms = mechanisms(&server.pop3s().list("CAPA"));
         assert!(mechanisms.contains(&"PLAIN".to_owned()));
-        let is_name = |name: &String| name.bytes().all(|octet| matches!(octet, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_'));
+        let is_name = |name: &String| {
+            name.bytes().all(|octet| matches!(octet, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_'))
+        };
         assert!(mechanisms.iter().all(|name| is_name(name) && name.len() <= 20), "{mechanisms:?}");
     });
 }
@@ -138,7 +140,14 @@ fn r5034_4_12_what_is_not_base64_is_refused() {
 fn r5034_4_13_strange_characters_are_not_skipped() {
     let right = base64(b"\0alice\0secret");
     assert_eq!(right, "AGFsaWNlAHNlY3JldA==");
-    let wrong = ["=AGFsaWNlAHNlY3JldA==", "AGFsaWNl-AHNlY3JldA==", "AGFsaWNlAHNlY3JldA==x", "AGF=aWNlAHNlY3JldA==", "AGFsaWNlAHNlY3JldA===", "AGFsaWNlAHNlY3JldA"];
+    let wrong = [
+        "=AGFsaWNlAHNlY3JldA==",
+        "AGFsaWNl-AHNlY3JldA==",
+        "AGFsaWNlAHNlY3JldA==x",
+        "AGF=aWNlAHNlY3JldA==",
+        "AGFsaWNlAHNlY3JldA===",
+        "AGFsaWNlAHNlY3JldA",
+    ];
     Case::new().run(move |server| {
         for response in wrong {
             let mut peer = server.pop3s();
@@ -277,12 +286,19 @@ fn r5034_4_27_plaintext_is_forbidden_by_default() {
             Kind::Restante => {
                 let file = server.site().path().join("nothing.toml");
                 std::fs::write(&file, "[[auth.source]]\npath = \"users\"\n").unwrap();
-                std::process::Command::new(restante::binary()).args(["config", "show", "--config"]).arg(file).output()
+                std::process::Command::new(restante::binary())
+                    .args(["config", "show", "--config"])
+                    .arg(file)
+                    .output()
             }
         };
         let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
         // Dovecot means the same by its "yes": only the machine itself may do it.
-        let wanted = ["disable_plaintext_auth = yes", "plaintext_without_tls = \"loopback\"", "plaintext_without_tls = \"never\""];
+        let wanted = [
+            "disable_plaintext_auth = yes",
+            "plaintext_without_tls = \"loopback\"",
+            "plaintext_without_tls = \"never\"",
+        ];
         assert!(wanted.iter().any(|wanted| shown.contains(wanted)), "{shown}");
     });
 }

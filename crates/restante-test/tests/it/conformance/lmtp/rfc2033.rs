@@ -116,7 +116,8 @@ fn r2033_5_1_lmtp_does_not_listen_on_port_25() {
     Case::new().dovecot_not_asked("its configuration takes any port").run(|server| {
         let file = server.site().path().join("port25.toml");
         let text = std::fs::read_to_string(server.site().path().join("restante.toml")).unwrap();
-        std::fs::write(&file, text + "\n[[listen]]\nprotocol = \"lmtp\"\naddress = \"127.0.0.1:25\"\n").unwrap();
+        std::fs::write(&file, text + "\n[[listen]]\nprotocol = \"lmtp\"\naddress = \"127.0.0.1:25\"\n")
+            .unwrap();
         let mut check = std::process::Command::new(restante::binary());
         let output = check.args(["config", "check", "--config"]).arg(&file).output().unwrap();
         assert!(!output.status.success());

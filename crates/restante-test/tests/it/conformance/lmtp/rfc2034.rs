@@ -11,7 +11,8 @@ fn assert_enhanced(reply: &Reply) {
     for line in &reply.lines {
         let code = line.split(' ').next().unwrap();
         let parts: Vec<&str> = code.split('.').collect();
-        let is_number = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
+        let is_number =
+            |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_digit());
         assert!(parts.len() == 3 && parts.iter().all(is_number), "{reply:?}");
         assert_eq!(parts[0], (reply.code / 100).to_string(), "{reply:?}");
     }
@@ -22,9 +23,21 @@ fn r2034_4_1_every_reply_has_an_enhanced_code() {
     Case::new().run(|server| {
         let mut peer = server.lmtp();
         for command in [
-            "NOOP", "RSET", "NOSUCH", "EHLO x", "MAIL", "MAIL FROM:<a@b", "RCPT TO:<alice@example.org>", "DATA", "VRFY alice",
-            "MAIL FROM:<sender@example.org>", "MAIL FROM:<sender@example.org>", "RCPT TO:<nobody-here@example.org>",
-            "RCPT TO:<alice@example.org>", "BDAT x", "RSET",
+            "NOOP",
+            "RSET",
+            "NOSUCH",
+            "EHLO x",
+            "MAIL",
+            "MAIL FROM:<a@b",
+            "RCPT TO:<alice@example.org>",
+            "DATA",
+            "VRFY alice",
+            "MAIL FROM:<sender@example.org>",
+            "MAIL FROM:<sender@example.org>",
+            "RCPT TO:<nobody-here@example.org>",
+            "RCPT TO:<alice@example.org>",
+            "BDAT x",
+            "RSET",
         ] {
             assert_enhanced(&peer.ask(command));
         }

@@ -24,7 +24,10 @@ fn r3030_2_1_a_chunk_is_taken_as_it_is() {
         assert_eq!(peer.reply().code, 250);
         assert_eq!(peer.code("QUIT"), 221);
         for stored in server.retrieve_all("alice") {
-            assert_eq!(without_trace(&stored, &message).escape_ascii().to_string(), message.escape_ascii().to_string());
+            assert_eq!(
+                without_trace(&stored, &message).escape_ascii().to_string(),
+                message.escape_ascii().to_string()
+            );
         }
     });
 }

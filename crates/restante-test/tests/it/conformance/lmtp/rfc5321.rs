@@ -21,7 +21,10 @@ fn r5321_2_3_8_1_only_crlf_ends_a_line() {
             assert_eq!(peer.code("QUIT"), 221);
             let messages = server.retrieve_all("alice");
             if reply.code == 250 {
-                assert!(!messages.last().unwrap().windows(4).any(|octets| octets == b"a\r\nb"), "one line became two");
+                assert!(
+                    !messages.last().unwrap().windows(4).any(|octets| octets == b"a\r\nb"),
+                    "one line became two"
+                );
             } else {
                 assert!(reply.code >= 500, "{reply:?}");
                 assert!(messages.is_empty());
@@ -61,7 +64,10 @@ fn r5321_4_5_2_1_a_dot_is_taken_away_and_a_lone_one_ends() {
     Case::new().run(move |server| {
         let mut peer = transaction(server, &["alice"]);
         // As sent: the first octet of the message may be such a dot too.
-        assert_eq!(data(&mut peer, b"Subject: x\r\n\r\n..\r\n...x\r\n..y\r\n \r\n....\r\n.\r\n", 1)[0].code, 250);
+        assert_eq!(
+            data(&mut peer, b"Subject: x\r\n\r\n..\r\n...x\r\n..y\r\n \r\n....\r\n.\r\n", 1)[0].code,
+            250
+        );
         assert_eq!(peer.code("QUIT"), 221);
         assert_eq!(without_trace(&server.retrieve_all("alice")[0], &message), message);
     });
@@ -70,7 +76,11 @@ fn r5321_4_5_2_1_a_dot_is_taken_away_and_a_lone_one_ends() {
 #[test]
 fn r5321_4_1_1_4_2_the_stored_message_is_the_sent_one() {
     Case::new().run(|server| {
-        for (at, message) in [MESSAGE, b"Subject: x\r\n\r\n\r\n\r\n", b"Subject: x\r\n\r\n", b"Subject: x\r\n"].into_iter().enumerate() {
+        for (at, message) in
+            [MESSAGE, b"Subject: x\r\n\r\n\r\n\r\n", b"Subject: x\r\n\r\n", b"Subject: x\r\n"]
+                .into_iter()
+                .enumerate()
+        {
             server.deliver(&["alice"], message);
             let stored = server.retrieve_all("alice");
             assert_eq!(without_trace(&stored[at], message), message);
@@ -81,7 +91,8 @@ fn r5321_4_1_1_4_2_the_stored_message_is_the_sent_one() {
 #[test]
 fn r5321_4_4_1_there_is_exactly_one_return_path() {
     Case::new().dovecot_departs("it keeps the one that came with the message").run(|server| {
-        let message = b"Return-Path: <forged@example.org>\r\nSubject: x\r\n\r\nbody\r\nReturn-Path: in the body\r\n";
+        let message =
+            b"Return-Path: <forged@example.org>\r\nSubject: x\r\n\r\nbody\r\nReturn-Path: in the body\r\n";
         for (account, sender) in [("alice", "<>"), ("bob", "<Sender+x@example.org>")] {
             let mut peer = server.lmtp();
             assert_eq!(peer.code(&format!("MAIL FROM:{sender}")), 250);
@@ -109,9 +120,17 @@ fn r5321_4_4_2_a_received_line_comes_first_and_others_stay() {
         assert!(lines[0].starts_with("Return-Path: <"), "{lines:?}");
         let received: Vec<&String> = lines.iter().filter(|line| line.starts_with("Received: ")).collect();
         assert_eq!(received.len(), 1, "{lines:?}");
-        assert!(received[0].contains("from judge.example.org") && received[0].contains(" with LMTP"), "{received:?}");
+        assert!(
+            received[0].contains("from judge.example.org") && received[0].contains(" with LMTP"),
+            "{received:?}"
+        );
         assert!(received[0].contains(';'), "{received:?}");
-        assert!(lines.iter().any(|line| line == "Delivered-To: alice@example.org" || line == "Delivered-To: alice"), "{lines:?}");
+        assert!(
+            lines
+                .iter()
+                .any(|line| line == "Delivered-To: alice@example.org" || line == "Delivered-To: alice"),
+            "{lines:?}"
+        );
     });
 }
 

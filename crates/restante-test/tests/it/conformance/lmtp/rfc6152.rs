@@ -7,7 +7,8 @@ use super::{data, without_trace};
 
 #[test]
 fn r6152_3_1_all_eight_bits_are_kept() {
-    let mut message = b"Subject: eight\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".to_vec();
+    let mut message =
+        b"Subject: eight\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".to_vec();
     for octet in 0x80..=0xFF_u8 {
         message.extend_from_slice(&[octet, octet, b'\r', b'\n']);
     }

@@ -34,17 +34,19 @@ fn r6531_3_2_1_with_smtputf8_names_may_be_utf_8() {
 
 #[test]
 fn r6531_3_5_1_without_smtputf8_they_may_not() {
-    Case::new().account("用户", "secret").dovecot_departs("it answers 501, as to any bad address").run(|server| {
-        let mut peer = server.lmtp();
-        let reply = peer.ask("MAIL FROM:<jö@example.org>");
-        assert_eq!(reply.code, 550, "{reply:?}");
-        assert!(reply.lines[0].starts_with("5.6.7 "), "{reply:?}");
-        assert_eq!(peer.code("MAIL FROM:<sender@example.org>"), 250);
-        let reply = peer.ask("RCPT TO:<用户@example.org>");
-        assert_eq!(reply.code, 553, "{reply:?}");
-        assert!(reply.lines[0].starts_with("5.6.7 "), "{reply:?}");
-        assert_eq!(peer.code("RCPT TO:<alice@example.org>"), 250);
-    });
+    Case::new().account("用户", "secret").dovecot_departs("it answers 501, as to any bad address").run(
+        |server| {
+            let mut peer = server.lmtp();
+            let reply = peer.ask("MAIL FROM:<jö@example.org>");
+            assert_eq!(reply.code, 550, "{reply:?}");
+            assert!(reply.lines[0].starts_with("5.6.7 "), "{reply:?}");
+            assert_eq!(peer.code("MAIL FROM:<sender@example.org>"), 250);
+            let reply = peer.ask("RCPT TO:<用户@example.org>");
+            assert_eq!(reply.code, 553, "{reply:?}");
+            assert!(reply.lines[0].starts_with("5.6.7 "), "{reply:?}");
+            assert_eq!(peer.code("RCPT TO:<alice@example.org>"), 250);
+        },
+    );
 }
 
 #[test]
@@ -54,7 +56,10 @@ fn r6531_3_7_1_1_the_host_name_is_ascii() {
         let reply = peer.ask("LHLO judge.example.org");
         assert!(reply.lines[0].is_ascii(), "{reply:?}");
         let host = reply.lines[0].split(' ').next().unwrap();
-        assert!(host.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'.'), "{reply:?}");
+        assert!(
+            host.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'.'),
+            "{reply:?}"
+        );
     });
 }
 
@@ -62,7 +67,13 @@ fn r6531_3_7_1_1_the_host_name_is_ascii() {
 fn r6531_3_7_4_1_replies_are_ascii() {
     Case::new().run(|server| {
         let mut peer = server.lmtp();
-        for command in ["RCPT TO:<用户@example.org>", "MAIL FROM:<jö@example.org>", "VRFY jö", "BLÖD", "LHLO ö.example.org"] {
+        for command in [
+            "RCPT TO:<用户@example.org>",
+            "MAIL FROM:<jö@example.org>",
+            "VRFY jö",
+            "BLÖD",
+            "LHLO ö.example.org",
+        ] {
             let reply = peer.ask(command);
             assert!(reply.lines.iter().all(|line| line.is_ascii()), "{reply:?}");
         }

@@ -24,7 +24,10 @@ fn r1939_3_1_the_default_port_is_110() {
         };
         let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
         let port = |word: &str| word.trim_matches(|sign: char| !sign.is_ascii_digit()).ends_with("110");
-        assert!(shown.split_ascii_whitespace().any(|word| port(word) && (word == "110" || word.contains(":110"))), "{shown}");
+        assert!(
+            shown.split_ascii_whitespace().any(|word| port(word) && (word == "110" || word.contains(":110"))),
+            "{shown}"
+        );
     });
 }
 
@@ -145,7 +148,9 @@ fn r1939_3_10_status_indicators_are_in_upper_case() {
                 peer.lines();
             }
         }
-        for command in ["stat", "noop", "dele 1", "dele 1", "rset", "list 1", "list 9", "uidl 1", "retr 9", "quit"] {
+        for command in
+            ["stat", "noop", "dele 1", "dele 1", "rset", "list 1", "list 9", "uidl 1", "retr 9", "quit"]
+        {
             peer.command(command);
         }
         peer.end();
@@ -210,7 +215,9 @@ fn r1939_3_17_what_is_no_command_is_refused() {
         peer.err("FOOB");
         peer.err("XTND BBOARDS");
         let mut peer = server.login("alice");
-        for command in ["FOOB", "XTND", "XTND BBOARDS", "RPOP alice", "LAST", "LIST a b", "RETR", "DELE x", "TOP"] {
+        for command in
+            ["FOOB", "XTND", "XTND BBOARDS", "RPOP alice", "LAST", "LIST a b", "RETR", "DELE x", "TOP"]
+        {
             peer.err(command);
         }
         assert!(peer.ok("STAT").starts_with("+OK 3 "));
@@ -274,7 +281,9 @@ fn r1939_11_2_stuffed_dots_do_not_count() {
 fn r1939_11_3_messages_travel_with_crlf_whatever_lies_on_disk() {
     let stored: Vec<Vec<u8>> = awkward()
         .into_iter()
-        .filter(|(name, _)| ["crlf on disk", "mixed line ends", "last line without end", "one line"].contains(name))
+        .filter(|(name, _)| {
+            ["crlf on disk", "mixed line ends", "last line without end", "one line"].contains(name)
+        })
         .map(|(_, stored)| stored)
         .collect();
     assert_eq!(stored.len(), 4);

@@ -79,7 +79,19 @@ fn r1939_5_11_a_marked_message_is_no_message() {
 
 #[test]
 fn r1939_5_12_only_positive_decimal_numbers_are_message_numbers() {
-    let numbers = ["0", "4", "-1", "1x", "x1", "+1", "0x1", "1.0", "99999999999999999999", "4294967297", "18446744073709551617"];
+    let numbers = [
+        "0",
+        "4",
+        "-1",
+        "1x",
+        "x1",
+        "+1",
+        "0x1",
+        "1.0",
+        "99999999999999999999",
+        "4294967297",
+        "18446744073709551617",
+    ];
     Case::with_mail(three()).run(move |server| {
         for number in numbers {
             let mut peer = server.login_when_free("alice");
@@ -107,7 +119,8 @@ fn r1939_5_13_the_size_counts_the_end_that_a_last_line_lacks() {
 
 /// LIST must announce the canonical size of each awkward message that `wanted` picks, and RETR must send as much.
 fn sizes_are_exact(case: Case, wanted: impl Fn(&[u8]) -> bool) {
-    let (names, messages): (Vec<&str>, Vec<Vec<u8>>) = awkward().into_iter().filter(|(_, stored)| wanted(stored)).unzip();
+    let (names, messages): (Vec<&str>, Vec<Vec<u8>>) =
+        awkward().into_iter().filter(|(_, stored)| wanted(stored)).unzip();
     let sizes: Vec<u64> = messages.iter().map(|stored| canonical(stored).len() as u64).collect();
     case.mail("alice", messages).run(move |server| {
         let mut peer = server.login("alice");
@@ -148,13 +161,15 @@ fn r1939_5_17_some_commands_need_a_message_number() {
 
 #[test]
 fn r1939_5_22_commands_without_arguments_take_none() {
-    Case::with_mail(three()).dovecot_departs("it ignores what follows STAT, NOOP, RSET and QUIT").run(|server| {
-        let mut peer = server.login("alice");
-        peer.ok("DELE 1");
-        peer.err("STAT 1");
-        peer.err("NOOP x");
-        peer.err("RSET 1");
-        peer.err("QUIT now");
-        assert!(peer.ok("STAT").starts_with("+OK 2 "));
-    });
+    Case::with_mail(three()).dovecot_departs("it ignores what follows STAT, NOOP, RSET and QUIT").run(
+        |server| {
+            let mut peer = server.login("alice");
+            peer.ok("DELE 1");
+            peer.err("STAT 1");
+            peer.err("NOOP x");
+            peer.err("RSET 1");
+            peer.err("QUIT now");
+            assert!(peer.ok("STAT").starts_with("+OK 2 "));
+        },
+    );
 }

@@ -10,8 +10,13 @@ use super::three;
 /// What the remaining messages of alice say they are, by their files.
 fn remaining(server: &Server) -> Vec<String> {
     let files = server.site().files("alice");
-    let subject = |text: &str| text.lines().find_map(|line| line.strip_prefix("Subject: ")).map(str::to_owned);
-    files.iter().filter(|file| file.is_file()).filter_map(|file| subject(&fs::read_to_string(file).unwrap())).collect()
+    let subject =
+        |text: &str| text.lines().find_map(|line| line.strip_prefix("Subject: ")).map(str::to_owned);
+    files
+        .iter()
+        .filter(|file| file.is_file())
+        .filter_map(|file| subject(&fs::read_to_string(file).unwrap()))
+        .collect()
 }
 
 #[test]

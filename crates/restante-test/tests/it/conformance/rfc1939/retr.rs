@@ -7,7 +7,8 @@ use super::three;
 
 #[test]
 fn r1939_5_16_retr_sends_the_whole_message() {
-    let (names, messages): (Vec<&str>, Vec<Vec<u8>>) = awkward().into_iter().filter(|(_, stored)| !stored.starts_with(b".")).unzip();
+    let (names, messages): (Vec<&str>, Vec<Vec<u8>>) =
+        awkward().into_iter().filter(|(_, stored)| !stored.starts_with(b".")).unzip();
     let wanted: Vec<Vec<u8>> = messages.iter().map(|stored| canonical(stored)).collect();
     Case::with_mail(messages).run(move |server| {
         let mut peer = server.login("alice");
@@ -20,24 +21,29 @@ fn r1939_5_16_retr_sends_the_whole_message() {
 
 #[test]
 fn r1939_5_16_retr_sends_messages_that_begin_with_a_dot() {
-    let messages: Vec<Vec<u8>> = awkward().into_iter().map(|(_, stored)| stored).filter(|stored| stored.starts_with(b".")).collect();
+    let messages: Vec<Vec<u8>> =
+        awkward().into_iter().map(|(_, stored)| stored).filter(|stored| stored.starts_with(b".")).collect();
     let wanted: Vec<Vec<u8>> = messages.iter().map(|stored| canonical(stored)).collect();
-    Case::with_mail(messages).dovecot_departs("2.3 looks for a dot only behind a line end").run(move |server| {
-        let mut peer = server.login("alice");
-        for (at, wanted) in wanted.iter().enumerate() {
-            assert_eq!(peer.message(&format!("RETR {}", at + 1)), *wanted);
-        }
-    });
+    Case::with_mail(messages).dovecot_departs("2.3 looks for a dot only behind a line end").run(
+        move |server| {
+            let mut peer = server.login("alice");
+            for (at, wanted) in wanted.iter().enumerate() {
+                assert_eq!(peer.message(&format!("RETR {}", at + 1)), *wanted);
+            }
+        },
+    );
 }
 
 #[test]
 fn r1939_5_16_an_empty_file_is_an_empty_message() {
-    Case::with_mail(vec![Vec::new()]).dovecot_departs("it sends an empty line, though LIST says 0").run(|server| {
-        let mut peer = server.login("alice");
-        assert_eq!(peer.list("LIST"), ["1 0"]);
-        assert_eq!(peer.message("RETR 1"), b"");
-        assert_eq!(peer.ok("STAT"), "+OK 1 0");
-    });
+    Case::with_mail(vec![Vec::new()]).dovecot_departs("it sends an empty line, though LIST says 0").run(
+        |server| {
+            let mut peer = server.login("alice");
+            assert_eq!(peer.list("LIST"), ["1 0"]);
+            assert_eq!(peer.message("RETR 1"), b"");
+            assert_eq!(peer.ok("STAT"), "+OK 1 0");
+        },
+    );
 }
 
 #[test]

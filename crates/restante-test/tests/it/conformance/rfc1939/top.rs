@@ -44,7 +44,8 @@ fn r1939_7_3_folded_headers_are_headers() {
 
 #[test]
 fn r1939_7_4_top_of_more_lines_than_there_are_is_the_message() {
-    let messages: Vec<Vec<u8>> = awkward().into_iter().map(|(_, stored)| stored).filter(|stored| !stored.starts_with(b".")).collect();
+    let messages: Vec<Vec<u8>> =
+        awkward().into_iter().map(|(_, stored)| stored).filter(|stored| !stored.starts_with(b".")).collect();
     let count = messages.len();
     Case::with_mail(messages).run(move |server| {
         let mut peer = server.login("alice");
