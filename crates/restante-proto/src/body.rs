@@ -4,9 +4,14 @@
 //! stored form are LF and CR LF; a lone CR is an ordinary octet, and so are NUL and octets above 127. On the wire
 //! every line ends with CR LF. Reading and writing is the driver's: octets come and go as chunks of any size.
 
+mod line_feeds;
+
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use memchr::memchr;
+
+use line_feeds::each_line_feed;
 
 /// How much of a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,43 +69,49 @@ impl Encoder {
         }
         // One LF in 32 octets is more than text has; a shorter guess costs a copy of the output.
         output.reserve(chunk.len() + chunk.len() / 32 + 2);
-        // What lies between the octets that must be added is copied in one piece: `rest` from its beginning to
-        // `at`, where the current line starts. A message that has CR LF and no dots is copied whole.
-        let mut rest = chunk;
-        let mut at = 0;
-        while let Some(line) = rest.get(at..).filter(|line| !line.is_empty()) {
-            // R1939-3.12
-            if line.first() == Some(&b'.') && self.previous == b'\n' {
-                rest = self.copy(rest, at, output);
-                output.push(b'.');
-                at = 0;
-            }
-            let line = rest.get(at..).unwrap_or_default();
-            let Some(length) = memchr(b'\n', line) else {
-                self.is_blank &= self.keeps_blank(line);
-                self.previous = line.last().copied().unwrap_or(self.previous);
-                at = rest.len();
-                break;
-            };
-            let text = line.get(..length).unwrap_or_default();
-            let before_end = text.last().copied().unwrap_or(self.previous);
-            self.is_blank &= self.keeps_blank(text);
-            if before_end == b'\r' {
-                at += length + 1;
-            } else {
-                // R1939-3.8, R1939-11.3
-                rest = self.copy(rest, at + length, output);
-                output.push(b'\r');
-                self.octets += 1;
-                at = 1;
-            }
-            self.previous = b'\n';
-            self.end_line();
-            if self.is_complete() {
-                break;
-            }
+        // What lies between the octets that must be added is copied in one piece: `chunk[..copied]` is in the
+        // output. A message that has CR LF and no dots is copied whole.
+        let mut copied = 0;
+        let mut start = 0;
+        let mut line_ends_completed = 0;
+        let is_counting = self.part != Part::Uncounted;
+        let before_chunk = self.previous;
+        // R1939-3.12
+        if self.previous == b'\n' && chunk.first() == Some(&b'.') {
+            output.push(b'.');
         }
-        self.copy(rest, at, output);
+        each_line_feed(chunk, |end| {
+            let before_end =
+                end.checked_sub(1).and_then(|last| chunk.get(last)).copied().unwrap_or(before_chunk);
+            if before_end != b'\r' {
+                // R1939-3.8, R1939-11.3
+                output.extend_from_slice(chunk.get(copied..end).unwrap_or_default());
+                output.push(b'\r');
+                copied = end;
+                line_ends_completed += 1;
+            }
+            if is_counting {
+                self.is_blank &= self.keeps_blank(chunk.get(start..end).unwrap_or_default());
+                self.end_line();
+                self.previous = b'\n';
+            }
+            start = end + 1;
+            if is_counting && self.is_complete() {
+                return ControlFlow::Break(());
+            }
+            // R1939-3.12
+            if chunk.get(start) == Some(&b'.') {
+                output.extend_from_slice(chunk.get(copied..start).unwrap_or_default());
+                output.push(b'.');
+                copied = start;
+            }
+            ControlFlow::Continue(())
+        });
+        let end = if self.is_complete() { start } else { chunk.len() };
+        self.is_blank &= self.keeps_blank(chunk.get(start..end).unwrap_or_default());
+        self.previous = chunk.get(..end).and_then(<[u8]>::last).copied().unwrap_or(before_chunk);
+        output.extend_from_slice(chunk.get(copied..end).unwrap_or_default());
+        self.octets += end as u64 + line_ends_completed;
     }
 
     /// Whether a `Top` extent has been reached, so that no further chunk is needed.
@@ -125,14 +136,6 @@ impl Encoder {
     #[must_use]
     pub const fn octets(&self) -> u64 {
         self.octets
-    }
-
-    /// Copies `rest` up to `at`, gives back what follows.
-    fn copy<'a>(&mut self, rest: &'a [u8], at: usize, output: &mut Vec<u8>) -> &'a [u8] {
-        let (run, rest) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        output.extend_from_slice(run);
-        self.octets += run.len() as u64;
-        rest
     }
 
     /// Whether a line that was blank so far still is with `text`.
