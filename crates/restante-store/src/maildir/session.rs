@@ -232,6 +232,12 @@ impl Session {
         Ok(true)
     }
 
+    /// Bytes on the heap for the messages, without the listing.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
     /// Calls `each` with base name and suffix of every message in the folder.
     pub(super) fn list(&self, folder: Folder, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Failure> {
         use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,12 @@
 //! The store as its callers see it, on a real disk and on one that fails.
 
 mod basics;
+mod contents;
+mod deliveries;
+mod faults;
 mod fixture;
+mod indexing;
+mod locking;
+mod others;
+mod trick_disk;
+mod unique_ids;

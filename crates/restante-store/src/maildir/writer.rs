@@ -42,8 +42,8 @@ enum Body {
     Spilled(Spool, Vec<u8>),
     /// All of them in a synced file that has a name in some maildrop's `new/` or `tmp/`.
     Spooled(Spool),
-    /// A thread has it, or it was lost with one.
-    Lost,
+    /// They could not be kept, for this reason; or a thread has them.
+    Lost(io::ErrorKind),
 }
 
 /// The file that all recipients share.
@@ -69,14 +69,24 @@ impl Writer {
         for piece in octets.chunks(BUFFER_BYTES_MAX) {
             let buffer = match &mut self.body {
                 Body::Memory(buffer) | Body::Spilled(_, buffer) => buffer,
-                Body::Spooled(_) | Body::Lost => return Err(self.lost().into()),
+                Body::Spooled(_) => return Err(self.lost(io::ErrorKind::InvalidInput).into()),
+                Body::Lost(reason) => {
+                    let reason = *reason;
+                    return Err(self.lost(reason).into());
+                }
             };
             self.form.push(piece, buffer);
             if buffer.len() > BUFFER_BYTES_MAX {
-                let body = std::mem::replace(&mut self.body, Body::Lost);
+                let body = std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other));
                 let (maildirs, first, now) = (Arc::clone(&self.maildirs), self.first.clone(), self.now);
                 let spilled = blocking(move || spill(&maildirs, &first, now, body)).await;
-                self.body = spilled.map_err(Failure::at("deliver to", &self.first))??;
+                match spilled.map_err(Failure::at("deliver to", &self.first))? {
+                    Ok(body) => self.body = body,
+                    Err(failure) => {
+                        self.body = Body::Lost(failure.cause().kind());
+                        return Err(failure.into());
+                    }
+                }
             }
         }
         Ok(())
@@ -84,8 +94,8 @@ impl Writer {
 
     /// As `Delivery::commit`.
     pub(crate) async fn commit(&mut self, maildir: &Path) -> Result<UniqueId, DeliveryError> {
-        let body = match std::mem::replace(&mut self.body, Body::Lost) {
-            Body::Lost => return Err(self.lost().into()),
+        let body = match std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other)) {
+            Body::Lost(reason) => return Err(self.lost(reason).into()),
             Body::Memory(mut buffer) => {
                 self.form.finish(&mut buffer);
                 Body::Memory(buffer)
@@ -108,20 +118,20 @@ impl Writer {
 
     /// As `Delivery::abort`.
     pub(crate) async fn abort(mut self) {
-        let body = std::mem::replace(&mut self.body, Body::Lost);
+        let body = std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other));
         // A panic there would have left the file to the sweep.
         let _ = blocking(move || drop(body)).await;
     }
 
-    fn lost(&self) -> Failure {
-        let cause = io::Error::other("the delivery has failed or was committed before");
-        Failure::new("deliver to", &self.first, cause)
+    /// The delivery is over already. The kind tells a full disk from the rest.
+    fn lost(&self, reason: io::ErrorKind) -> Failure {
+        Failure::new("go on with a delivery to", &self.first, io::Error::from(reason))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let body = std::mem::replace(&mut self.body, Body::Lost);
+        let body = std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other));
         let has_file = matches!(&body, Body::Spilled(spool, _) | Body::Spooled(spool) if spool.is_temporary);
         if has_file && let Ok(runtime) = Handle::try_current() {
             runtime.spawn_blocking(move || drop(body));
@@ -205,7 +215,15 @@ impl Spool {
         let name = fresh_name(&self.maildirs, now).map_err(Failure::at("name a file in", maildir))?;
         let path = maildir.join(Folder::New.name()).join(&name);
         let disk = self.maildirs.disk();
-        if disk.link(&self.path, &path).is_err() {
+        let link = match disk.link(&self.path, &path) {
+            // Either name's folder may be what is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                recovery::make_missing(&self.maildirs, maildir)?;
+                disk.link(&self.path, &path)
+            }
+            result => result,
+        };
+        if link.is_err() {
             return Ok(None);
         }
         let is_ours = || -> io::Result<bool> { Ok(disk.stat(&path)?.inode == self.file.stat()?.inode) };
@@ -249,11 +267,12 @@ fn deposit(
         },
         Body::Spilled(spool, buffer) => match spool.append(&buffer).and_then(|()| spool.sync()) {
             Ok(()) => spool,
-            Err(failure) => return (Body::Lost, Err(failure)),
+            Err(failure) => return (Body::Lost(failure.cause().kind()), Err(failure)),
         },
         Body::Spooled(spool) => spool,
-        Body::Lost => {
-            return (Body::Lost, Err(Failure::new("deliver to", maildir, io::Error::other("lost"))));
+        Body::Lost(reason) => {
+            let failure = Failure::new("deliver to", maildir, io::Error::from(reason));
+            return (Body::Lost(reason), Err(failure));
         }
     };
     let result = deposit_spool(maildirs, maildir, now, &mut spool, facts);

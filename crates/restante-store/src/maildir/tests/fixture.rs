@@ -1,17 +1,21 @@
 //! A maildrop in a temporary folder, and short words for what tests do with it.
 
+// The bans are for the product.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use restante_proto::maildrop::{Listing, Marks};
 
+use crate::delivery::DeliveryError;
 use crate::disk::{Disk, LocalDisk};
 use crate::maildir::Settings;
-use crate::maildrop::{CHUNK_OCTETS, Maildrop, MessageError, OpenError};
+use crate::maildrop::{CHUNK_OCTETS, Maildrop, MessageError, OpenError, Removed};
 use crate::{Location, Store};
 
 pub(super) struct Fixture {
@@ -75,13 +79,40 @@ impl Fixture {
         })
     }
 
-    pub(super) fn index_path(&self) -> PathBuf {
-        self.path.join("restante.index")
+    /// Delivers one message to several maildrops.
+    pub(super) fn deliver_to(&self, message: &[u8], names: &[&str]) -> Vec<Result<String, DeliveryError>> {
+        run(async {
+            let locations: Vec<_> =
+                names.iter().map(|name| Location::Maildir(self.root().join(name))).collect();
+            let mut delivery = self.store.begin(&locations[0], now()).await.unwrap();
+            let mut results = Vec::new();
+            if let Err(error) = delivery.write(message).await {
+                results.push(Err(error));
+            } else {
+                for location in &locations {
+                    let result = delivery.commit(location).await;
+                    results.push(result.map(|unique_id| unique_id.as_str().to_owned()));
+                }
+            }
+            delivery.abort().await;
+            results
+        })
     }
 
-    /// Makes the folders look as if they had last changed long ago.
-    pub(super) fn settle(&self) {
-        std::thread::sleep(Duration::from_millis(0));
+    pub(super) fn remove(
+        &self,
+        maildrop: &mut Maildrop,
+        indices: impl IntoIterator<Item = usize>,
+    ) -> Removed {
+        run(maildrop.remove(&marks(indices))).unwrap()
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn index_path(&self) -> PathBuf {
+        self.path.join("restante.index")
     }
 
     /// All files of the maildrop but ours.
