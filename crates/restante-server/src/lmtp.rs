@@ -383,7 +383,9 @@ fn delivery_fault(error: &DeliveryError) -> DeliveryFault {
     match error {
         DeliveryError::NoSpace(_) => DeliveryFault::NoSpace,
         DeliveryError::Temporary(_) => DeliveryFault::Temporary,
-        DeliveryError::Permanent(_) => DeliveryFault::Permanent,
+        // The operator must act, not the sender: a 5xx would bounce all mail over a wrong mode of a folder, so it waits
+        // in the queue of the MTA until he has.
+        DeliveryError::Permanent(_) => DeliveryFault::Temporary,
     }
 }
 
