@@ -145,10 +145,8 @@ pub enum Access {
     Append,
     /// To read and to append to; made when missing.
     AppendOrCreate(u32),
-    /// To append to; must not exist yet.
+    /// To read and to append to; must not exist yet.
     CreateNew(u32),
-    /// To append to; emptied when it exists.
-    Replace(u32),
 }
 
 /// What lies at a path.
@@ -196,14 +194,8 @@ impl Disk for LocalDisk {
             Access::Append => options.read(true).append(true),
             Access::AppendOrCreate(mode) => options.read(true).append(true).create(true).mode(mode),
             Access::CreateNew(mode) => options.read(true).append(true).create_new(true).mode(mode),
-            // Appending and truncating cannot be asked for together; the file is cut below instead.
-            Access::Replace(mode) => options.read(true).append(true).create(true).mode(mode),
         };
-        let file = options.open(path)?;
-        if matches!(access, Access::Replace(_)) {
-            file.set_len(0)?;
-        }
-        Ok(Box::new(LocalFile(file)))
+        Ok(Box::new(LocalFile(options.open(path)?)))
     }
 
     fn open_cached(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
@@ -244,7 +236,9 @@ impl Disk for LocalDisk {
             // A file system or kernel that does not know the flag.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 self.link(from, to)?;
-                fs::remove_file(from)
+                // It has its new name, and that is what was asked for. A second one in `tmp/` is swept some day.
+                let _ = fs::remove_file(from);
+                Ok(())
             }
             result => Ok(result?),
         }

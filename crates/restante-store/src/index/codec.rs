@@ -3,6 +3,8 @@
 //! Everything is little-endian. Reading takes anything and never panics; what is not whole and right ends it.
 
 use crc32fast::Hasher;
+use memchr::memchr2;
+use restante_proto::maildrop::UniqueId;
 
 use super::{Facts, Folder, NO_ORDER, NO_ORDINAL, Record, Span, Stamp, Stamps};
 use crate::maildir::layout::delivery_time;
@@ -127,7 +129,10 @@ impl<'a> Reader<'a> {
             MESSAGE => Body::Message(fields.message(self.file)?),
             STAMPS => Body::Stamps(Stamps { new: fields.stamp()?, cur: fields.stamp()? }),
             GONE => Body::Gone(fields.ordinals()?),
-            PLACE => Body::Place { ordinal: fields.u32()?, folder: fields.folder()?, suffix: fields.tail()? },
+            PLACE => {
+                let (ordinal, folder, suffix) = (fields.u32()?, fields.folder()?, fields.tail()?);
+                is_suffix(suffix.of(self.file)).then_some(Body::Place { ordinal, folder, suffix })?
+            }
             REMOVAL => Body::Removal { names: fields.u32()?, ordinals: fields.ordinals()? },
             REMOVAL_END => Body::RemovalEnd,
             _ => return None,
@@ -161,7 +166,13 @@ impl<'a> Fields<'a> {
         let (ordinal, has_twin) = (NO_ORDINAL, false);
         let (is_crlf, has_dot_lines) = (flags & IS_CRLF != 0, flags & HAS_DOT_LINES != 0);
         let facts = Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines };
-        (base_length > 0 && flags & !FLAGS == 0).then_some(Record {
+        // Whoever can write into the maildrop can write this file, and must not lead us out of there with it.
+        let is_sound = base_length > 0
+            && flags & !FLAGS == 0
+            && is_file_name(base.of(file))
+            && is_suffix(suffix.of(file))
+            && is_unique_id(if unique_id_length == 0 { base } else { unique_id }.of(file));
+        is_sound.then_some(Record {
             facts,
             order,
             delivered,
@@ -341,6 +352,19 @@ pub(crate) fn names_checksum<'a>(base_names: impl Iterator<Item = &'a [u8]>) -> 
         hasher.update(b"\0");
     }
     hasher.finalize()
+}
+
+/// Names that begin with a dot are no messages, and so are those of the folder itself and the one above.
+fn is_file_name(name: &[u8]) -> bool {
+    !name.starts_with(b".") && memchr2(b'/', 0, name).is_none()
+}
+
+fn is_suffix(suffix: &[u8]) -> bool {
+    memchr2(b'/', 0, suffix).is_none()
+}
+
+fn is_unique_id(octets: &[u8]) -> bool {
+    (1..=UniqueId::OCTETS_MAX).contains(&octets.len()) && octets.iter().all(u8::is_ascii_graphic)
 }
 
 fn push_ordinals(ordinals: &[u32], bytes: &mut Vec<u8>) {

@@ -148,22 +148,44 @@ pub(super) fn rewrite(
     if let Some(stamps) = stamps {
         records.stamps(&stamps);
     }
-    let write = || {
-        let file = disk.open(&path, Access::Replace(mode))?;
-        file.append(&records.bytes)?;
-        file.sync()?;
-        disk.rename(&path, &maildir.join(INDEX))
-    };
-    if let Err(error) = write() {
-        // Its room may be what is lacking.
-        let _ = disk.unlink(&path);
-        return Err(Failure::new("write", &path, error));
-    }
+    replace(disk, &path, &maildir.join(INDEX), &records.bytes, mode)?;
     let listed = index.records.iter_mut().filter(|record| is_for_index(record));
     listed.zip(0..).for_each(|(record, ordinal)| record.ordinal = ordinal);
     let bytes = records.bytes.len() as u64;
     index.origin = Some(Origin { nonce, bytes, ordinals, records: ordinals });
     Ok(())
+}
+
+/// Writes `bytes` to a new file and puts it in place of `path`. The contents are durable on return, the name is when
+/// the folder has been synced.
+///
+/// # Errors
+/// When that failed; what was at `path` is still there.
+pub(super) fn replace(
+    disk: &dyn Disk,
+    new: &Path,
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<(), Failure> {
+    // What a crash has left there is nobody's. It is not opened, because it might be a link to something else.
+    match disk.unlink(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Failure::new("replace", new, error));
+        }
+        _ => {}
+    }
+    let write = || {
+        let file = disk.open(new, Access::CreateNew(mode))?;
+        file.append(bytes)?;
+        file.sync()?;
+        disk.rename(new, path)
+    };
+    write().map_err(|error| {
+        // Its room may be what is lacking.
+        let _ = disk.unlink(new);
+        Failure::new("write", new, error)
+    })
 }
 
 /// What has to be appended to the file for these changes.

@@ -29,6 +29,11 @@ pub(crate) fn delivery_time(base_name: &[u8]) -> Option<i64> {
     })
 }
 
+/// When a message was delivered, in seconds since 1970: as its name says, or else when its file was changed.
+pub(crate) fn delivered(base_name: &[u8], modified_ns: i64) -> i64 {
+    delivery_time(base_name).unwrap_or_else(|| modified_ns.div_euclid(1_000_000_000))
+}
+
 /// The path of a message.
 pub(crate) fn message_path(maildir: &Path, folder: Folder, base_name: &[u8], suffix: &[u8]) -> PathBuf {
     let mut name = Vec::with_capacity(base_name.len() + suffix.len());

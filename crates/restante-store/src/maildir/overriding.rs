@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use super::layout::{INDEX, UNIQUE_IDS, UNIQUE_IDS_NEW};
 use super::{Maildirs, keeper, session};
-use crate::disk::{Access, Disk};
 use crate::failure::Failure;
 use crate::index::{Index, Span};
 use crate::maildrop::OpenError;
@@ -39,9 +38,13 @@ pub(super) fn set(
         }
         _ => disk.sync_folder(path).map_err(failed("sync", path))?,
     }
-    replace(disk, path, &overrides, maildirs.settings.file_mode).map_err(failed("write", &file))?;
+    let bytes = overrides.write(keeper::new_nonce().map_err(failed("choose a number for", &file))?);
+    let mode = maildirs.settings.file_mode;
+    keeper::replace(disk, &path.join(UNIQUE_IDS_NEW), &file, &bytes, mode)
+        .map_err(|failure| OverrideError::Maildrop(failure.into()))?;
+    disk.sync_folder(path).map_err(failed("sync", path))?;
     // Only a cache: the next session makes it when this fails.
-    let _ = keeper::rewrite(disk, path, &mut index, None, maildirs.settings.file_mode);
+    let _ = keeper::rewrite(disk, path, &mut index, None, mode);
     Ok(())
 }
 
@@ -73,15 +76,6 @@ fn apply(index: &mut Index, overrides: &Overrides, path: &Path) -> Result<(), Ov
         }
     }
     Ok(())
-}
-
-fn replace(disk: &dyn Disk, path: &Path, overrides: &Overrides, mode: u32) -> io::Result<()> {
-    let new = path.join(UNIQUE_IDS_NEW);
-    let file = disk.open(&new, Access::Replace(mode))?;
-    file.append(&overrides.write(keeper::new_nonce()?))?;
-    file.sync()?;
-    disk.rename(&new, &path.join(UNIQUE_IDS))?;
-    disk.sync_folder(path)
 }
 
 fn failed(doing: &'static str, place: &Path) -> impl FnOnce(io::Error) -> OverrideError {

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::layout::{self, delivery_time};
+use super::layout::{self, delivered};
 use super::look::{Contents, Fresh, Look};
 use super::reader::unread_facts;
 use crate::disk::{Disk, Kind};
@@ -110,7 +110,11 @@ fn add_fresh(
         let (facts, modified_ns) = match &message.contents {
             Contents::Read(facts) => (*facts, facts.modified_ns),
             Contents::Unreadable(stat, _) => (unread_facts(stat.size), stat.modified_ns),
-            Contents::Unread | Contents::NotRegular => continue,
+            Contents::NotRegular => continue,
+            Contents::Unread => {
+                changes.is_unfinished = true;
+                continue;
+            }
         };
         let record =
             record(index, &message, facts, modified_ns, &overrides).map_err(Failure::at("index", maildir))?;
@@ -145,7 +149,7 @@ fn record(
     Ok(Record {
         facts,
         order,
-        delivered: delivery_time(base_name).unwrap_or_else(|| modified_ns.div_euclid(SECOND_NS)),
+        delivered: delivered(base_name, modified_ns),
         ordinal: NO_ORDINAL,
         base: index.intern(base_name).ok_or_else(full)?,
         suffix: index.intern(suffix).ok_or_else(full)?,
@@ -162,5 +166,3 @@ pub(super) const BOTH: [Folder; 2] = [Folder::New, Folder::Cur];
 
 /// So often are changing folders looked at before what was seen is taken for the truth.
 pub(super) const PASSES_MAX: u32 = 3;
-
-const SECOND_NS: i64 = 1_000_000_000;

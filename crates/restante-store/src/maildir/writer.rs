@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use restante_proto::maildrop::UniqueId;
 use tokio::runtime::Handle;
 
-use super::layout::{TMP, delivery_time};
+use super::layout::{TMP, delivered};
 use super::reader::facts;
 use super::stored_form::StoredForm;
 use super::{Maildirs, keeper, recovery};
@@ -335,7 +335,7 @@ fn record(name: &str, facts: Facts) -> Record {
     Record {
         facts,
         order: NO_ORDER,
-        delivered: delivery_time(name.as_bytes()).unwrap_or(0),
+        delivered: delivered(name.as_bytes(), facts.modified_ns),
         ordinal: NO_ORDINAL,
         base: none,
         suffix: none,

@@ -1,8 +1,5 @@
 //! Message files as other programs leave them: every kind of contents, every kind of entry.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;

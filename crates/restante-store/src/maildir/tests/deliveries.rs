@@ -1,8 +1,5 @@
 //! Deliveries with nothing going wrong on the disk.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;

@@ -1,9 +1,6 @@
 //! Every call that changes something fails once, or all fail from there on as in a crash: nothing acknowledged is lost,
 //! nothing unmarked is removed, nothing half done is seen.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::fs;
 use std::sync::Arc;
 

@@ -1,8 +1,5 @@
 //! A maildrop in a temporary folder, and short words for what tests do with it.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;

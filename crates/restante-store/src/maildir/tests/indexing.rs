@@ -1,8 +1,5 @@
 //! The index: what it saves, and that nothing wrong with it changes what is shown.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::fs;
 use std::sync::Arc;
 

@@ -1,8 +1,5 @@
 //! The exclusive-access lock, within the process and against others.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

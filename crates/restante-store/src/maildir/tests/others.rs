@@ -1,8 +1,5 @@
 //! Other programs at work in the same Maildir.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

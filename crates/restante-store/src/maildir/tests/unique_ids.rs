@@ -1,8 +1,5 @@
 //! Unique-ids of other servers, and that none is ever shown for two messages.
 
-// The bans are for the product.
-#![allow(clippy::disallowed_methods)]
-
 use std::fs;
 use std::sync::Arc;
 
