@@ -154,7 +154,7 @@ pub struct Shape {
 }
 
 /// A good size for the pieces of [`Message::read`].
-pub const CHUNK_OCTETS: usize = 16 * 1024;
+pub const CHUNK_OCTETS: usize = 64 * 1024;
 
 /// What a removal did.
 #[derive(Debug, Default)]

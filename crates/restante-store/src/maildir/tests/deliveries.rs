@@ -228,3 +228,30 @@ fn many_deliver_at_once_while_sessions_come_and_go() {
     assert_eq!(seen, delivered, "every message once");
     assert!(maildir.files().is_empty());
 }
+
+/// The calls of one delivery to two maildrops, with the names left out.
+#[test]
+fn everything_is_synced_before_it_is_acknowledged() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+    maildir.deliver_to(MESSAGE, &["alice", "bob"]);
+    let calls_of = |lines: usize| {
+        disk.calls();
+        let results = maildir.deliver_to(&MESSAGE.repeat(lines), &["alice", "bob"]);
+        assert!(results.iter().all(Result::is_ok));
+        let word = |call: &String| {
+            let (verb, name) = call.split_once(' ').unwrap();
+            let is_message = name.starts_with(|c: char| c.is_ascii_digit());
+            format!("{verb} {}", if is_message { "message" } else { name })
+        };
+        disk.calls().iter().map(word).collect::<Vec<_>>().join(", ")
+    };
+    let index = "open restante.index";
+    let others = format!("sync new, {index}, link message, stat message, sync new, {index}");
+    assert_eq!(
+        calls_of(1),
+        format!("create message, append message, sync message, rename message, {others}")
+    );
+    let spilled = "create message, append message, append message, sync message, rename message";
+    assert_eq!(calls_of(15_000), format!("{spilled}, {others}"));
+}

@@ -233,3 +233,50 @@ fn an_interrupted_removal_that_resists_is_listed_again() {
     drop(maildrop);
     assert_eq!(maildir.unique_ids().len(), 4, "it is tried once");
 }
+
+#[test]
+fn a_removal_is_recorded_before_and_synced_after() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+    six(&maildir);
+    let mut maildrop = maildir.open();
+    disk.calls();
+    maildir.remove(&mut maildrop, [1, 2]);
+    let expected = [
+        "open restante.index",
+        "append restante.index",
+        "sync restante.index",
+        "unlink 1700000002.a:2,S",
+        "unlink 1700000003.a",
+        "sync cur",
+        "sync new",
+        "open restante.index",
+        "append restante.index",
+    ];
+    assert_eq!(disk.calls(), expected);
+    // One removal is whole by itself.
+    maildir.remove(&mut maildrop, [0]);
+    assert_eq!(
+        disk.calls(),
+        ["unlink 1700000001.a", "sync new", "open restante.index", "append restante.index"]
+    );
+}
+
+#[test]
+fn a_new_index_is_synced_before_it_takes_the_place_of_the_old() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+    maildir.put("new/1700000001.a", b"x\n");
+    maildir.open();
+    let calls = disk.calls();
+    let written: Vec<_> = calls.iter().filter(|call| call.contains("index")).map(String::as_str).collect();
+    let expected = [
+        "read restante.index",
+        "unlink restante.index.new",
+        "create restante.index.new",
+        "append restante.index.new",
+        "sync restante.index.new",
+        "replace restante.index",
+    ];
+    assert_eq!(written, expected);
+}
