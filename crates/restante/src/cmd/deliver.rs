@@ -34,8 +34,8 @@ pub(crate) fn run(flags: &Deliver) -> Result<(), Failure> {
             .map_err(|error| temporary(format!("the account {} has no maildrop: {error}", account.name)))?;
         let store = assemble::store(&config);
         let mut delivery = store.begin(&location, clock::wall()).await.map_err(undelivered)?;
-        let outcome =
-            deliver(&mut delivery, &config, &location, sender.as_ref(), account.name.as_str()).await;
+        let envelope = Envelope { sender, recipient: envelope_recipient(&flags.to, &account) };
+        let outcome = deliver(&mut delivery, &config, &location, &envelope).await;
         if outcome.is_err() {
             delivery.abort().await;
         }
@@ -43,12 +43,17 @@ pub(crate) fn run(flags: &Deliver) -> Result<(), Failure> {
     })
 }
 
+/// What the fields in front of the message are to say.
+struct Envelope {
+    sender: Option<Mailbox>,
+    recipient: String,
+}
+
 async fn deliver(
     delivery: &mut Delivery,
     config: &Config,
     location: &Location,
-    sender: Option<&Mailbox>,
-    recipient: &str,
+    envelope: &Envelope,
 ) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
     if input.is_terminal() {
@@ -56,11 +61,11 @@ async fn deliver(
     }
     let now = clock::wall();
     let since_epoch = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let sender = sender.map(Mailbox::to_string);
+    let sender = envelope.sender.as_ref().map(Mailbox::to_string);
     let id = format!("{:x}.{:x}", since_epoch.as_micros(), std::process::id());
     let head = Head {
         sender: sender.as_deref(),
-        recipient: Some(recipient),
+        recipient: Some(&envelope.recipient),
         client_name: None,
         client_address: None,
         hostname: &config.hostname,
@@ -122,6 +127,15 @@ fn sender(typed: &str) -> Result<Option<Mailbox>, Failure> {
         }),
         _ => Err(Failure::new(Code::Usage, format!("the sender '{typed}' is not an address"))
             .remedy("write --from ann@example.org, or --from '<>' for a bounce")),
+    }
+}
+
+/// The recipient as the sender wrote it, detail and domain included, where that can stand in a header field; else the
+/// account.
+fn envelope_recipient(typed: &str, account: &Account) -> String {
+    match Command::parse(format!("RCPT TO:<{typed}>").as_bytes()) {
+        Ok(Command::Rcpt(path)) => path.mailbox().to_string(),
+        _ => account.name.to_string(),
     }
 }
 

@@ -45,10 +45,17 @@ pub(crate) fn run(flags: &Demo) -> Result<(), Failure> {
     let outcome = runtime.block_on(async {
         // From here on a signal ends the demo in good order, so that no folder is left behind.
         let mut signals = Signals::new()?;
-        tokio::select! {
-            outcome = demonstrate(flags, &stage) => outcome,
-            () = signals.next() => Ok(()),
+        let (server, parties) = tokio::select! {
+            toured = give_tour(&stage) => toured?,
+            () = signals.next() => return Err(Failure::new(Code::Temporary, "the tour was interrupted")),
+        };
+        if !flags.exit {
+            let search = folder_of_program();
+            show(&screen::invitation(Paint::for_stdout(), stage.root(), &parties, search.as_deref()))?;
+            signals.next().await;
         }
+        server.drain(GRACE).await;
+        Ok(())
     });
     // The folder must be nobody's any more before it is removed.
     runtime.shutdown_timeout(GRACE);
@@ -56,13 +63,12 @@ pub(crate) fn run(flags: &Demo) -> Result<(), Failure> {
     outcome.and(removed)
 }
 
-async fn demonstrate(flags: &Demo, stage: &Stage) -> Result<(), Failure> {
+/// Starts the server and goes from an empty maildrop to the verdict, each part shown as soon as it is done.
+async fn give_tour(stage: &Stage) -> Result<(Server, Parties), Failure> {
     let config = config::load(&stage.configuration()).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Failure::new(
-            Code::Software,
-            format!("the demo's own configuration is wrong: {}", problems.join("; ")),
-        )
+        let what = format!("the demo's own configuration is wrong: {}", problems.join("; "));
+        Failure::new(Code::Software, what)
     })?;
     let password = random_password()?;
     add_account(&config, &password)?;
@@ -70,34 +76,26 @@ async fn demonstrate(flags: &Demo, stage: &Stage) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::new(Code::Unavailable, exit::chain(&error)))?;
     let parties = parties(&server, stage, password)?;
-    give_tour(stage, &parties).await?;
-    if !flags.exit {
-        let search = folder_of_program();
-        let invitation = screen::invitation(Paint::for_stdout(), stage.root(), &parties, search.as_deref());
-        terminal::print(&invitation)?;
-        // A signal ends this, in `run`.
-        std::future::pending::<()>().await;
-    }
-    server.drain(GRACE).await;
-    Ok(())
-}
 
-/// From an empty maildrop to the verdict, each part shown as soon as it is done.
-async fn give_tour(stage: &Stage, parties: &Parties) -> Result<(), Failure> {
     let paint = Paint::for_stdout();
-    terminal::print(&screen::opening(paint, stage.root(), parties))?;
+    show(&screen::opening(paint, stage.root(), &parties))?;
     let samples = samples::all();
-    let (posted, notes) = tour::post(parties, &samples).await?;
-    terminal::print(&screen::posted(paint, &samples, &posted, &notes))?;
-    let collected = tour::collect(parties, &samples).await?;
-    terminal::print(&screen::collected(paint, &collected))?;
-    let seen_again = tour::look_again(parties, &collected).await?;
-    terminal::print(&screen::verdict(paint, &samples, &collected, seen_again))?;
+    let (posted, notes) = tour::post(&parties, &samples).await?;
+    show(&screen::posted(paint, &samples, &posted, &notes))?;
+    let collected = tour::collect(&parties, &samples).await?;
+    show(&screen::collected(paint, &collected))?;
+    let seen_again = tour::look_again(&parties, &collected).await?;
+    show(&screen::verdict(paint, &samples, &collected, seen_again))?;
     match screen::is_good(&collected, seen_again) {
-        true => Ok(()),
+        true => Ok((server, parties)),
         false => Err(Failure::new(Code::Software, "what came back is not what was sent")
             .remedy("this is a fault of the program, please report it")),
     }
+}
+
+/// Prints a part of the tour. When the reader has gone the tour ends, and nobody may take it for a success.
+fn show(part: &str) -> Result<(), Failure> {
+    terminal::print(part).map_err(|failure| failure.with_code(Code::Io))
 }
 
 fn add_account(config: &Config, password: &str) -> Result<(), Failure> {

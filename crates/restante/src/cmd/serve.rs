@@ -1,5 +1,8 @@
 //! `restante serve`: hands the configuration to the server and says when it is ready.
 
+use std::error::Error;
+use std::io;
+
 use restante_server::config::{self, Config, Problem};
 use restante_server::listener::{Inherited, Listening};
 use restante_server::{Server, StartError, run};
@@ -40,6 +43,21 @@ fn ready(listeners: &[Listening]) -> String {
     line
 }
 
+/// What the operator can do about it depends on what the system said, at the end of the chain of causes.
 fn not_started(error: &StartError) -> Failure {
-    Failure::new(Code::Unavailable, exit::chain(error))
+    let what = exit::chain(error);
+    let causes = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
+    let system = causes.filter_map(|error| error.downcast_ref::<io::Error>()).last();
+    match system.map(io::Error::kind) {
+        Some(io::ErrorKind::PermissionDenied) => Failure::new(Code::Permission, what).remedy(
+            "ports below 1024 need root, CAP_NET_BIND_SERVICE or socket activation; files need an owner",
+        ),
+        Some(io::ErrorKind::AddrInUse) => {
+            Failure::new(Code::Unavailable, what).remedy("stop the other server, or choose another address")
+        }
+        Some(io::ErrorKind::AddrNotAvailable) => {
+            Failure::new(Code::Unavailable, what).remedy("use an address of this machine")
+        }
+        _ => Failure::new(Code::Unavailable, what),
+    }
 }

@@ -109,5 +109,9 @@ fn an_address_in_use_is_69_and_named() {
     scene.write("restante.toml", &config.replace("127.0.0.1:0", &address));
     let answer = scene.run(&["serve"], b"");
     assert_eq!(answer.code(), 69, "{}", answer.stderr);
-    assert!(answer.stderr.contains(&address), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains(&address) && answer.stderr.contains("; stop the other server"),
+        "{}",
+        answer.stderr
+    );
 }
