@@ -110,9 +110,16 @@ impl Drop for Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             let children = self.children();
             let _ = self.child.kill();
-            for child in children {
-                let _ = kill_process(child, Signal::KILL);
+            for child in &children {
+                let _ = kill_process(*child, Signal::KILL);
             }
+            // Their sockets are gone when they are, and not before; nobody may be there to bury them.
+            let is_dead = |child: &Pid| {
+                let stat =
+                    fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).unwrap_or_default();
+                stat.rsplit_once(')').is_none_or(|(_, rest)| rest.starts_with(" Z") || rest.starts_with(" X"))
+            };
+            wait::try_some(wait::DEADLINE, || children.iter().all(is_dead).then_some(()));
             let _ = self.child.wait();
         }
     }
