@@ -7,7 +7,7 @@ use crate::source::{Source, block_end, identifier, words};
 const FILE_LINES_MAX: usize = 700;
 
 /// No function is longer. Today's maximum, so that it can only shrink; the table below holds the tables and dispatchers.
-const FUNCTION_LINES_MAX: usize = 70;
+const FUNCTION_LINES_MAX: usize = 69;
 
 /// Functions that may be longer, and why: `(path, function, reason)`.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] =
@@ -236,7 +236,7 @@ mod tests {
     fn long_functions_and_files_are_found() {
         let body = "    a();\n".repeat(FUNCTION_LINES_MAX - 2);
         holds(STORE, &format!("fn a() {{\n{body}}}\n"));
-        breaks(STORE, &format!("fn a() {{\n{body}\n}}\n"), "`a` has 71 lines");
+        breaks(STORE, &format!("fn a() {{\n{body}\n}}\n"), "`a` has 70 lines");
         holds(
             STORE,
             &format!("trait A {{\n    fn a();\n}}\n#[cfg(test)]\nmod tests {{\nfn a() {{\n{body}\n}}\n}}\n"),
