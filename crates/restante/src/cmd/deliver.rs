@@ -234,17 +234,9 @@ impl Start {
     }
 }
 
+/// Whatever hinders the store, the operator must act, not the sender: any other status would make the MTA return the mail.
 fn undelivered(error: DeliveryError) -> Failure {
-    let is_denied = match &error {
-        DeliveryError::NoSpace(failure)
-        | DeliveryError::Temporary(failure)
-        | DeliveryError::Permanent(failure) => failure.cause().kind() == io::ErrorKind::PermissionDenied,
-    };
-    match error.is_temporary() {
-        true => temporary(exit::chain(&error)),
-        false if is_denied => Failure::new(Code::Permission, exit::chain(&error)),
-        false => Failure::new(Code::CannotCreate, exit::chain(&error)),
-    }
+    temporary(exit::chain(&error))
 }
 
 fn temporary(what: String) -> Failure {
