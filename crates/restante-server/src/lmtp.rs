@@ -202,7 +202,12 @@ impl Sender {
             None => self.session.received(received, &mut self.connection.output),
             Some(error) => {
                 self.note_fault("take a message", &error);
-                self.session.receive_failed(delivery_fault(&error), &mut self.connection.output);
+                let fault = match delivery_fault(&error) {
+                    // One maildrop's trouble is no reason to return the mail of the others.
+                    DeliveryFault::Permanent if self.recipients.len() > 1 => DeliveryFault::Temporary,
+                    fault => fault,
+                };
+                self.session.receive_failed(fault, &mut self.connection.output);
             }
         }
         Ok(())
@@ -225,9 +230,12 @@ impl Sender {
         if self.delivery.is_some() {
             return Ok(());
         }
-        let (Some(envelope), Some(first)) = (self.session.envelope(), self.recipients.first()) else {
-            return Ok(());
-        };
+        // The temporary file of a large message lies with one of the recipients. Not always with the first: where his
+        // maildrop is broken, the others would wait for ever.
+        let position = usize::try_from(self.visit.trace.0 ^ self.connection.octets_in).unwrap_or(0);
+        let host =
+            position.checked_rem(self.recipients.len()).and_then(|position| self.recipients.get(position));
+        let (Some(envelope), Some(host)) = (self.session.envelope(), host) else { return Ok(()) };
         let now = clock::wall();
         let sender = envelope.sender.mailbox().map(|mailbox| mailbox.address());
         let recipient = match envelope.recipients.as_slice() {
@@ -250,7 +258,7 @@ impl Sender {
             now,
         };
         fields.write(&mut head);
-        let mut delivery = self.visit.settings.store.begin(&first.location, now).await?;
+        let mut delivery = self.visit.settings.store.begin(&host.location, now).await?;
         delivery.write(&head).await?;
         let filter = ReturnPathFilter::default();
         self.delivery = Some(Incoming { delivery, filter, octets: 0, started: clock::now() });

@@ -178,3 +178,40 @@ impl fmt::Debug for Inherited {
 
 /// Connections that wait to be accepted. The kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    //! Sockets that somebody else has opened.
+
+    use super::*;
+    use crate::config::{Mode, Protocol as Spoken, TlsMode};
+
+    fn listen(name: &str) -> Listen {
+        let address = Address::Inherited(name.to_owned());
+        Listen { protocol: Spoken::Pop3, address, tls: TlsMode::Off, mode: Mode(0o600) }
+    }
+
+    #[tokio::test]
+    async fn a_passed_socket_is_found_by_name_as_often_as_it_is_asked_for() {
+        let opened = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = opened.local_addr().unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("socket");
+        let unix = unix::net::UnixListener::bind(&path).unwrap();
+        let sockets = vec![("pop3".to_owned(), opened.into()), ("1".to_owned(), unix.into())];
+        let inherited = Inherited { sockets };
+        for _ in 0..2 {
+            let socket = Socket::bind(&listen("pop3"), &inherited).unwrap();
+            assert_eq!(socket.address(&listen("pop3").address), Address::Tcp(address));
+            let client = tokio::net::TcpStream::connect(address).await.unwrap();
+            let (_, peer) = socket.accept().await.unwrap();
+            assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));
+        }
+        let socket = Socket::bind(&listen("1"), &inherited).unwrap();
+        let _client = tokio::net::UnixStream::connect(&path).await.unwrap();
+        assert_eq!(socket.accept().await.unwrap().1, Peer::Unix);
+        drop(socket);
+        // Its file belongs to whoever opened it.
+        assert!(path.exists());
+    }
+}

@@ -86,6 +86,38 @@ async fn a_client_that_is_led_astray_is_refused() {
     assert!(shown(&identity, Protocol::Lmtp, &[b"whatever"]).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_client_that_comes_back_resumes_also_after_a_renewal() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = TempDir::new().unwrap();
+    write_pair(&folder, "mail.example.org");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let client = rustls::ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(crate::tests::AnyCertificate))
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+        let mut kinds = Vec::new();
+        for _ in 0..3 {
+            let (ours, theirs) = tokio::io::duplex(65_536);
+            let connect = connector.connect("mail.example.org".try_into().unwrap(), theirs);
+            let (client, server) = tokio::join!(connect, identity.accept(Raw::Memory(ours), Protocol::Pop3));
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            // The ticket comes with the first octets.
+            server.write_all(b"x").await.unwrap();
+            server.flush().await.unwrap();
+            client.read_u8().await.unwrap();
+            kinds.push(format!("{:?}", client.get_ref().1.handshake_kind().unwrap()));
+            write_pair(&folder, "renewed.example.org");
+            identity.refresh(&Log::to(LogFormat::Logfmt, Box::new(crate::tests::Lines::default())));
+        }
+        assert_eq!(kinds, ["Full", "Resumed", "Resumed"]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handshake_has_a_deadline() {
     let folder = TempDir::new().unwrap();
