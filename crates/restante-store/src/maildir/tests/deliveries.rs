@@ -253,5 +253,5 @@ fn everything_is_synced_before_it_is_acknowledged() {
         format!("create message, append message, sync message, rename message, {others}")
     );
     let spilled = "create message, append message, append message, sync message, rename message";
-    assert_eq!(calls_of(15_000), format!("{spilled}, {others}"));
+    assert_eq!(calls_of(30_000), format!("{spilled}, {others}"));
 }
