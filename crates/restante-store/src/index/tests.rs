@@ -174,6 +174,16 @@ fn ordinals_that_do_not_exist_are_refused() {
 }
 
 #[test]
+fn a_block_of_another_index_is_not_taken_for_part_of_this_one() {
+    let mut bytes = file(three);
+    let mut other = Records::appended(NONCE + 1);
+    three(&mut other);
+    bytes.extend_from_slice(&other.bytes);
+    let index = Index::replay(bytes);
+    assert_eq!((index.records.len(), index.origin.is_none()), (3, true));
+}
+
+#[test]
 fn two_records_of_one_message_are_one() {
     let mut index = Index::replay(file(|records| {
         three(records);

@@ -200,3 +200,24 @@ fn a_busy_mail_reader_never_makes_a_message_disappear() {
     });
     assert_eq!(maildir.unique_ids(), names);
 }
+
+#[test]
+fn a_list_that_misses_a_message_once_does_not_make_it_disappear() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+    maildir.put("new/1700000001.a", b"a\n");
+    maildir.put("new/1700000002.b", b"b\n");
+    let expected = maildir.shown();
+    maildir.put("new/1700000003.c", b"c\n");
+    disk.hide("1700000001.a", 1);
+    let shown = maildir.shown();
+    assert_eq!(shown[..2], expected);
+    // And a removal does not take it for removed.
+    let mut maildrop = maildir.open();
+    rename(&maildir, "new/1700000001.a", "cur/1700000001.a:2,S");
+    disk.hide("1700000001.a:2,S", 1);
+    let removed = maildir.remove(&mut maildrop, [0]);
+    assert_eq!((removed.messages, removed.vanished), (1, 0));
+    drop(maildrop);
+    assert_eq!(maildir.unique_ids(), ["1700000002.b", "1700000003.c"]);
+}

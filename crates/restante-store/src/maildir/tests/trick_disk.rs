@@ -24,6 +24,8 @@ struct State {
     failing: Mutex<Option<Failing>>,
     /// What cannot be opened, and why.
     closed: Mutex<Option<(PathBuf, Errno)>>,
+    /// A name that the next lists leave out, and how many of them.
+    hidden: Mutex<Option<(String, usize)>>,
     clock: Mutex<Clock>,
     /// Whether nothing is found in memory, so that everything takes the way that may wait.
     is_cold: AtomicBool,
@@ -70,6 +72,11 @@ impl TrickDisk {
     pub(super) fn fail(&self, nth: usize, errno: Errno, for_ever: bool) {
         self.0.changes.store(0, Ordering::Relaxed);
         *self.0.failing.lock().unwrap() = Some(Failing { nth, errno, for_ever });
+    }
+
+    /// Leaves a name out of the next `lists` that would show it, as happens to one that is renamed meanwhile.
+    pub(super) fn hide(&self, name: &str, lists: usize) {
+        *self.0.hidden.lock().unwrap() = Some((name.to_owned(), lists));
     }
 
     /// Ends all failing. Says whether it came to that.
@@ -155,7 +162,16 @@ impl Disk for TrickDisk {
     fn list(&self, folder: &Path, each: &mut dyn FnMut(&OsStr, Kind)) -> io::Result<()> {
         self.check_closed(folder)?;
         self.note("list", folder);
-        LocalDisk.list(folder, each)
+        LocalDisk.list(folder, &mut |name, kind| {
+            let mut hidden = self.0.hidden.lock().unwrap();
+            match hidden.as_mut() {
+                Some((hidden, lists)) if name == hidden.as_str() && *lists > 0 => *lists -= 1,
+                _ => {
+                    drop(hidden);
+                    each(name, kind);
+                }
+            }
+        })
     }
 
     fn make_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
