@@ -178,6 +178,21 @@ async fn the_second_session_is_told_in_use_and_the_next_after_quit_is_not() {
 }
 
 #[tokio::test]
+async fn the_lock_is_gone_before_the_reply_to_quit() {
+    let site = Site::new("");
+    let (shared, _) = site.shared();
+    // The reply does not fit into the pipe: while it is on its way the next session gets in.
+    let mut first = serve_in_memory(&shared, Protocol::Pop3, 16);
+    login(&mut first).await;
+    first.send("QUIT\r\n").await;
+    let mut begun = [0; 1];
+    tokio::io::AsyncReadExt::read_exact(&mut first.stream, &mut begun).await.unwrap();
+    let mut second = serve_in_memory(&shared, Protocol::Pop3, WIDE);
+    login(&mut second).await;
+    assert!(first.rest().await.ends_with("\r\n"));
+}
+
+#[tokio::test]
 async fn an_account_has_a_limit_of_its_own() {
     let site = Site::new("[limits]\nsessions_per_account = 1\n");
     let (shared, _) = site.shared();
