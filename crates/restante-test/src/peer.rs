@@ -438,17 +438,14 @@ impl Peer {
         self.ended_cleanly
     }
 
-    /// Says that nothing more will be sent, and goes on reading (FIN).
-    ///
-    /// # Panics
-    /// When the connection is no longer there.
+    /// Says that nothing more will be sent, and goes on reading (FIN). Harmless when the server has closed already.
     pub fn half_close(&mut self) {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write).expect("the connection is there"),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write).expect("the connection is there"),
-            Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write).expect("the connection is there"),
-            Stream::Gone => panic!("the connection is gone"),
-        }
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
+            Stream::Gone => Ok(()),
+        };
     }
 
     /// Says goodbye in TLS (close_notify) and nothing else.
@@ -526,19 +523,22 @@ impl Peer {
 
     fn fill(&mut self) -> std::io::Result<usize> {
         let mut chunk = [0; 16 * 1024];
-        let read = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(&mut chunk),
-            Stream::Unix(stream) => stream.read(&mut chunk),
-            Stream::Tls(stream) => stream.read(&mut chunk),
-            Stream::Gone => Ok(0),
-        };
-        let read = match read {
-            Err(error) if is_end(&error) => 0,
-            Ok(0) => {
-                self.ended_cleanly = true;
-                0
+        let read = loop {
+            let read = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(&mut chunk),
+                Stream::Unix(stream) => stream.read(&mut chunk),
+                Stream::Tls(stream) => stream.read(&mut chunk),
+                Stream::Gone => Ok(0),
+            };
+            match read {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if is_end(&error) => break 0,
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.ended_cleanly = read == 0;
+                    break read;
+                }
             }
-            other => other?,
         };
         self.received.extend_from_slice(&chunk[..read]);
         Ok(read)

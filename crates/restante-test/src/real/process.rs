@@ -1,6 +1,7 @@
 //! A program that runs as long as the value that holds it, with its output in a file.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -31,6 +32,8 @@ impl Process {
             .arg("--")
             .args(command)
             .current_dir(folder)
+            // Postfix signals its whole process group, which must not be ours.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file"))
             .stderr(output)

@@ -204,9 +204,12 @@ fn fetchmail_collects_and_deletes() {
                 script.display()
             ),
         );
+        // Root has one lock for the whole machine, unless told otherwise.
+        let lock = folder.join("fetchmail.pid");
+        let lock = ["--pidfile", lock.to_str().unwrap()];
         run(
             &fetchmail,
-            &["-f", configuration.to_str().unwrap(), "--nodetach", "--nosyslog", "-v"],
+            &[&["-f", configuration.to_str().unwrap(), "--nodetach", "--nosyslog", "-v"][..], &lock].concat(),
             &folder,
             &server,
         );
@@ -312,15 +315,6 @@ fn getmail_collects_and_deletes() {
         for name in ["cur", "new", "tmp"] {
             fs::create_dir_all(folder.join("Maildir").join(name)).unwrap();
         }
-        // It delivers to nobody's Maildir when it is root, and to its own when it is not.
-        let is_root = rustix::process::geteuid().is_root();
-        let user = if is_root { "user = nobody\n" } else { "" };
-        for name in ["", "cur", "new", "tmp"] {
-            let folder = folder.join("Maildir").join(name);
-            if is_root {
-                chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
-            }
-        }
         let (retriever, address, tls) = match way {
             Way::Implicit => (
                 "SimplePOP3SSLRetriever",
@@ -333,14 +327,26 @@ fn getmail_collects_and_deletes() {
             &folder.join("getmailrc"),
             &format!(
                 "[retriever]\ntype = {retriever}\nserver = {}\nport = {}\nusername = alice\npassword = secret\n{tls}\
-                 [destination]\ntype = Maildir\npath = {}/Maildir/\n{user}\
+                 [destination]\ntype = Maildir\npath = {}/Maildir/\n\
                  [options]\nread_all = true\ndelete = true\nreceived = false\ndelivered_to = false\nverbose = 0\n",
                 address.ip(),
                 address.port(),
                 folder.display()
             ),
         );
-        run(&getmail, &["--getmaildir", folder.to_str().unwrap()], &folder, &server);
+        // It delivers nothing as root, and as root for somebody else only through a child that it times.
+        let arguments = ["--getmaildir", folder.to_str().unwrap()];
+        if rustix::process::geteuid().is_root() {
+            for path in ["", "getmailrc", "Maildir", "Maildir/cur", "Maildir/new", "Maildir/tmp"] {
+                chown(folder.join(path), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            let setpriv = program("setpriv", "util-linux");
+            let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+            let as_nobody = [&user, &group, "--clear-groups", "--", getmail.to_str().unwrap()];
+            run(&setpriv, &[&as_nobody[..], &arguments].concat(), &folder, &server);
+        } else {
+            run(&getmail, &arguments, &folder, &server);
+        }
         // It makes up a Return-Path where there is none.
         let made_up = b"Return-Path: <unknown>\n";
         let found = contents(&folder.join("Maildir/new"));
