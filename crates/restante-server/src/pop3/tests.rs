@@ -182,7 +182,7 @@ async fn the_lock_is_gone_before_the_reply_to_quit() {
     let site = Site::new("");
     let (shared, _) = site.shared();
     // The reply does not fit into the pipe: while it is on its way the next session gets in.
-    let mut first = serve_in_memory(&shared, Protocol::Pop3, 16);
+    let mut first = serve_in_memory(&shared, Protocol::Pop3, 4);
     login(&mut first).await;
     first.send("QUIT\r\n").await;
     let mut begun = [0; 1];
