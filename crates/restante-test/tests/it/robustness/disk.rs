@@ -51,15 +51,22 @@ fn a_full_disk_is_452_and_leaves_nothing_behind() {
 fn a_full_disk_is_full_for_those_who_live_there_only() {
     ours().run(|server| {
         let _disk = small(server, 1_000_000);
-        let codes = deliver(server, &["bob", "alice", "bob"], 3_000_000);
-        assert_eq!(codes, [250, 452, 250]);
-        // The temporary file of a message lies with its first recipient: the others wait with him, but lose nothing.
-        let codes = deliver(server, &["alice", "bob"], 3_000_000);
-        assert!(codes[0] == 452 && (codes[1] == 250 || codes[1] == 452), "{codes:?}");
+        // The temporary file of a large message lies with one of its recipients, in turn another one: with alice it
+        // fails for all, and the next attempt of the sender's may lie with bob.
+        let attempts = (0..ATTEMPTS_MAX).map(|_| deliver(server, &["bob", "alice", "bob"], 3_000_000));
+        let mut seen = Vec::new();
+        for codes in attempts {
+            assert!(codes == [452, 452, 452] || codes == [250, 452, 250], "{codes:?}");
+            seen.push(codes[0]);
+            if codes[0] == 250 {
+                break;
+            }
+        }
+        assert_eq!(seen.last(), Some(&250), "bob gets no mail because alice has no room");
         assert!(server.site().files("alice").is_empty());
         assert!(server.site().unfinished("alice").is_empty());
         assert!(server.site().unfinished("bob").is_empty());
-        assert!(!server.retrieve_all("bob").is_empty());
+        assert_eq!(server.retrieve_all("bob").len(), 2);
     });
 }
 
@@ -90,3 +97,6 @@ fn a_full_disk_can_still_be_read_and_emptied() {
         assert_eq!(count, usize::from(reply.starts_with("-ERR")), "QUIT said {reply:?}");
     });
 }
+
+/// Each attempt has two chances in three: that all of these fail is less likely than a broken disk.
+const ATTEMPTS_MAX: usize = 60;
