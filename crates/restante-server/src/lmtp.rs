@@ -202,12 +202,7 @@ impl Sender {
             None => self.session.received(received, &mut self.connection.output),
             Some(error) => {
                 self.note_fault("take a message", &error);
-                let fault = match delivery_fault(&error) {
-                    // One maildrop's trouble is no reason to return the mail of the others.
-                    DeliveryFault::Permanent if self.recipients.len() > 1 => DeliveryFault::Temporary,
-                    fault => fault,
-                };
-                self.session.receive_failed(fault, &mut self.connection.output);
+                self.session.receive_failed(delivery_fault(&error), &mut self.connection.output);
             }
         }
         Ok(())
