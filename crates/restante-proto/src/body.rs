@@ -4,14 +4,13 @@
 //! stored form are LF and CR LF; a lone CR is an ordinary octet, and so are NUL and octets above 127. On the wire
 //! every line ends with CR LF. Reading and writing is the driver's: octets come and go as chunks of any size.
 
-mod line_feeds;
+mod expand;
 
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use line_feeds::each_line_feed;
+use expand::expand;
 
 /// How much of a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,51 +66,17 @@ impl Encoder {
         if self.is_complete() {
             return;
         }
+        let before = self.previous;
+        let end = self.extent_in(chunk);
+        let text = chunk.get(..end).unwrap_or_default();
         // One LF in 32 octets is more than text has; a shorter guess costs a copy of the output.
-        output.reserve(chunk.len() + chunk.len() / 32 + 2);
-        // What lies between the octets that must be added is copied in one piece: `chunk[..copied]` is in the
-        // output. A message that has CR LF and no dots is copied whole.
-        let mut copied = 0;
-        let mut start = 0;
-        let mut line_ends_completed = 0;
-        let is_counting = self.part != Part::Uncounted;
-        let before_chunk = self.previous;
+        output.reserve(text.len() + text.len() / 32 + 2);
         // R1939-3.12
-        if self.previous == b'\n' && chunk.first() == Some(&b'.') {
+        if before == b'\n' && text.first() == Some(&b'.') {
             output.push(b'.');
         }
-        each_line_feed(chunk, |end| {
-            let before_end =
-                end.checked_sub(1).and_then(|last| chunk.get(last)).copied().unwrap_or(before_chunk);
-            if before_end != b'\r' {
-                // R1939-3.8, R1939-11.3
-                output.extend_from_slice(chunk.get(copied..end).unwrap_or_default());
-                output.push(b'\r');
-                copied = end;
-                line_ends_completed += 1;
-            }
-            if is_counting {
-                self.is_blank &= self.keeps_blank(chunk.get(start..end).unwrap_or_default());
-                self.end_line();
-                self.previous = b'\n';
-            }
-            start = end + 1;
-            if is_counting && self.is_complete() {
-                return ControlFlow::Break(());
-            }
-            // R1939-3.12
-            if chunk.get(start) == Some(&b'.') {
-                output.extend_from_slice(chunk.get(copied..start).unwrap_or_default());
-                output.push(b'.');
-                copied = start;
-            }
-            ControlFlow::Continue(())
-        });
-        let end = if self.is_complete() { start } else { chunk.len() };
-        self.is_blank &= self.keeps_blank(chunk.get(start..end).unwrap_or_default());
-        self.previous = chunk.get(..end).and_then(<[u8]>::last).copied().unwrap_or(before_chunk);
-        output.extend_from_slice(chunk.get(copied..end).unwrap_or_default());
-        self.octets += end as u64 + line_ends_completed;
+        self.octets += text.len() as u64 + expand(text, before, output);
+        self.previous = text.last().copied().unwrap_or(before);
     }
 
     /// Whether a `Top` extent has been reached, so that no further chunk is needed.
@@ -138,24 +103,42 @@ impl Encoder {
         self.octets
     }
 
-    /// Whether a line that was blank so far still is with `text`.
-    fn keeps_blank(&self, text: &[u8]) -> bool {
-        text.is_empty() || (text == b"\r" && self.previous == b'\n')
-    }
-
-    /// Counts a line that has ended: the blank line ends the header, then body lines count down.
-    fn end_line(&mut self) {
-        self.part = match self.part {
-            // R1939-7.3
-            Part::Header(0) if self.is_blank => Part::Complete,
-            Part::Header(lines) if self.is_blank => Part::Body(lines),
-            // R1939-7.2, R1939-7.6: stored lines are counted, byte-stuffing does not matter.
-            Part::Body(0 | 1) => Part::Complete,
-            Part::Body(lines) => Part::Body(lines - 1),
-            part => part,
+    /// How many octets of the chunk belong to the extent. Counts the lines of a `Top`.
+    fn extent_in(&mut self, chunk: &[u8]) -> usize {
+        let mut start = 0;
+        let mut before = self.previous;
+        while let Part::Header(lines) = self.part {
+            let rest = chunk.get(start..).unwrap_or_default();
+            let Some(length) = memchr(b'\n', rest) else {
+                self.is_blank &= keeps_blank(before, rest);
+                return chunk.len();
+            };
+            // R1939-7.3: the blank line is sent too.
+            if self.is_blank && keeps_blank(before, rest.get(..length).unwrap_or_default()) {
+                self.part = if lines == 0 { Part::Complete } else { Part::Body(lines) };
+            }
+            self.is_blank = true;
+            before = b'\n';
+            start += length + 1;
+        }
+        let Part::Body(lines) = self.part else {
+            return if self.is_complete() { start } else { chunk.len() };
         };
-        self.is_blank = true;
+        // R1939-7.2, R1939-7.6: stored lines are counted, byte-stuffing does not matter.
+        let body = chunk.get(start..).unwrap_or_default();
+        let last = usize::try_from(lines - 1).ok().and_then(|lines| memchr_iter(b'\n', body).nth(lines));
+        let Some(last) = last else {
+            self.part = Part::Body(lines - memchr_iter(b'\n', body).count() as u64);
+            return chunk.len();
+        };
+        self.part = Part::Complete;
+        start + last + 1
     }
+}
+
+/// Whether a line that was blank up to the octet `before` still is with `text`: it may have one CR, at its start.
+fn keeps_blank(before: u8, text: &[u8]) -> bool {
+    text.is_empty() || (text == b"\r" && before == b'\n')
 }
 
 /// Turns the wire form of one message into its canonical form (CR LF, byte-stuffing taken off), chunk by chunk.
