@@ -232,9 +232,9 @@ impl Sender {
             position.checked_rem(self.recipients.len()).and_then(|position| self.recipients.get(position));
         let (Some(envelope), Some(host)) = (self.session.envelope(), host) else { return Ok(()) };
         let now = clock::wall();
-        let sender = envelope.sender.mailbox().map(|mailbox| mailbox.address());
+        let sender = envelope.sender.mailbox().map(|mailbox| mailbox.to_string());
         let recipient = match envelope.recipients.as_slice() {
-            [only] => Some(only.mailbox().address()),
+            [only] => Some(only.mailbox().to_string()),
             _ => None,
         };
         let trace = self.visit.trace.to_string();

@@ -29,6 +29,24 @@ async fn begin(client: &mut Client) {
 }
 
 #[tokio::test]
+async fn an_odd_address_is_quoted_in_the_header() {
+    let site = Site::new("");
+    let (shared, _log) = site.shared();
+    let mut client = serve_in_memory(&shared, Protocol::Lmtp, WIDE);
+    reply(&mut client).await;
+    client
+        .send(
+            "LHLO x\r\nMAIL FROM:<\"a > b\"@example.net>\r\nRCPT TO:<bob@example.org>\r\nBDAT 2 LAST\r\n\r\n",
+        )
+        .await;
+    for _ in 0..4 {
+        assert!(reply(&mut client).await.starts_with("250 "));
+    }
+    let messages = site.messages("bob");
+    assert!(messages[0].starts_with("Return-Path: <\"a > b\"@example.net>\n"), "{messages:?}");
+}
+
+#[tokio::test]
 async fn several_recipients_share_a_message_that_names_none_of_them() {
     let site = Site::new("");
     let (shared, log) = site.shared();
