@@ -37,6 +37,9 @@ pub(crate) struct Connection {
     is_fresh: bool,
     /// The peer has ended its side.
     is_half_closed: bool,
+    /// When the session last got on, and how many octets of input it had used by then.
+    active: Instant,
+    used: u64,
 }
 
 enum Wire {
@@ -122,7 +125,20 @@ impl Connection {
             write_deadline,
             is_fresh: true,
             is_half_closed: false,
+            active: clock::now(),
+            used: 0,
         }
+    }
+
+    /// When the session last got on, which is when it last used input: deadlines for silence begin there. Octets that
+    /// make up no command yet do not count, so that a peer cannot stay by sending one now and then.
+    pub(crate) fn last_active(&mut self) -> Instant {
+        let used = self.octets_in - self.input.len() as u64;
+        if used != self.used {
+            self.used = used;
+            self.active = clock::now();
+        }
+        self.active
     }
 
     /// Waits for octets and puts them into the input; ends when the server stops.
@@ -212,8 +228,14 @@ impl Connection {
     /// Makes the server's side of a TLS handshake. The input is empty: the session has cleared it.
     ///
     /// # Errors
-    /// The handshake failed; the connection is gone.
-    pub(crate) async fn start_tls(&mut self, identity: &Arc<Identity>, protocol: Protocol) -> io::Result<()> {
+    /// The handshake failed and the connection is gone, or there is nothing to identify with.
+    pub(crate) async fn start_tls(
+        &mut self,
+        identity: Option<&Arc<Identity>>,
+        protocol: Protocol,
+    ) -> io::Result<()> {
+        // `config::check` sees to it that TLS is offered only with a certificate.
+        let identity = identity.ok_or_else(|| io::Error::other("there is no certificate"))?;
         // R2595-4.6: whatever came in clear is not for what follows.
         self.input.clear();
         let Wire::Plain(raw) = mem::replace(&mut self.wire, Wire::Gone) else {

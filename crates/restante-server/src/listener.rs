@@ -178,7 +178,7 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
     tokio::spawn(async move {
         let telling = async {
             let mut connection = Connection::new(raw, Arc::default(), Duration::from_secs(FAREWELL_S));
-            connection.start_tls(&identity, protocol).await?;
+            connection.start_tls(Some(&identity), protocol).await?;
             connection.output.extend_from_slice(last_words);
             // A peer that does not listen to a refusal misses nothing else.
             let _ = connection.write().await;

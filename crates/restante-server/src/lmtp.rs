@@ -52,9 +52,6 @@ struct Sender {
     recipients: Vec<Accepted>,
     delivery: Option<Incoming>,
     started: Instant,
-    /// When the session last got on, and how many octets of input it had used by then.
-    active: Instant,
-    used: u64,
     delivered: u64,
 }
 
@@ -87,8 +84,6 @@ impl Sender {
             recipients: Vec::new(),
             delivery: None,
             started,
-            active: started,
-            used: 0,
             delivered: 0,
             visit,
         }
@@ -135,11 +130,8 @@ impl Sender {
     }
 
     async fn start_tls(&mut self) -> Result<(), End> {
-        let Some(identity) = self.visit.settings.identity.clone() else {
-            // `config::check` sees to it that TLS is offered only with a certificate.
-            return Err(End::Handshake(std::io::Error::other("there is no certificate")));
-        };
-        self.connection.start_tls(&identity, Protocol::Lmtp).await.map_err(End::Handshake)
+        let identity = self.visit.settings.identity.as_ref();
+        self.connection.start_tls(identity, Protocol::Lmtp).await.map_err(End::Handshake)
     }
 
     async fn say_farewell(&mut self, words: Farewell, end: End) -> Result<End, End> {
@@ -329,12 +321,7 @@ impl Sender {
 
     /// Until when the peer may be silent; anew whenever the session got on (R5321-4.5.3.2.7.1).
     fn deadline(&mut self) -> Instant {
-        let used = self.connection.octets_in - self.connection.input.len() as u64;
-        if used != self.used {
-            self.used = used;
-            self.active = clock::now();
-        }
-        self.active + self.silence_max()
+        self.connection.last_active() + self.silence_max()
     }
 
     fn silence_max(&self) -> Duration {

@@ -51,9 +51,6 @@ struct Guest {
     maildrop: Option<Maildrop>,
     started: Instant,
     login_deadline: Instant,
-    /// When the session last got on, and how many octets of input it had used by then (R1939-3.22).
-    active: Instant,
-    used: u64,
     retrieved: u64,
     topped: u64,
     deleted: u64,
@@ -84,8 +81,6 @@ impl Guest {
             maildrop: None,
             started,
             login_deadline: started + Duration::from_secs(settings.config.limits.login_s),
-            active: started,
-            used: 0,
             retrieved: 0,
             topped: 0,
             deleted: 0,
@@ -147,11 +142,8 @@ impl Guest {
     }
 
     async fn start_tls(&mut self) -> Result<(), End> {
-        let Some(identity) = self.visit.settings.identity.clone() else {
-            // `config::check` sees to it that TLS is offered only with a certificate.
-            return Err(End::Handshake(std::io::Error::other("there is no certificate")));
-        };
-        self.connection.start_tls(&identity, Protocol::Pop3).await.map_err(End::Handshake)
+        let identity = self.visit.settings.identity.as_ref();
+        self.connection.start_tls(identity, Protocol::Pop3).await.map_err(End::Handshake)
     }
 
     /// Login: credentials, then the places that are limited, then lock and listing, then the reply. In this order:
@@ -326,13 +318,8 @@ impl Guest {
         if self.session.phase() == Phase::Authorization {
             return self.login_deadline;
         }
-        let used = self.connection.octets_in - self.connection.input.len() as u64;
-        if used != self.used {
-            self.used = used;
-            self.active = clock::now();
-        }
-        // R1939-3.21
-        self.active + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+        // R1939-3.21, R1939-3.22
+        self.connection.last_active() + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.
