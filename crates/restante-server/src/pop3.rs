@@ -2,23 +2,23 @@
 //!
 //! What is said is decided by `restante_proto::server`; here its questions are put to the authenticator and the store,
 //! message octets are moved, deadlines kept, and what happened is noted for the log. No command is parsed and no reply
-//! spelled here.
+//! spelled here. The login is in `pop3/login.rs`, an open maildrop in `pop3/opened.rs`, the log in `pop3/note.rs`.
 
-use crate::assemble;
+mod login;
+mod note;
+mod opened;
+
 use crate::clock;
 use crate::config::{Protocol, TlsMode};
 use crate::connection::{Connection, Cut, Heard, Patience};
-use crate::event::{End, Event, Peer, SessionEnd};
-use crate::limits::{AccountPass, WRITE_OCTETS};
+use crate::event::{End, Event, SessionEnd};
+use crate::limits::WRITE_OCTETS;
 use crate::listener::{Raw, Visit};
-use restante_auth::account::{Account, AccountName};
-use restante_auth::verify::Verdict;
+use login::Login;
+use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
-use restante_proto::sasl::Credentials;
 use restante_proto::server::{Fault, Phase, Refusal, Session, Step, Transport, rejection};
-use restante_store::maildrop::{CHUNK_OCTETS, Maildrop, Message, MessageError, OpenError};
-use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr};
+use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ struct Guest {
     session: Session,
     /// Who is logged in, and how. Set before the maildrop is opened, taken back if it cannot be.
     login: Option<Login>,
-    maildrop: Option<Maildrop>,
+    maildrop: Option<Opened>,
     started: Instant,
     login_deadline: Instant,
     retrieved: u64,
@@ -56,12 +56,6 @@ struct Guest {
     deleted: u64,
     /// Messages in the maildrop at login.
     messages: Option<u64>,
-}
-
-struct Login {
-    account: Account,
-    method: &'static str,
-    _pass: AccountPass,
 }
 
 impl Guest {
@@ -146,80 +140,6 @@ impl Guest {
         self.connection.start_tls(identity, Protocol::Pop3).await.map_err(End::Handshake)
     }
 
-    /// Login: credentials, then the places that are limited, then lock and listing, then the reply. In this order:
-    /// nothing about an account is learned or held by anybody who has not shown its password (R2449-8.1.2).
-    async fn login(&mut self, credentials: Credentials) {
-        let settings = Arc::clone(&self.visit.settings);
-        let shared = Arc::clone(&self.visit.shared);
-        let address = self.throttled_address();
-        let name = settings.authenticator.account_name(credentials.user());
-        let name = name.as_ref().map_or_else(|_| credentials.user(), |name| name.as_str().as_bytes());
-
-        let delay = shared.throttle.delay(address, name, clock::now().into_std());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let account = match settings.authenticator.verify(&credentials, clock::now().into_std()).await {
-            Verdict::Granted(account) => account,
-            Verdict::Refused(reason) => {
-                self.note_refused(&credentials, &reason);
-                // The wait holds this task and nothing else.
-                let secret = secret(&credentials);
-                tokio::time::sleep(shared.throttle.failed(address, name, secret, clock::now().into_std()))
-                    .await;
-                return self.session.refused(Refusal::Credentials);
-            }
-            Verdict::Unavailable(error) => {
-                self.note_fault("verify the password", &error);
-                return self.session.refused(by_time(
-                    error.is_temporary(),
-                    Refusal::Temporary,
-                    Refusal::Permanent,
-                ));
-            }
-        };
-        shared.throttle.succeeded(address, name, clock::now().into_std());
-        let method = credentials.method().name();
-        drop(credentials);
-
-        let Some(pass) = shared.admission.enter(&account.name, &settings.config.limits) else {
-            self.note_refused_account(&account, method, &"too many sessions of the account");
-            return self.session.refused(Refusal::TooManySessions);
-        };
-        self.session.granted();
-        let Step::OpenMaildrop = self.session.step(&mut self.connection.input, &mut self.connection.output)
-        else {
-            // The session would have broken its contract; it then closes at its next step.
-            return;
-        };
-        let location = match assemble::location(&settings.config, &account) {
-            Ok(location) => location,
-            Err(error) => {
-                self.note_fault_of(Some(&account.name), "find the maildrop", &error);
-                return self.session.refused(Refusal::Permanent);
-            }
-        };
-        let maildrop = match settings.store.open(&location, clock::wall()).await {
-            Ok(maildrop) => maildrop,
-            Err(OpenError::InUse) => {
-                self.note_refused_account(&account, method, &OpenError::InUse);
-                return self.session.refused(Refusal::InUse);
-            }
-            Err(error) => {
-                self.note_fault_of(Some(&account.name), "open the maildrop", &error);
-                return self.session.refused(open_refusal(&error));
-            }
-        };
-
-        self.login = Some(Login { account, method, _pass: pass });
-        for warning in maildrop.warnings() {
-            self.note_warning(warning);
-        }
-        self.messages = Some(maildrop.listing().len() as u64);
-        self.session.opened(Arc::clone(maildrop.listing()));
-        self.maildrop = Some(maildrop);
-    }
-
     /// RETR and TOP: open the message, write the head of the reply, move the message through the encoder. A message
     /// that fails before the head is one clean refusal; one that fails later takes the connection with it, since no
     /// reply could undo what was sent.
@@ -293,8 +213,11 @@ impl Guest {
 
     /// UPDATE: remove what is marked, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
     async fn update(&mut self) {
-        let Some(mut maildrop) = self.maildrop.take() else {
-            return self.session.not_removed(Fault::Temporary);
+        let mut maildrop = match self.maildrop.take() {
+            Some(Opened::Exclusive(maildrop)) => maildrop,
+            // A session marks nothing where it may not remove.
+            Some(Opened::Inspection(_)) => return self.session.not_removed(Fault::Permanent),
+            None => return self.session.not_removed(Fault::Temporary),
         };
         let outcome = maildrop.remove(self.session.marks()).await;
         drop(maildrop);
@@ -359,64 +282,6 @@ impl Guest {
             end,
         }));
     }
-
-    /// What failed logins are counted by. Programs of this machine count as one.
-    fn throttled_address(&self) -> IpAddr {
-        match self.visit.peer {
-            Peer::Tcp(address) => address.ip(),
-            Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
-    }
-
-    fn note_refused(&self, credentials: &Credentials, reason: &dyn std::fmt::Display) {
-        self.visit.shared.log.write(&Event::LoginRefused {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
-            user: credentials.user(),
-            method: credentials.method().name(),
-            reason,
-        });
-    }
-
-    fn note_refused_account(&self, account: &Account, method: &str, reason: &dyn std::fmt::Display) {
-        self.visit.shared.log.write(&Event::LoginRefused {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
-            user: account.name.as_str().as_bytes(),
-            method,
-            reason,
-        });
-    }
-
-    fn note_fault(&self, doing: &str, error: &dyn Error) {
-        self.note_fault_of(self.login.as_ref().map(|login| &login.account.name), doing, error);
-    }
-
-    fn note_fault_of(&self, account: Option<&AccountName>, doing: &str, error: &dyn Error) {
-        self.visit.shared.log.write(&Event::Fault {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
-            account,
-            doing,
-            error,
-        });
-    }
-
-    fn note_warning(&self, problem: &dyn std::fmt::Display) {
-        self.visit.shared.log.write(&Event::MaildropWarning {
-            trace: self.visit.trace,
-            account: self.login.as_ref().map(|login| &login.account.name),
-            problem,
-        });
-    }
-}
-
-/// What was tried, so that the same mistake made twice counts once.
-fn secret(credentials: &Credentials) -> &[u8] {
-    match credentials {
-        Credentials::Password { password, .. } => password.expose(),
-        Credentials::Apop { digest, .. } => digest,
-    }
 }
 
 /// Why a message was not sent to its end.
@@ -452,15 +317,6 @@ impl From<Cut> for End {
             Cut::Deadline => Self::WriteDeadline,
             Cut::Broken(error) => Self::Broken(error),
         }
-    }
-}
-
-/// The one place where a maildrop that does not open becomes an answer. An empty maildrop is never among them.
-fn open_refusal(error: &OpenError) -> Refusal {
-    match error {
-        OpenError::InUse => Refusal::InUse,
-        OpenError::Temporary(_) => Refusal::Temporary,
-        OpenError::Permanent(_) => Refusal::Permanent,
     }
 }
 

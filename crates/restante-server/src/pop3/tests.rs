@@ -1,6 +1,7 @@
 //! Sessions over a pipe in memory, with the clock stopped: time passes only when everybody waits.
 
 use super::*;
+use crate::event::Peer;
 use crate::tests::{Client, Site, serve_in_memory};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

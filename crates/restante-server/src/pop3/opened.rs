@@ -1,0 +1,42 @@
+//! `Opened`: the maildrop that a session reads from, held alone or only looked at.
+//!
+//! `login` opens it, RETR and TOP read from it. Removing is for the holder of the lock alone, so it is not here.
+
+use restante_proto::maildrop::Listing;
+use restante_store::maildrop::{Inspection, Maildrop, Message, MessageError, Warning};
+use std::sync::Arc;
+
+/// An open maildrop.
+pub(super) enum Opened {
+    /// With the exclusive-access lock, to read and to remove from.
+    Exclusive(Maildrop),
+    /// Without the lock, to read from: what many sessions look at together.
+    #[expect(dead_code, reason = "the first reader comes with ANONYMOUS and the boards")]
+    Inspection(Inspection),
+}
+
+impl Opened {
+    /// The messages in the order of their numbers.
+    pub(super) fn listing(&self) -> &Arc<Listing> {
+        match self {
+            Self::Exclusive(maildrop) => maildrop.listing(),
+            Self::Inspection(inspection) => inspection.listing(),
+        }
+    }
+
+    /// What the operator should know although it opened.
+    pub(super) fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::Exclusive(maildrop) => maildrop.warnings(),
+            Self::Inspection(inspection) => inspection.warnings(),
+        }
+    }
+
+    /// Opens the message at `index` of the listing.
+    pub(super) async fn message(&self, index: usize) -> Result<Message, MessageError> {
+        match self {
+            Self::Exclusive(maildrop) => maildrop.message(index).await,
+            Self::Inspection(inspection) => inspection.message(index).await,
+        }
+    }
+}
