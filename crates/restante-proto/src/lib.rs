@@ -131,3 +131,4 @@ pub mod reply;
 pub mod sasl;
 pub mod secret;
 pub mod server;
+pub mod url;
