@@ -94,6 +94,72 @@ impl Deadlines {
     pub const LMTP: Self = Self { connect: Duration::from_secs(30), idle: Duration::from_secs(600) };
 }
 
+/// An open connection for somebody who speaks himself: octets in and out, and what TLS says of the peer.
+///
+/// The clients of this crate do not use it. It is for those who must not share their protocol code, such as a judge of
+/// servers. Octets that were read before [`start_tls`](Self::start_tls) are the caller's to drop.
+#[derive(Debug)]
+pub struct Connection(Stream);
+
+impl Connection {
+    /// Connects, within `deadline`; nothing is read.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], or [`Error::Timeout`] at the deadline.
+    pub async fn open(address: &Address, deadline: Duration) -> Result<Self, Error> {
+        Stream::open(address, deadline).await.map(Self)
+    }
+
+    /// Does the TLS handshake, within `deadline`. A connection whose handshake failed is of no more use.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when it fails or the connection is not plain TCP, [`Error::Timeout`] at the deadline.
+    pub async fn start_tls(&mut self, tls: &Tls, deadline: Duration) -> Result<(), Error> {
+        self.0.start_tls(tls, deadline).await
+    }
+
+    /// What was agreed on with TLS (version, suite, ALPN, certificates), none without it.
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match &self.0 {
+            Stream::Tls(stream) => Some(stream.get_ref().1),
+            _ => None,
+        }
+    }
+
+    /// The address of the peer, none over a unix socket or after a failed handshake.
+    pub fn peer_address(&self) -> Option<std::net::SocketAddr> {
+        match &self.0 {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
+            Stream::Unix(_) | Stream::Broken => None,
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(crate) enum Stream {
