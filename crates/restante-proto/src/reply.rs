@@ -1,6 +1,8 @@
-//! Replies of POP3: the only file that spells "+OK", "-ERR", response codes and the texts behind them.
+//! Replies of POP3: the only room that spells "+OK", "-ERR", response codes and the texts behind them.
 //!
-//! The server's sessions pick a reply here and append it; the client's sessions parse what they receive. No text
+//! The server's sessions pick a reply and append it in the language of the session; the client's sessions parse what
+//! they receive. Replies that are nothing but a text are entries of `reply/catalogue`; which languages there are and
+//! how a text goes onto the wire is in `reply/language`. No text
 //! repeats anything a peer has sent, so nothing a peer says can look like a response code (R2449-6.4.1) or make a
 //! reply too long (R1939-3.9). Lines of multi-line responses that are not numbers belong to `capability` and `body`.
 
@@ -11,6 +13,11 @@ use crate::capability::Capability;
 use crate::maildrop::{MessageNumber, Octets};
 use crate::sasl::{self, apop};
 use crate::server::{Fault, Refusal};
+
+use catalogue::Entry;
+
+pub(crate) mod catalogue;
+pub mod language;
 
 /// The longest first line of a reply, with its CR LF (RFC 1939 section 3, RFC 2449 section 4).
 pub const LINE_OCTETS_MAX: usize = 512;
@@ -134,8 +141,7 @@ impl fmt::Display for InvalidReply {
 
 impl core::error::Error for InvalidReply {}
 
-// What follows is the server's part. Texts avoid "lock", "wait" and "unavailable" but where the client should come
-// again later: fetchmail reads them.
+// What follows is the server's part: what is not an entry of the catalogue.
 
 /// "+OK" with the host and, when APOP is possible, the timestamp. The host stands inside the text, since an address
 /// literal begins with "["; no other "<" may come before the timestamp (R2449-6.1).
@@ -157,38 +163,31 @@ pub(crate) fn greeting(hostname: &str, timestamp: Option<&str>, output: &mut Vec
 }
 
 /// The reply to a login that is refused, or the greeting of a connection that is.
-pub(crate) const fn refusal(refusal: Refusal) -> &'static [u8] {
+pub(crate) const fn refusal(refusal: Refusal) -> &'static Entry {
     match refusal {
-        // R3206-6.1
-        Refusal::Credentials => b"-ERR [AUTH] Wrong user name or password\r\n",
-        // R2449-8.1.2.1
-        Refusal::InUse => b"-ERR [IN-USE] The maildrop is locked by another session\r\n",
-        // R2449-8.1.1.1
-        Refusal::LoginDelay => b"-ERR [LOGIN-DELAY] The last login was too recent, wait before the next\r\n",
-        // R3206-4.1
-        Refusal::Temporary => b"-ERR [SYS/TEMP] Service temporarily unavailable, try again later\r\n",
-        // R3206-4.2
-        Refusal::Permanent => b"-ERR [SYS/PERM] The maildrop cannot be opened, ask the postmaster\r\n",
-        Refusal::TooManySessions => b"-ERR [SYS/TEMP] Too many sessions, wait and try again\r\n",
-        Refusal::ShuttingDown => b"-ERR [SYS/TEMP] Service unavailable: shutting down\r\n",
+        Refusal::Credentials => catalogue::WRONG_CREDENTIALS,
+        Refusal::InUse => catalogue::IN_USE,
+        Refusal::LoginDelay => catalogue::LOGIN_DELAY,
+        Refusal::Temporary => catalogue::TEMPORARY,
+        Refusal::Permanent => catalogue::PERMANENT,
+        Refusal::TooManySessions => catalogue::TOO_MANY_SESSIONS,
+        Refusal::ShuttingDown => catalogue::SHUTTING_DOWN,
     }
 }
 
 /// The reply to RETR or TOP of a message that cannot be opened.
-pub(crate) const fn message_fault(fault: Fault) -> &'static [u8] {
+pub(crate) const fn message_fault(fault: Fault) -> &'static Entry {
     match fault {
-        // R3206-4.4
-        Fault::Temporary => b"-ERR [SYS/TEMP] The message cannot be read now\r\n",
-        Fault::Permanent => b"-ERR [SYS/PERM] The message cannot be read\r\n",
+        Fault::Temporary => catalogue::UNREADABLE_NOW,
+        Fault::Permanent => catalogue::UNREADABLE,
     }
 }
 
 /// The reply to QUIT when not every marked message was removed.
-pub(crate) const fn removal_fault(fault: Fault) -> &'static [u8] {
+pub(crate) const fn removal_fault(fault: Fault) -> &'static Entry {
     match fault {
-        // R1939-6.4
-        Fault::Temporary => b"-ERR [SYS/TEMP] Some deleted messages were not removed\r\n",
-        Fault::Permanent => b"-ERR [SYS/PERM] Some deleted messages were not removed\r\n",
+        Fault::Temporary => catalogue::NOT_REMOVED_NOW,
+        Fault::Permanent => catalogue::NOT_REMOVED,
     }
 }
 
@@ -199,18 +198,16 @@ pub(crate) fn challenge(challenge: &[u8], output: &mut Vec<u8>) {
     output.extend_from_slice(b"\r\n");
 }
 
-/// The reply to CAPA.
+/// The reply to CAPA, behind its first line.
 pub(crate) fn capabilities<'a>(list: impl Iterator<Item = Capability<'a>>, output: &mut Vec<u8>) {
-    output.extend_from_slice(b"+OK Capability list follows\r\n");
     for capability in list {
         capability.encode(output);
     }
     output.extend_from_slice(TERMINATION);
 }
 
-/// The reply to AUTH without argument.
+/// The reply to AUTH without argument, behind its first line.
 pub(crate) fn mechanisms(list: impl Iterator<Item = sasl::Mechanism>, output: &mut Vec<u8>) {
-    output.extend_from_slice(b"+OK Mechanisms follow\r\n");
     for mechanism in list {
         output.extend_from_slice(mechanism.name().as_bytes());
         output.extend_from_slice(b"\r\n");
@@ -225,15 +222,6 @@ pub(crate) fn stat(messages: usize, octets: Octets, output: &mut Vec<u8>) {
     output.push(b' ');
     decimal(octets.as_u64(), output);
     output.extend_from_slice(b"\r\n");
-}
-
-/// The reply to a login, to RSET and to LIST: what the maildrop holds.
-pub(crate) fn contents(messages: usize, octets: Octets, output: &mut Vec<u8>) {
-    output.extend_from_slice(b"+OK ");
-    decimal(messages as u64, output);
-    output.extend_from_slice(b" messages (");
-    decimal(octets.as_u64(), output);
-    output.extend_from_slice(b" octets)\r\n");
 }
 
 /// The reply to LIST of one message.
@@ -268,13 +256,6 @@ pub(crate) fn unique_id_line(number: MessageNumber, unique_id: &[u8], output: &m
     output.extend_from_slice(b"\r\n");
 }
 
-/// The first line of the reply to RETR.
-pub(crate) fn message(octets: Octets, output: &mut Vec<u8>) {
-    output.extend_from_slice(b"+OK ");
-    decimal(octets.as_u64(), output);
-    output.extend_from_slice(b" octets\r\n");
-}
-
 /// Reads a number of decimal digits and nothing else; one that does not fit saturates. `None` when it is none.
 pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u64> {
     // R1939-5.12
@@ -292,40 +273,6 @@ pub(crate) fn decimal(number: u64, output: &mut Vec<u8>) {
 
 /// The end of every multi-line response (R1939-3.11).
 pub(crate) const TERMINATION: &[u8] = b".\r\n";
-
-pub(crate) const USER_TAKEN: &[u8] = b"+OK Send the password\r\n";
-pub(crate) const START_TLS: &[u8] = b"+OK Begin the TLS negotiation\r\n";
-pub(crate) const NOTHING_DONE: &[u8] = b"+OK Nothing done\r\n";
-pub(crate) const MARKED: &[u8] = b"+OK Message marked deleted\r\n";
-pub(crate) const TOP_FOLLOWS: &[u8] = b"+OK Top of the message follows\r\n";
-pub(crate) const UNIQUE_IDS_FOLLOW: &[u8] = b"+OK Unique-ids follow\r\n";
-pub(crate) const GOODBYE: &[u8] = b"+OK Goodbye\r\n";
-
-pub(crate) const UNKNOWN_COMMAND: &[u8] = b"-ERR Unknown command\r\n";
-pub(crate) const WRONG_STATE: &[u8] = b"-ERR Not possible in this state\r\n";
-pub(crate) const LINE_TOO_LONG: &[u8] = b"-ERR Line too long\r\n";
-pub(crate) const ARGUMENT_MISSING: &[u8] = b"-ERR An argument is missing\r\n";
-pub(crate) const ARGUMENT_UNEXPECTED: &[u8] = b"-ERR Too many arguments\r\n";
-pub(crate) const ARGUMENT_INVALID: &[u8] = b"-ERR Invalid argument\r\n";
-pub(crate) const NO_SUCH_MESSAGE: &[u8] = b"-ERR No such message\r\n";
-pub(crate) const MESSAGE_DELETED: &[u8] = b"-ERR The message is marked deleted\r\n";
-pub(crate) const TOO_MANY_BAD_COMMANDS: &[u8] = b"-ERR Too many bad commands, closing\r\n";
-
-pub(crate) const USER_FIRST: &[u8] = b"-ERR PASS must follow USER\r\n";
-pub(crate) const USER_NOT_OFFERED: &[u8] = b"-ERR USER and PASS are not offered\r\n";
-pub(crate) const USER_NEEDS_TLS: &[u8] = b"-ERR Start TLS first\r\n";
-/// Only for PASS and AUTH: RFC 3206 section 5 counts an attempt against policy among the credential failures, and
-/// section 5 too keeps the code away from USER (R3206-5.1, R3206-5.3).
-pub(crate) const PASSWORD_NEEDS_TLS: &[u8] =
-    b"-ERR [AUTH] No password without encryption: start TLS first\r\n";
-pub(crate) const APOP_NOT_OFFERED: &[u8] = b"-ERR APOP is not offered\r\n";
-pub(crate) const STLS_NOT_OFFERED: &[u8] = b"-ERR STLS is not offered\r\n";
-pub(crate) const STLS_ALREADY: &[u8] = b"-ERR TLS is already active\r\n";
-pub(crate) const MECHANISM_UNKNOWN: &[u8] = b"-ERR Mechanism not supported\r\n";
-pub(crate) const AUTH_CANCELLED: &[u8] = b"-ERR Cancelled\r\n";
-pub(crate) const AUTH_NOT_BASE64: &[u8] = b"-ERR The response is not base64\r\n";
-pub(crate) const AUTH_MALFORMED: &[u8] = b"-ERR The response does not fit the mechanism\r\n";
-pub(crate) const AUTH_NO_INITIAL_RESPONSE: &[u8] = b"-ERR The mechanism takes no initial response\r\n";
 
 /// The longest name DNS can hold; with the longest timestamp taken the greeting stays within 512 octets.
 const HOSTNAME_OCTETS_MAX: usize = 255;

@@ -18,6 +18,8 @@ use crate::command::Flaw;
 use crate::line::Input;
 use crate::maildrop::{Listing, Marks};
 use crate::reply;
+use crate::reply::catalogue::{self, Entry};
+use crate::reply::language::Voice;
 use crate::sasl::{Credentials, Mechanism, apop};
 
 use authorization::Authorization;
@@ -169,7 +171,7 @@ pub enum Phase {
 /// The greeting for a connection that is not served, with its CR LF.
 #[must_use]
 pub const fn rejection(refusal: Refusal) -> &'static [u8] {
-    reply::refusal(refusal)
+    reply::refusal(refusal).line()
 }
 
 /// A session, from the greeting to the end of the connection.
@@ -191,6 +193,8 @@ struct Context {
     /// Valid for APOP; `None` when APOP is not offered.
     timestamp: Option<Box<str>>,
     bad_commands: u16,
+    /// In which language replies are.
+    voice: Voice,
 }
 
 #[derive(Debug)]
@@ -224,7 +228,10 @@ impl Session {
             timestamp.len() <= TIMESTAMP_OCTETS_MAX && apop::is_timestamp(timestamp.as_bytes())
         };
         let timestamp = apop_timestamp.filter(is_valid).map(String::into_boxed_str);
-        Self { context: Context { policy, transport, timestamp, bad_commands: 0 }, state: State::Greeting }
+        Self {
+            context: Context { policy, transport, timestamp, bad_commands: 0, voice: Voice::default() },
+            state: State::Greeting,
+        }
     }
 
     /// Goes on as far as possible: uses complete lines of `input`, appends replies to `output`, and returns when it
@@ -243,7 +250,7 @@ impl Session {
                 State::Greeting => self.context.greet(output),
                 State::Authorization(state) => state.turn(&mut self.context, input, output),
                 State::Transaction(state) => state.turn(&mut self.context, input, output),
-                State::Update(state) => state.turn(output),
+                State::Update(state) => state.turn(&self.context, output),
                 State::Closed => Turn::Ask(Step::Close),
             };
             match turn {
@@ -294,7 +301,7 @@ impl Session {
     /// encoded message is to follow directly.
     pub fn message_opened(&mut self, output: &mut Vec<u8>) {
         match &mut self.state {
-            State::Transaction(state) => state.message_opened(output),
+            State::Transaction(state) => state.message_opened(&self.context, output),
             _ => unasked(),
         }
     }
@@ -361,15 +368,20 @@ impl Context {
     }
 
     /// Answers a bad command; at the last one that is forgiven the session ends.
-    fn complain(&mut self, reply: &[u8], bad_commands_max: u16, output: &mut Vec<u8>) -> Turn {
+    fn complain(&mut self, reply: &Entry, bad_commands_max: u16, output: &mut Vec<u8>) -> Turn {
         self.bad_commands = self.bad_commands.saturating_add(1);
         if self.bad_commands > bad_commands_max {
-            output.extend_from_slice(reply::TOO_MANY_BAD_COMMANDS);
+            self.say(catalogue::TOO_MANY_BAD_COMMANDS, output);
             return Turn::Enter(State::Closed);
         }
         // R1939-3.16, R1939-3.17, R1939-3.19
-        output.extend_from_slice(reply);
+        self.say(reply, output);
         Turn::Again
+    }
+
+    /// Appends a reply in the language of the session.
+    fn say(&self, reply: &Entry, output: &mut Vec<u8>) {
+        reply.append(self.voice, output);
     }
 
     /// Whether a password may be sent as things stand (R2595-2.3.1, R5034-4.26).
@@ -416,18 +428,19 @@ impl Context {
             // R2449-6.9.1
             implementation.map(|text| Capability::Implementation(text.as_bytes())),
         ];
+        self.say(catalogue::CAPABILITIES_FOLLOW, output);
         reply::capabilities(list.into_iter().flatten(), output);
     }
 }
 
 /// The reply to a line that is no command.
-const fn flaw(flaw: Flaw) -> &'static [u8] {
+const fn flaw(flaw: Flaw) -> &'static Entry {
     match flaw {
-        Flaw::Unknown => reply::UNKNOWN_COMMAND,
-        Flaw::Missing => reply::ARGUMENT_MISSING,
-        Flaw::Unexpected => reply::ARGUMENT_UNEXPECTED,
-        Flaw::Invalid => reply::ARGUMENT_INVALID,
-        Flaw::NoSuchMessage => reply::NO_SUCH_MESSAGE,
+        Flaw::Unknown => catalogue::UNKNOWN_COMMAND,
+        Flaw::Missing => catalogue::ARGUMENT_MISSING,
+        Flaw::Unexpected => catalogue::ARGUMENT_UNEXPECTED,
+        Flaw::Invalid => catalogue::ARGUMENT_INVALID,
+        Flaw::NoSuchMessage => catalogue::NO_SUCH_MESSAGE,
     }
 }
 

@@ -4,42 +4,121 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::catalogue::{Counting, Entry};
+use super::language::{Language, Voice};
 use super::*;
 
-const TEXTS: [&[u8]; 32] = [
-    USER_TAKEN,
-    START_TLS,
-    NOTHING_DONE,
-    MARKED,
-    TOP_FOLLOWS,
-    UNIQUE_IDS_FOLLOW,
-    GOODBYE,
-    UNKNOWN_COMMAND,
-    WRONG_STATE,
-    LINE_TOO_LONG,
-    ARGUMENT_MISSING,
-    ARGUMENT_UNEXPECTED,
-    ARGUMENT_INVALID,
-    NO_SUCH_MESSAGE,
-    MESSAGE_DELETED,
-    TOO_MANY_BAD_COMMANDS,
-    USER_FIRST,
-    USER_NOT_OFFERED,
-    USER_NEEDS_TLS,
-    PASSWORD_NEEDS_TLS,
-    APOP_NOT_OFFERED,
-    STLS_NOT_OFFERED,
-    STLS_ALREADY,
-    MECHANISM_UNKNOWN,
-    AUTH_CANCELLED,
-    AUTH_NOT_BASE64,
-    AUTH_MALFORMED,
-    AUTH_NO_INITIAL_RESPONSE,
-    message_fault(Fault::Temporary),
-    message_fault(Fault::Permanent),
-    removal_fault(Fault::Temporary),
-    removal_fault(Fault::Permanent),
-];
+/// The reply as a session speaking `language` sends it, without its CR LF.
+fn said(entry: &Entry, language: Language, utf8: bool) -> Vec<u8> {
+    let mut output = Vec::new();
+    entry.append(Voice { language, utf8 }, &mut output);
+    assert_eq!(output.split_off(output.len() - 2), b"\r\n");
+    output
+}
+
+fn counted(counting: &Counting, language: Language, utf8: bool) -> Vec<u8> {
+    let mut output = Vec::new();
+    counting.append(&[u64::MAX; 2][..counting.numbers()], Voice { language, utf8 }, &mut output);
+    assert_eq!(output.split_off(output.len() - 2), b"\r\n");
+    output
+}
+
+/// Every reply that has a text, with its name, in every language and both modes.
+fn every_reply() -> impl Iterator<Item = (&'static str, Language, bool, Vec<u8>)> {
+    let voices = || Language::ALL.into_iter().flat_map(|language| [(language, false), (language, true)]);
+    let entries = catalogue::ENTRIES.iter().flat_map(move |(name, entry)| {
+        voices().map(move |(language, utf8)| (*name, language, utf8, said(entry, language, utf8)))
+    });
+    let countings = catalogue::COUNTINGS.iter().flat_map(move |(name, counting)| {
+        voices().map(move |(language, utf8)| (*name, language, utf8, counted(counting, language, utf8)))
+    });
+    entries.chain(countings)
+}
+
+#[test]
+fn r1939_3_10_every_text_is_one_short_line() {
+    for (name, language, utf8, line) in every_reply() {
+        let text = str::from_utf8(&line).unwrap();
+        assert!(line.len() <= 110 && !text.chars().any(char::is_control), "{name} {language:?}: {text}");
+        assert!(utf8 || text.is_ascii(), "{name} {language:?}: {text}");
+        if language.is_english() {
+            assert!(line.len() <= 78 && text.is_ascii(), "{name}: {text}");
+        }
+        let reply = Reply::parse(&line).unwrap();
+        assert!(!reply.text.is_empty() && !reply.text.starts_with(b"["), "{name} {language:?}: {text}");
+    }
+}
+
+/// A language that is missing falls back to English; none may be missing.
+#[test]
+fn every_reply_exists_in_every_language() {
+    let missing: Vec<_> = Language::ALL
+        .into_iter()
+        .filter(|language| !language.is_english())
+        .flat_map(|language| {
+            let entries =
+                catalogue::ENTRIES.iter().map(move |(name, entry)| (*name, entry.exists_in(language)));
+            let countings = catalogue::COUNTINGS
+                .iter()
+                .map(move |(name, counting)| (*name, counting.exists_in(language)));
+            entries.chain(countings).filter(|(_, exists)| !exists).map(move |(name, _)| (name, language))
+        })
+        .collect();
+    assert_eq!(missing, []);
+}
+
+/// Without UTF-8 mode each letter has a spelling in ASCII: no text loses one.
+#[test]
+fn every_letter_of_the_catalogue_has_a_spelling_in_ascii() {
+    for (name, language, _, line) in every_reply() {
+        assert!(!line.contains(&b'?'), "{name} {language:?}: {}", line.escape_ascii());
+    }
+    let german = |utf8| said(catalogue::ARGUMENT_INVALID, Language::German, utf8);
+    assert_eq!(german(false), b"-ERR Ungueltiges Argument");
+    assert_eq!(german(true), "-ERR Ungültiges Argument".as_bytes());
+}
+
+/// What a program reads is the same in every language.
+#[test]
+fn status_and_response_code_are_not_translated() {
+    for (name, entry) in catalogue::ENTRIES {
+        let english = entry.line().strip_suffix(b"\r\n").unwrap();
+        let expected = Reply::parse(english).unwrap();
+        let start = english.strip_suffix(expected.text).unwrap();
+        let known: &[_] = &[&b"+OK "[..], b"-ERR "];
+        assert!(expected.code.is_some() || known.contains(&start), "{name}");
+        for language in Language::ALL {
+            assert!(said(entry, language, true).starts_with(start), "{name} {language:?}");
+        }
+    }
+}
+
+#[test]
+fn r3206_6_1_auth_marks_credentials_and_nothing_else() {
+    for (refused, code) in REFUSALS {
+        let line = refusal(refused).line().strip_suffix(b"\r\n").unwrap();
+        let reply = Reply::parse(line).unwrap();
+        assert_eq!((reply.status, reply.code), (Status::Err, Some(code)));
+    }
+    let with_auth: Vec<_> = catalogue::ENTRIES
+        .iter()
+        .filter(|(_, entry)| entry.line().starts_with(b"-ERR [AUTH]"))
+        .map(|(name, _)| *name)
+        .collect();
+    assert_eq!(with_auth, ["PASSWORD_NEEDS_TLS", "WRONG_CREDENTIALS"]);
+}
+
+/// fetchmail takes these words for "busy, come again": right where that is meant, wrong elsewhere.
+#[test]
+fn only_what_passes_sounds_like_it() {
+    let passing = ["IN_USE", "LOGIN_DELAY", "TEMPORARY", "TOO_MANY_SESSIONS", "SHUTTING_DOWN"];
+    for (name, language, _, line) in every_reply() {
+        let text = str::from_utf8(&line).unwrap().to_ascii_lowercase();
+        let sounds = ["lock", "wait", "unavailable"].iter().any(|word| text.contains(word));
+        assert!(!sounds || passing.contains(&name), "{name} {language:?}: {text}");
+        assert!(sounds || !passing.contains(&name) || !language.is_english(), "{name}: {text}");
+    }
+}
 
 const REFUSALS: [(Refusal, ResponseCode); 7] = [
     (Refusal::Credentials, ResponseCode::Auth),
@@ -50,36 +129,6 @@ const REFUSALS: [(Refusal, ResponseCode); 7] = [
     (Refusal::TooManySessions, ResponseCode::SysTemp),
     (Refusal::ShuttingDown, ResponseCode::SysTemp),
 ];
-
-#[test]
-fn r1939_3_10_every_text_is_one_short_line() {
-    for text in TEXTS.into_iter().chain(REFUSALS.map(|(refused, _)| refusal(refused))) {
-        let line = text.strip_suffix(b"\r\n").unwrap();
-        assert!(line.len() <= 78 && line.iter().all(|octet| octet.is_ascii_graphic() || *octet == b' '));
-        let reply = Reply::parse(line).unwrap();
-        assert!(!reply.text.is_empty());
-    }
-}
-
-#[test]
-fn r3206_6_1_auth_marks_credentials_and_nothing_else() {
-    for (refused, code) in REFUSALS {
-        let line = refusal(refused).strip_suffix(b"\r\n").unwrap();
-        let reply = Reply::parse(line).unwrap();
-        assert_eq!((reply.status, reply.code), (Status::Err, Some(code)));
-    }
-    let with_auth: Vec<_> = TEXTS.into_iter().filter(|text| text.starts_with(b"-ERR [AUTH]")).collect();
-    assert_eq!(with_auth, [PASSWORD_NEEDS_TLS]);
-}
-
-/// fetchmail takes these words for "busy, come again": right where that is meant, wrong elsewhere.
-#[test]
-fn only_what_passes_sounds_like_it() {
-    for text in TEXTS.into_iter().chain([refusal(Refusal::Credentials), refusal(Refusal::Permanent)]) {
-        let text = str::from_utf8(text).unwrap().to_ascii_lowercase();
-        assert!(!["lock", "wait", "unavailable"].iter().any(|word| text.contains(word)), "{text}");
-    }
-}
 
 #[test]
 fn replies_are_read() {

@@ -9,6 +9,7 @@ use super::{Context, Phase, Refusal, State, Step, Transport, Turn, flaw, unanswe
 use crate::command::{Command, Flaw};
 use crate::line::{Input, Line, LineEnd};
 use crate::reply;
+use crate::reply::catalogue::{self, Entry};
 use crate::sasl::{self, Credentials, Exchange, Invalid, Mechanism, Method, Progress};
 use crate::secret::Secret;
 
@@ -47,7 +48,7 @@ enum Outcome {
     /// A login is to be verified.
     Verify(Credentials),
     /// The reply to a line that was in vain.
-    Bad(&'static [u8]),
+    Bad(&'static Entry),
 }
 
 impl Authorization {
@@ -102,7 +103,7 @@ impl Authorization {
             Line::Incomplete => return Turn::Ask(Step::Read),
             Line::TooLong => {
                 self.moment = Moment::Command;
-                Outcome::Bad(reply::LINE_TOO_LONG)
+                Outcome::Bad(catalogue::LINE_TOO_LONG)
             }
             Line::Complete(line) => self.execute_line(line, context, output),
         };
@@ -110,7 +111,7 @@ impl Authorization {
         input.wipe_used();
         match outcome {
             Outcome::Turn(turn) => turn,
-            Outcome::StartTls => self.start_tls(input, output),
+            Outcome::StartTls => self.start_tls(context, input, output),
             Outcome::Verify(credentials) => {
                 self.moment = Moment::Verifying;
                 Turn::Ask(Step::Authenticate(credentials))
@@ -158,12 +159,13 @@ impl Authorization {
                     timestamp: timestamp.as_bytes().to_vec(),
                     digest,
                 }),
-                None => Outcome::Bad(reply::APOP_NOT_OFFERED),
+                None => Outcome::Bad(catalogue::APOP_NOT_OFFERED),
             },
             Ok(Command::Auth { mechanism: Some((name, initial)) }) => {
                 self.authenticate(name, initial, context, output)
             }
             Ok(Command::Auth { mechanism: None }) => {
+                context.say(catalogue::MECHANISMS_FOLLOW, output);
                 reply::mechanisms(context.mechanisms(), output);
                 Outcome::Turn(Turn::Again)
             }
@@ -175,21 +177,21 @@ impl Authorization {
             }
             Ok(Command::Stls) => match context.transport {
                 Transport::PlainWithStls => Outcome::StartTls,
-                Transport::Plain => Outcome::Bad(reply::STLS_NOT_OFFERED),
+                Transport::Plain => Outcome::Bad(catalogue::STLS_NOT_OFFERED),
                 // R2595-4.8
-                Transport::Tls => Outcome::Bad(reply::STLS_ALREADY),
+                Transport::Tls => Outcome::Bad(catalogue::STLS_ALREADY),
             },
             Ok(Command::Quit) => {
                 // R1939-4.10
-                output.extend_from_slice(reply::GOODBYE);
+                context.say(catalogue::GOODBYE, output);
                 Outcome::Turn(Turn::Enter(State::Closed))
             }
             // R1939-3.18, R1939-5.6
             Ok(Command::Stat | Command::List(_) | Command::Retr(_) | Command::Dele(_) | Command::Noop) => {
-                Outcome::Bad(reply::WRONG_STATE)
+                Outcome::Bad(catalogue::WRONG_STATE)
             }
             Ok(Command::Rset | Command::Top { .. } | Command::Uidl(_)) | Err(Flaw::NoSuchMessage) => {
-                Outcome::Bad(reply::WRONG_STATE)
+                Outcome::Bad(catalogue::WRONG_STATE)
             }
             Err(what) => Outcome::Bad(flaw(what)),
         }
@@ -199,25 +201,25 @@ impl Authorization {
     /// R1939-13.2, R2449-8.1.1.2).
     fn take_user(&mut self, user: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
         if !context.policy.user_pass {
-            return Outcome::Bad(reply::USER_NOT_OFFERED);
+            return Outcome::Bad(catalogue::USER_NOT_OFFERED);
         }
         if !context.takes_plaintext() {
             // R3206-5.3, R2595-2.2.1
-            return Outcome::Bad(reply::USER_NEEDS_TLS);
+            return Outcome::Bad(catalogue::USER_NEEDS_TLS);
         }
         self.moment = Moment::Named(user.to_vec());
-        output.extend_from_slice(reply::USER_TAKEN);
+        context.say(catalogue::USER_TAKEN, output);
         Outcome::Turn(Turn::Again)
     }
 
     fn take_password(&mut self, user: Option<Vec<u8>>, password: &[u8], context: &Context) -> Outcome {
         if !context.policy.user_pass {
-            return Outcome::Bad(reply::USER_NOT_OFFERED);
+            return Outcome::Bad(catalogue::USER_NOT_OFFERED);
         }
         if !context.takes_plaintext() {
-            return Outcome::Bad(reply::PASSWORD_NEEDS_TLS);
+            return Outcome::Bad(catalogue::PASSWORD_NEEDS_TLS);
         }
-        let Some(user) = user else { return Outcome::Bad(reply::USER_FIRST) };
+        let Some(user) = user else { return Outcome::Bad(catalogue::USER_FIRST) };
         if password.is_empty() {
             return self.refuse_empty();
         }
@@ -240,10 +242,10 @@ impl Authorization {
         // R5034-4.4, R1734-2.2
         let offered = |mechanism: &Mechanism| context.policy.mechanisms.contains(mechanism);
         let Some(mechanism) = Mechanism::parse(name).filter(offered) else {
-            return Outcome::Bad(reply::MECHANISM_UNKNOWN);
+            return Outcome::Bad(catalogue::MECHANISM_UNKNOWN);
         };
         if mechanism.is_plaintext() && !context.takes_plaintext() {
-            return Outcome::Bad(reply::PASSWORD_NEEDS_TLS);
+            return Outcome::Bad(catalogue::PASSWORD_NEEDS_TLS);
         }
         // R5034-4.1
         let initial = match initial {
@@ -251,7 +253,7 @@ impl Authorization {
             Some(b"=") => Some(Secret::new(Vec::new())),
             Some(text) => match sasl::decode_base64(text) {
                 Ok(initial) => Some(initial),
-                Err(_) => return Outcome::Bad(reply::AUTH_NOT_BASE64),
+                Err(_) => return Outcome::Bad(catalogue::AUTH_NOT_BASE64),
             },
         };
         let mut exchange = Exchange::new(mechanism);
@@ -262,10 +264,10 @@ impl Authorization {
     fn respond(&mut self, mut exchange: Exchange, line: &[u8], output: &mut Vec<u8>) -> Outcome {
         // R5034-4.8, R1734-2.1
         if line == b"*" {
-            return Outcome::Bad(reply::AUTH_CANCELLED);
+            return Outcome::Bad(catalogue::AUTH_CANCELLED);
         }
         // R5034-4.12, R5034-4.13
-        let Ok(response) = sasl::decode_base64(line) else { return Outcome::Bad(reply::AUTH_NOT_BASE64) };
+        let Ok(response) = sasl::decode_base64(line) else { return Outcome::Bad(catalogue::AUTH_NOT_BASE64) };
         let progress = exchange.respond(response.expose());
         self.go_on(exchange, progress, output)
     }
@@ -280,9 +282,9 @@ impl Authorization {
             Progress::Complete(credentials) => Outcome::Verify(credentials),
             Progress::Invalid(Invalid::Empty) => self.refuse_empty(),
             // R3206-6.1: nothing was verified, so no [AUTH].
-            Progress::Invalid(Invalid::Syntax) => Outcome::Bad(reply::AUTH_MALFORMED),
+            Progress::Invalid(Invalid::Syntax) => Outcome::Bad(catalogue::AUTH_MALFORMED),
             // R5034-4.11
-            Progress::Invalid(Invalid::InitialResponse) => Outcome::Bad(reply::AUTH_NO_INITIAL_RESPONSE),
+            Progress::Invalid(Invalid::InitialResponse) => Outcome::Bad(catalogue::AUTH_NO_INITIAL_RESPONSE),
         }
     }
 
@@ -295,7 +297,7 @@ impl Authorization {
 
     fn refuse(&mut self, refusal: Refusal, context: &Context, output: &mut Vec<u8>) -> Turn {
         // R1939-4.4, R1939-4.6, R5034-4.16, R5034-4.24
-        output.extend_from_slice(reply::refusal(refusal));
+        context.say(reply::refusal(refusal), output);
         self.moment = Moment::Command;
         self.refusals = self.refusals.saturating_add(1);
         if refusal == Refusal::ShuttingDown || self.refusals >= context.policy.limits.refusals_max {
@@ -307,9 +309,9 @@ impl Authorization {
     /// The one place that begins TLS. What the client sent behind STLS was not protected and may be another's: it is
     /// thrown away here, and the user name with it (R2595-4.6). Nothing is written between the reply and the
     /// handshake (R2595-4.4).
-    fn start_tls(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Turn {
+    fn start_tls(&mut self, context: &Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
         input.clear();
-        output.extend_from_slice(reply::START_TLS);
+        context.say(catalogue::START_TLS, output);
         self.moment = Moment::StartingTls;
         Turn::Ask(Step::StartTls)
     }

@@ -11,6 +11,7 @@ use crate::command::Command;
 use crate::line::{Input, Line, LineEnd};
 use crate::maildrop::{Listing, Marks, MessageNumber, Octets};
 use crate::reply;
+use crate::reply::catalogue::{self, Entry};
 
 /// Logged in.
 #[derive(Debug)]
@@ -62,25 +63,28 @@ impl Transaction {
             Moment::Welcome => {
                 // R1939-7.23, R1939-7.27, R5034-4.22: one line, and no data of the mechanism in it.
                 self.moment = Moment::Command;
-                self.tell_contents(output)
+                self.tell_contents(context, output)
             }
             Moment::Command => self.read(context, input, output),
             Moment::Listing(column, next) => self.write_listing(column, next, context, output),
             Moment::Failed(fault) => {
                 self.moment = Moment::Command;
-                output.extend_from_slice(reply::message_fault(fault));
+                context.say(reply::message_fault(fault), output);
                 Turn::Again
             }
             Moment::Opening(..) | Moment::Sending => unanswered(),
         }
     }
 
-    pub(super) fn message_opened(&mut self, output: &mut Vec<u8>) {
+    pub(super) fn message_opened(&mut self, context: &Context, output: &mut Vec<u8>) {
         let Moment::Opening(index, extent) = self.moment else { return unasked() };
         self.moment = Moment::Sending;
         match extent {
-            Extent::Whole => reply::message(self.listing.octets(index).unwrap_or_default(), output),
-            Extent::Top(_) => output.extend_from_slice(reply::TOP_FOLLOWS),
+            Extent::Whole => {
+                let octets = self.listing.octets(index).unwrap_or_default().as_u64();
+                catalogue::MESSAGE_FOLLOWS.append(&[octets], context.voice, output);
+            }
+            Extent::Top(_) => context.say(catalogue::TOP_FOLLOWS, output),
         }
     }
 
@@ -101,7 +105,7 @@ impl Transaction {
     fn read(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
         let reply = match input.next_line(context.policy.limits.command_octets_max, LineEnd::CrlfOrLf) {
             Line::Incomplete => return Turn::Ask(Step::Read),
-            Line::TooLong => reply::LINE_TOO_LONG,
+            Line::TooLong => catalogue::LINE_TOO_LONG,
             Line::Complete(line) => match Command::parse(line) {
                 Ok(command) => match self.execute(command, context, output) {
                     Ok(turn) => return turn,
@@ -119,7 +123,7 @@ impl Transaction {
         command: Command<'_>,
         context: &Context,
         output: &mut Vec<u8>,
-    ) -> Result<Turn, &'static [u8]> {
+    ) -> Result<Turn, &'static Entry> {
         Ok(match command {
             Command::Stat => {
                 // R1939-5.3, R1939-5.4, R1939-5.15
@@ -127,93 +131,105 @@ impl Transaction {
                 Turn::Again
             }
             Command::List(None) => {
-                self.tell_contents(output);
+                self.tell_contents(context, output);
                 self.begin_listing(Column::Octets)
             }
             Command::Uidl(None) => {
-                output.extend_from_slice(reply::UNIQUE_IDS_FOLLOW);
+                context.say(catalogue::UNIQUE_IDS_FOLLOW, output);
                 self.begin_listing(Column::UniqueId)
             }
-            Command::List(Some(number)) => self.list_one(number, Column::Octets, output),
-            Command::Uidl(Some(number)) => self.list_one(number, Column::UniqueId, output),
-            Command::Retr(number) => self.send(number, Extent::Whole, output),
-            Command::Top { number, lines } => self.send(number, Extent::Top(lines), output),
-            Command::Dele(number) => self.delete(number, output),
+            Command::List(Some(number)) => self.list_one(number, Column::Octets, context, output),
+            Command::Uidl(Some(number)) => self.list_one(number, Column::UniqueId, context, output),
+            Command::Retr(number) => self.send(number, Extent::Whole, context, output),
+            Command::Top { number, lines } => self.send(number, Extent::Top(lines), context, output),
+            Command::Dele(number) => self.delete(number, context, output),
             Command::Noop => {
                 // R1939-5.20
-                output.extend_from_slice(reply::NOTHING_DONE);
+                context.say(catalogue::NOTHING_DONE, output);
                 Turn::Again
             }
             Command::Rset => {
                 // R1939-5.21
                 self.marks.clear();
                 self.marked = Octets::default();
-                self.tell_contents(output)
+                self.tell_contents(context, output)
             }
             Command::Capa => {
                 // R2449-5.1
                 context.list_capabilities(Phase::Transaction, output);
                 Turn::Again
             }
-            Command::Quit => self.quit(output),
+            Command::Quit => self.quit(context, output),
             // R1939-3.18, R1939-7.18, R2595-4.3, R5034-4.2, R5034-4.3
-            Command::User(_) | Command::Pass(_) | Command::Apop { .. } => return Err(reply::WRONG_STATE),
-            Command::Auth { .. } | Command::Stls => return Err(reply::WRONG_STATE),
+            Command::User(_) | Command::Pass(_) | Command::Apop { .. } => return Err(catalogue::WRONG_STATE),
+            Command::Auth { .. } | Command::Stls => return Err(catalogue::WRONG_STATE),
         })
     }
 
-    fn list_one(&self, number: MessageNumber, column: Column, output: &mut Vec<u8>) -> Turn {
+    fn list_one(
+        &self,
+        number: MessageNumber,
+        column: Column,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Turn {
         match (self.find(number), column) {
             (Ok(octets), Column::Octets) => reply::scan_listing(number, octets, output),
             (Ok(_), Column::UniqueId) => {
                 let unique_id = self.listing.unique_id(number.index()).unwrap_or_default();
                 reply::unique_id_listing(number, unique_id, output);
             }
-            (Err(reply), _) => output.extend_from_slice(reply),
+            (Err(reply), _) => context.say(reply, output),
         }
         Turn::Again
     }
 
     /// RETR and TOP differ in the extent only (R1939-5.16, R1939-5.19, R1939-7.4).
-    fn send(&mut self, number: MessageNumber, extent: Extent, output: &mut Vec<u8>) -> Turn {
+    fn send(
+        &mut self,
+        number: MessageNumber,
+        extent: Extent,
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Turn {
         match self.find(number) {
             Ok(_) => {
                 self.moment = Moment::Opening(number.index(), extent);
                 Turn::Ask(Step::SendMessage { index: number.index(), extent })
             }
             Err(reply) => {
-                output.extend_from_slice(reply);
+                context.say(reply, output);
                 Turn::Again
             }
         }
     }
 
-    fn delete(&mut self, number: MessageNumber, output: &mut Vec<u8>) -> Turn {
+    fn delete(&mut self, number: MessageNumber, context: &Context, output: &mut Vec<u8>) -> Turn {
         // R1939-5.18
         let reply = match self.find(number) {
             Ok(octets) => {
                 self.marks.mark(number.index());
                 self.marked = self.marked + octets;
-                reply::MARKED
+                catalogue::MARKED
             }
             Err(reply) => reply,
         };
-        output.extend_from_slice(reply);
+        context.say(reply, output);
         Turn::Again
     }
 
-    fn quit(&mut self, output: &mut Vec<u8>) -> Turn {
+    fn quit(&mut self, context: &Context, output: &mut Vec<u8>) -> Turn {
         if self.marks.is_empty() {
-            output.extend_from_slice(reply::GOODBYE);
+            context.say(catalogue::GOODBYE, output);
             return Turn::Enter(State::Closed);
         }
         Turn::Enter(State::Update(Update::new(core::mem::take(&mut self.marks))))
     }
 
     /// The size of a message that may be referred to, or the reply that says why not (R1939-5.11, R1939-5.12).
-    fn find(&self, number: MessageNumber) -> Result<Octets, &'static [u8]> {
-        let octets = self.listing.octets(number.index()).ok_or(reply::NO_SUCH_MESSAGE)?;
-        if self.marks.is_marked(number.index()) { Err(reply::MESSAGE_DELETED) } else { Ok(octets) }
+    fn find(&self, number: MessageNumber) -> Result<Octets, &'static Entry> {
+        let octets = self.listing.octets(number.index()).ok_or(catalogue::NO_SUCH_MESSAGE)?;
+        if self.marks.is_marked(number.index()) { Err(catalogue::MESSAGE_DELETED) } else { Ok(octets) }
     }
 
     fn begin_listing(&mut self, column: Column) -> Turn {
@@ -255,8 +271,9 @@ impl Transaction {
         Turn::Again
     }
 
-    fn tell_contents(&self, output: &mut Vec<u8>) -> Turn {
-        reply::contents(self.messages(), self.octets(), output);
+    fn tell_contents(&self, context: &Context, output: &mut Vec<u8>) -> Turn {
+        let numbers = [self.messages() as u64, self.octets().as_u64()];
+        catalogue::CONTENTS.append(&numbers, context.voice, output);
         Turn::Again
     }
 

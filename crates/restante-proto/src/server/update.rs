@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Fault, State, Step, Turn, unanswered, unasked};
+use super::{Context, Fault, State, Step, Turn, unanswered, unasked};
 use crate::maildrop::Marks;
-use crate::reply;
+use crate::reply::{self, catalogue};
 
 /// QUIT was received and there are messages to remove.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Update {
         Self { marks, moment: Moment::Asking }
     }
 
-    pub(super) fn turn(&mut self, output: &mut Vec<u8>) -> Turn {
+    pub(super) fn turn(&mut self, context: &Context, output: &mut Vec<u8>) -> Turn {
         match self.moment {
             // R1939-6.1
             Moment::Asking => {
@@ -35,8 +35,8 @@ impl Update {
             }
             Moment::Removing => return unanswered(),
             // R1939-6.4: the reply comes after the removal and reports it.
-            Moment::Removed => output.extend_from_slice(reply::GOODBYE),
-            Moment::NotRemoved(fault) => output.extend_from_slice(reply::removal_fault(fault)),
+            Moment::Removed => context.say(catalogue::GOODBYE, output),
+            Moment::NotRemoved(fault) => context.say(reply::removal_fault(fault), output),
         }
         // R1939-6.5
         Turn::Enter(State::Closed)
