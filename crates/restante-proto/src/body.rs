@@ -5,12 +5,14 @@
 //! every line ends with CR LF. Reading and writing is the driver's: octets come and go as chunks of any size.
 
 mod expand;
+mod plain;
 
 use alloc::vec::Vec;
 
 use memchr::{memchr, memchr_iter};
 
 use expand::expand;
+pub use plain::Plain;
 
 /// How much of a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,6 +127,7 @@ pub mod command;
 pub mod line;
 pub mod lmtp;
 pub mod maildrop;
+pub mod pop2;
 pub mod reply;
 pub mod sasl;
 pub mod secret;
