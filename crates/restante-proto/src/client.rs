@@ -5,6 +5,7 @@
 //! driver. The commands are spelled in [`request`], what a server can do stands in [`capabilities`].
 
 pub mod capabilities;
+pub mod cause;
 mod login;
 pub mod request;
 mod session;

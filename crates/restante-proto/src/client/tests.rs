@@ -14,6 +14,7 @@ use crate::sasl::Method;
 use crate::secret::Secret;
 
 mod pair;
+mod rules;
 
 /// What the client says and learns: `C: ` lines it sent, `= ` what it learned.
 struct Driver {
