@@ -10,6 +10,7 @@
 
 mod ci;
 mod ledger;
+mod others;
 mod packages;
 mod source;
 mod test;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["ledger"] => ledger::run(ledger::Page::Write),
         ["ledger", "--check"] => ledger::run(ledger::Page::Check),
-        ["packages"] => packages::print(),
+        ["packages"] => packages::print().map(|()| others::print()),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

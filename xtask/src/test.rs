@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{packages, work};
+use crate::{others, packages, work};
 
 /// Provides what the tests need and runs them; `filters` are names of tests, none means all of them.
 ///
@@ -13,6 +13,7 @@ use crate::{packages, work};
 /// A package that is missing and cannot be installed, a build that fails, a test that fails. Nothing is skipped.
 pub(crate) fn run(filters: &[&str]) -> Result<()> {
     packages::provide()?;
+    others::provide()?;
     work::run(&mut work::cargo(&["build", "--locked", "--package", "restante"]))?;
     if work::succeeds(&mut work::cargo(&["nextest", "--version"])) {
         // Documentation tests first: nextest's closing line is then the last thing printed.
@@ -44,9 +45,9 @@ fn documentation_tests() -> Command {
     work::cargo(&["test", "--locked", "--workspace", "--doc"])
 }
 
-/// Tells the tests which `restante` to start: the one just built.
+/// Tells the tests which `restante` to start, the one just built, and where other servers lie.
 fn with_program(command: &mut Command) -> &mut Command {
-    command.env("RESTANTE_BIN", program())
+    command.env("RESTANTE_BIN", program()).env("RESTANTE_OTHER_SERVERS", others::folder())
 }
 
 fn program() -> PathBuf {

@@ -5,6 +5,7 @@
 //! nothing is ever skipped.
 
 pub mod dovecot;
+pub mod others;
 pub mod postfix;
 pub mod process;
 pub mod restante;

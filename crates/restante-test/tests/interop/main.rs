@@ -7,6 +7,7 @@
 
 mod clients;
 mod corpus;
+mod others;
 mod servers;
 
 use restante_test::real::Kind;
