@@ -2,6 +2,7 @@
 //!
 //! The order is fixed and read top-down in `login`: credentials, then the places that are limited, then lock and listing,
 //! then the reply. Nothing about an account is learned or held by anybody who has not shown what opens it (R2449-8.1.2).
+//! The steps themselves are those of any session: `pop2.rs` takes them too.
 
 use super::opened::Opened;
 use super::{Guest, by_time};
@@ -9,6 +10,7 @@ use crate::assemble;
 use crate::clock;
 use crate::event::Peer;
 use crate::limits::AccountPass;
+use crate::listener::Visit;
 use restante_auth::account::Account;
 use restante_auth::verify::Verdict;
 use restante_proto::sasl::Credentials;
@@ -18,39 +20,32 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// Who is logged in, and how.
-pub(super) struct Login {
-    pub(super) account: Account,
-    pub(super) method: &'static str,
+pub(crate) struct Login {
+    pub(crate) account: Account,
+    pub(crate) method: &'static str,
     _pass: AccountPass,
 }
 
 impl Guest {
     /// Answers `Step::Authenticate`, and the `Step::OpenMaildrop` that follows when the credentials are right.
     pub(super) async fn login(&mut self, credentials: Credentials) {
-        let method = credentials.method().name();
-        let account = match self.verify(&credentials).await {
-            Ok(account) => account,
+        let login = match self.visit.log_in(&credentials).await {
+            Ok(login) => login,
             Err(refusal) => return self.session.refused(refusal),
         };
         drop(credentials);
-
-        let limits = &self.visit.settings.config.limits;
-        let Some(pass) = self.visit.shared.admission.enter(&account.name, limits) else {
-            self.note_refused_account(&account, method, &"too many sessions of the account");
-            return self.session.refused(Refusal::TooManySessions);
-        };
         self.session.granted();
         let Step::OpenMaildrop = self.session.step(&mut self.connection.input, &mut self.connection.output)
         else {
             // The session would have broken its contract; it then closes at its next step.
             return;
         };
-        let opened = match self.open(&account, method).await {
+        let opened = match self.visit.open(&login).await {
             Ok(opened) => opened,
             Err(refusal) => return self.session.refused(refusal),
         };
 
-        self.login = Some(Login { account, method, _pass: pass });
+        self.login = Some(login);
         for warning in opened.warnings() {
             self.note_warning(warning);
         }
@@ -58,12 +53,27 @@ impl Guest {
         self.session.opened(Arc::clone(opened.listing()));
         self.maildrop = Some(opened);
     }
+}
+
+impl Visit {
+    /// Verifies, then takes one of the account's places.
+    pub(crate) async fn log_in(&self, credentials: &Credentials) -> Result<Login, Refusal> {
+        let account = self.verify(credentials).await?;
+        let method = credentials.method().name();
+        match self.shared.admission.enter(&account.name, &self.settings.config.limits) {
+            Some(pass) => Ok(Login { account, method, _pass: pass }),
+            None => {
+                self.note_refused_account(&account, method, &"too many sessions of the account");
+                Err(Refusal::TooManySessions)
+            }
+        }
+    }
 
     /// Whose credentials these are. A wrong answer waits here as long as the throttle says; the wait holds this task and
     /// nothing else.
     async fn verify(&self, credentials: &Credentials) -> Result<Account, Refusal> {
-        let authenticator = &self.visit.settings.authenticator;
-        let throttle = &self.visit.shared.throttle;
+        let authenticator = &self.settings.authenticator;
+        let throttle = &self.shared.throttle;
         let address = self.throttled_address();
         let name = authenticator.account_name(credentials.user());
         let name = name.as_ref().map_or_else(|_| credentials.user(), |name| name.as_str().as_bytes());
@@ -84,23 +94,24 @@ impl Guest {
                 Err(Refusal::Credentials)
             }
             Verdict::Unavailable(error) => {
-                self.note_fault("verify the password", &error);
+                self.note_fault(None, "verify the password", &error);
                 Err(by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent))
             }
         }
     }
 
     /// Takes the lock of an account's maildrop and lists it.
-    async fn open(&self, account: &Account, method: &str) -> Result<Opened, Refusal> {
-        let settings = &self.visit.settings;
+    pub(crate) async fn open(&self, login: &Login) -> Result<Opened, Refusal> {
+        let Login { account, method, .. } = login;
+        let settings = &self.settings;
         let location = assemble::location(&settings.config, account).map_err(|error| {
-            self.note_fault_of(Some(&account.name), "find the maildrop", &error);
+            self.note_fault(Some(&account.name), "find the maildrop", &error);
             Refusal::Permanent
         })?;
         settings.store.open(&location, clock::wall()).await.map(Opened::Exclusive).map_err(|error| {
             match error {
                 OpenError::InUse => self.note_refused_account(account, method, &error),
-                _ => self.note_fault_of(Some(&account.name), "open the maildrop", &error),
+                _ => self.note_fault(Some(&account.name), "open the maildrop", &error),
             }
             open_refusal(&error)
         })
@@ -108,7 +119,7 @@ impl Guest {
 
     /// What failed logins are counted by. Programs of this machine count as one.
     fn throttled_address(&self) -> IpAddr {
-        match self.visit.peer {
+        match self.peer {
             Peer::Tcp(address) => address.ip(),
             Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }

@@ -2,51 +2,48 @@
 
 use super::Guest;
 use crate::event::Event;
+use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
 use restante_proto::sasl::Credentials;
 use std::error::Error;
 use std::fmt::Display;
 
 impl Guest {
-    pub(super) fn note_refused(&self, credentials: &Credentials, reason: &dyn Display) {
-        self.visit.shared.log.write(&Event::LoginRefused {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
+    pub(super) fn note_fault(&self, doing: &str, error: &dyn Error) {
+        self.visit.note_fault(self.login.as_ref().map(|login| &login.account.name), doing, error);
+    }
+
+    pub(super) fn note_warning(&self, problem: &dyn Display) {
+        self.visit.note_warning(self.login.as_ref().map(|login| &login.account.name), problem);
+    }
+}
+
+impl Visit {
+    pub(crate) fn note_refused(&self, credentials: &Credentials, reason: &dyn Display) {
+        self.shared.log.write(&Event::LoginRefused {
+            trace: self.trace,
+            peer: &self.peer,
             user: credentials.user(),
             method: credentials.method().name(),
             reason,
         });
     }
 
-    pub(super) fn note_refused_account(&self, account: &Account, method: &str, reason: &dyn Display) {
-        self.visit.shared.log.write(&Event::LoginRefused {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
+    pub(crate) fn note_refused_account(&self, account: &Account, method: &str, reason: &dyn Display) {
+        self.shared.log.write(&Event::LoginRefused {
+            trace: self.trace,
+            peer: &self.peer,
             user: account.name.as_str().as_bytes(),
             method,
             reason,
         });
     }
 
-    pub(super) fn note_fault(&self, doing: &str, error: &dyn Error) {
-        self.note_fault_of(self.login.as_ref().map(|login| &login.account.name), doing, error);
+    pub(crate) fn note_fault(&self, account: Option<&AccountName>, doing: &str, error: &dyn Error) {
+        self.shared.log.write(&Event::Fault { trace: self.trace, peer: &self.peer, account, doing, error });
     }
 
-    pub(super) fn note_fault_of(&self, account: Option<&AccountName>, doing: &str, error: &dyn Error) {
-        self.visit.shared.log.write(&Event::Fault {
-            trace: self.visit.trace,
-            peer: &self.visit.peer,
-            account,
-            doing,
-            error,
-        });
-    }
-
-    pub(super) fn note_warning(&self, problem: &dyn Display) {
-        self.visit.shared.log.write(&Event::MaildropWarning {
-            trace: self.visit.trace,
-            account: self.login.as_ref().map(|login| &login.account.name),
-            problem,
-        });
+    pub(crate) fn note_warning(&self, account: Option<&AccountName>, problem: &dyn Display) {
+        self.shared.log.write(&Event::MaildropWarning { trace: self.trace, account, problem });
     }
 }

@@ -7,7 +7,7 @@ use restante_store::maildrop::{Inspection, Maildrop, Message, MessageError, Warn
 use std::sync::Arc;
 
 /// An open maildrop.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     /// With the exclusive-access lock, to read and to remove from.
     Exclusive(Maildrop),
     /// Without the lock, to read from: what many sessions look at together.
@@ -17,7 +17,7 @@ pub(super) enum Opened {
 
 impl Opened {
     /// The messages in the order of their numbers.
-    pub(super) fn listing(&self) -> &Arc<Listing> {
+    pub(crate) fn listing(&self) -> &Arc<Listing> {
         match self {
             Self::Exclusive(maildrop) => maildrop.listing(),
             Self::Inspection(inspection) => inspection.listing(),
@@ -25,7 +25,7 @@ impl Opened {
     }
 
     /// What the operator should know although it opened.
-    pub(super) fn warnings(&self) -> &[Warning] {
+    pub(crate) fn warnings(&self) -> &[Warning] {
         match self {
             Self::Exclusive(maildrop) => maildrop.warnings(),
             Self::Inspection(inspection) => inspection.warnings(),
@@ -33,7 +33,7 @@ impl Opened {
     }
 
     /// Opens the message at `index` of the listing.
-    pub(super) async fn message(&self, index: usize) -> Result<Message, MessageError> {
+    pub(crate) async fn message(&self, index: usize) -> Result<Message, MessageError> {
         match self {
             Self::Exclusive(maildrop) => maildrop.message(index).await,
             Self::Inspection(inspection) => inspection.message(index).await,
