@@ -89,6 +89,12 @@ impl Authenticator {
             Credentials::Apop { user, timestamp, digest } => {
                 self.inner.verify_apop(user, timestamp, digest, now).await
             }
+            // No source serves these: `mechanisms` does not name them.
+            Credentials::Cram { .. }
+            | Credentials::Scram(_)
+            | Credentials::Token { .. }
+            | Credentials::External { .. }
+            | Credentials::Anonymous { .. } => Err(Verdict::Refused(Reason::NotServed)),
         };
         verdict.unwrap_or_else(|outcome| outcome)
     }
@@ -119,7 +125,7 @@ impl Authenticator {
 
     /// The SASL mechanisms that the sources can serve, the preferred one first.
     pub fn mechanisms(&self) -> Vec<Mechanism> {
-        if self.inner.directories.is_empty() { Vec::new() } else { Mechanism::ALL.to_vec() }
+        if self.inner.directories.is_empty() { Vec::new() } else { vec![Mechanism::Plain, Mechanism::Login] }
     }
 
     /// Whether some account's secret is known in plain text, so that a timestamp in the greeting makes sense. May change when a
@@ -312,7 +318,7 @@ fn candidates(password: &Secret, method: Method) -> Option<Vec<Zeroizing<Vec<u8>
         Ok(Cow::Borrowed(_)) => Some(vec![as_typed]),
         Ok(Cow::Owned(prepared)) if prepared == text => Some(vec![Zeroizing::new(prepared.into_bytes())]),
         Ok(Cow::Owned(prepared)) => Some(vec![Zeroizing::new(prepared.into_bytes()), as_typed]),
-        Err(_) if method == Method::Plain => None,
+        Err(_) if method == Method::Sasl(Mechanism::Plain) => None,
         Err(_) => Some(vec![as_typed]),
     }
 }
@@ -346,6 +352,8 @@ pub enum Reason {
     NoPlainSecret,
     /// The authorization identity is not the account that was authenticated.
     AuthorizationIdentity,
+    /// Credentials of a kind that no source can check.
+    NotServed,
 }
 
 impl fmt::Display for Reason {
@@ -357,6 +365,7 @@ impl fmt::Display for Reason {
             Self::InvalidPassword => f.write_str("not a possible password"),
             Self::Locked => f.write_str("the account is locked"),
             Self::NoPlainSecret => f.write_str("APOP, but the secret is not stored in plain text"),
+            Self::NotServed => f.write_str("credentials that no source can check"),
             Self::AuthorizationIdentity => f.write_str("may not act as another account"),
         }
     }

@@ -139,8 +139,10 @@ impl Client {
     /// else USER and PASS (LOGIN-1.1).
     pub fn method(&self) -> Method {
         match self.session.capabilities() {
-            Some(listed) if listed.has_mechanism(Mechanism::Plain) => Method::Plain,
-            Some(listed) if listed.has_mechanism(Mechanism::Login) && !listed.user => Method::Login,
+            Some(listed) if listed.has_mechanism(Mechanism::Plain) => Method::Sasl(Mechanism::Plain),
+            Some(listed) if listed.has_mechanism(Mechanism::Login) && !listed.user => {
+                Method::Sasl(Mechanism::Login)
+            }
             _ => Method::UserPass,
         }
     }

@@ -36,12 +36,13 @@
 //! use restante_proto::line::Input;
 //! use restante_proto::maildrop::{Listing, Octets};
 //! use restante_proto::sasl::Credentials;
-//! use restante_proto::server::{Limits, Policy, Refusal, Session, Step, Transport};
+//! use restante_proto::server::{Limits, Opening, Policy, Refusal, Session, Step, Transport};
 //!
 //! let policy = Arc::new(Policy {
 //!     hostname: "mail.example.org".into(),
 //!     implementation: None,
 //!     mechanisms: vec![],
+//!     token_hint: Default::default(),
 //!     user_pass: true,
 //!     plaintext_without_tls: true,
 //!     expire: None,
@@ -80,7 +81,9 @@
 //!             }
 //!         }
 //!         Step::Authenticate(_) => session.refused(Refusal::Credentials),
-//!         Step::OpenMaildrop => session.opened(Arc::clone(&listing)),
+//!         // Only mechanisms of SASL ask for these.
+//!         Step::Nonce | Step::PrepareScram(_) => session.refused(Refusal::Temporary),
+//!         Step::OpenMaildrop => session.opened(Opening::full(Arc::clone(&listing))),
 //!         Step::SendMessage { index, extent } => {
 //!             assert_eq!(index, 0);
 //!             session.message_opened(&mut output);
@@ -96,7 +99,7 @@
 //!             removed.extend(session.marks().iter());
 //!             session.removed();
 //!         }
-//!         Step::Close => {
+//!         Step::Close(_) => {
 //!             to_client.append(&mut output);
 //!             break;
 //!         }

@@ -16,11 +16,14 @@ use crate::body::Extent;
 use crate::capability::{Capability, Expire};
 use crate::command::Flaw;
 use crate::line::Input;
-use crate::maildrop::{Listing, Marks};
+use crate::maildrop::{Listing, Marks, MessageNumber};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
 use crate::reply::language::Voice;
-use crate::sasl::{Credentials, Mechanism, apop};
+use crate::sasl::exchange::Surroundings;
+use crate::sasl::{
+    Channel, Credentials, Mechanism, ScramFacts, ScramQuery, ServerSignature, TokenHint, apop,
+};
 
 use authorization::Authorization;
 use transaction::Transaction;
@@ -39,6 +42,8 @@ pub struct Policy {
     pub implementation: Option<String>,
     /// The mechanisms that the sources of accounts can serve, in the order to announce them.
     pub mechanisms: Vec<Mechanism>,
+    /// What a client learns when its token is refused.
+    pub token_hint: TokenHint,
     /// Whether USER and PASS are offered.
     pub user_pass: bool,
     /// Whether passwords are taken without TLS from this peer.
@@ -108,9 +113,17 @@ pub enum Step {
     /// Write the output, then do the TLS handshake with nothing in between; octets received before it and not yet in
     /// the input are to be thrown away too. Answer: [`Session::tls_started`]. When the handshake fails, close.
     StartTls,
-    /// Verify these. Answers: [`Session::granted`], [`Session::refused`].
+    /// Make octets of chance, 16 or more. Answers: [`Session::nonce`], [`Session::refused`].
+    Nonce,
+    /// Find out how this account's SCRAM verifier was made. Who has none is answered as if they had one (R5802-7.1).
+    /// Answers: [`Session::scram_prepared`], [`Session::refused`].
+    PrepareScram(ScramQuery),
+    /// Verify these. Answers: [`Session::granted`], for [`Credentials::Scram`] [`Session::granted_with`] in its place,
+    /// [`Session::refused`]. The account that was granted is to be kept in mind, but nothing to be locked yet: a
+    /// client of SCRAM may still find that it does not trust the server. It is forgotten with the next credentials.
     Authenticate(Credentials),
-    /// Lock and list the maildrop of the account just granted. Answers: [`Session::opened`], [`Session::refused`].
+    /// Lock and list the maildrop of the account that was granted last; for one that can only be read, list it without
+    /// the lock. Answers: [`Session::opened`], [`Session::refused`].
     OpenMaildrop,
     /// Send a message. Open it, call [`Session::message_opened`], then move it through a
     /// [`body::Encoder`](crate::body::Encoder) of this extent into the output and call [`Session::message_sent`].
@@ -126,7 +139,50 @@ pub enum Step {
     /// [`Session::not_removed`].
     Remove,
     /// Release the maildrop if one is open, write the output, close the connection. Nothing is removed.
-    Close,
+    Close(Ending),
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// QUIT, and all that was to be removed has been.
+    Quit,
+    /// QUIT, but some marked messages are still there.
+    NotRemoved,
+    /// More bad commands than are forgiven.
+    BadCommands,
+    /// More refused logins than are forgiven, or the server is going down.
+    Refused,
+    /// The driver has lost the thread: it stepped before it had answered.
+    OutOfStep,
+}
+
+/// A maildrop that was opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// What it holds.
+    pub listing: Arc<Listing>,
+    /// What may be done with it.
+    pub rights: Rights,
+    /// The highest message accessed in sessions before, where that is kept (RFC 1460, LAST).
+    pub last: Option<MessageNumber>,
+}
+
+impl Opening {
+    /// A maildrop of one's own: messages may be removed.
+    #[must_use]
+    pub const fn full(listing: Arc<Listing>) -> Self {
+        Self { listing, rights: Rights::Full, last: None }
+    }
+}
+
+/// What may be done with a maildrop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Messages may be read and removed.
+    Full,
+    /// Messages may only be read. DELE is refused, and [`Step::Remove`] never comes.
+    ReadOnly,
 }
 
 /// Why a login is refused, or a connection.
@@ -192,6 +248,8 @@ struct Context {
     transport: Transport,
     /// Valid for APOP; `None` when APOP is not offered.
     timestamp: Option<Box<str>>,
+    /// All missing without TLS.
+    channel: Channel,
     bad_commands: u16,
     /// In which language replies are.
     voice: Voice,
@@ -203,7 +261,7 @@ enum State {
     Authorization(Authorization),
     Transaction(Transaction),
     Update(Update),
-    Closed,
+    Closed(Ending),
 }
 
 /// What a state did with its turn.
@@ -228,10 +286,10 @@ impl Session {
             timestamp.len() <= TIMESTAMP_OCTETS_MAX && apop::is_timestamp(timestamp.as_bytes())
         };
         let timestamp = apop_timestamp.filter(is_valid).map(String::into_boxed_str);
-        Self {
-            context: Context { policy, transport, timestamp, bad_commands: 0, voice: Voice::default() },
-            state: State::Greeting,
-        }
+        let channel = Channel::default();
+        let voice = Voice::default();
+        let context = Context { policy, transport, timestamp, channel, bad_commands: 0, voice };
+        Self { context, state: State::Greeting }
     }
 
     /// Goes on as far as possible: uses complete lines of `input`, appends replies to `output`, and returns when it
@@ -251,7 +309,7 @@ impl Session {
                 State::Authorization(state) => state.turn(&mut self.context, input, output),
                 State::Transaction(state) => state.turn(&mut self.context, input, output),
                 State::Update(state) => state.turn(&self.context, output),
-                State::Closed => Turn::Ask(Step::Close),
+                State::Closed(ending) => Turn::Ask(Step::Close(*ending)),
             };
             match turn {
                 Turn::Again => {}
@@ -261,10 +319,36 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::StartTls`]: the handshake succeeded. After one that failed there is no way on (R2595-2.5.1).
-    pub fn tls_started(&mut self) {
+    /// Tells what mechanisms can have of the TLS connection that a session of [`Transport::Tls`] began with. To be
+    /// called before the first step; without it there is nothing to be had.
+    pub fn set_channel(&mut self, channel: Channel) {
+        match (&self.state, self.context.transport) {
+            (State::Greeting, Transport::Tls) => self.context.channel = channel,
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::StartTls`]: the handshake succeeded, and this is what mechanisms can have of it. After one that
+    /// failed there is no way on (R2595-2.5.1).
+    pub fn tls_started(&mut self, channel: Channel) {
         match &mut self.state {
-            State::Authorization(state) => state.tls_started(&mut self.context),
+            State::Authorization(state) => state.tls_started(channel, &mut self.context),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Nonce`].
+    pub fn nonce(&mut self, octets: &[u8]) {
+        match &mut self.state {
+            State::Authorization(state) => state.nonce(octets),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::PrepareScram`].
+    pub fn scram_prepared(&mut self, facts: ScramFacts) {
+        match &mut self.state {
+            State::Authorization(state) => state.scram_prepared(facts),
             _ => unasked(),
         }
     }
@@ -277,8 +361,17 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::Authenticate`] and [`Step::OpenMaildrop`]: no login. Nothing may be locked any more
-    /// (R1939-4.5).
+    /// Answers [`Step::Authenticate`] with [`Credentials::Scram`]: the proof is right, and this is ours. When the client
+    /// has accepted it, the maildrop is asked for.
+    pub fn granted_with(&mut self, signature: ServerSignature) {
+        match &mut self.state {
+            State::Authorization(state) => state.granted_with(signature),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Authenticate`], [`Step::OpenMaildrop`], [`Step::Nonce`] and [`Step::PrepareScram`]: no login.
+    /// Nothing may be locked any more (R1939-4.5).
     pub fn refused(&mut self, refusal: Refusal) {
         match &mut self.state {
             State::Authorization(state) => state.refused(refusal),
@@ -286,12 +379,12 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::OpenMaildrop`]: the maildrop is locked and this is what it holds.
-    pub fn opened(&mut self, listing: Arc<Listing>) {
+    /// Answers [`Step::OpenMaildrop`]: the maildrop is locked, or can only be read.
+    pub fn opened(&mut self, opening: Opening) {
         match &self.state {
             State::Authorization(state) if state.is_opening() => {
                 self.context.bad_commands = 0;
-                self.state = State::Transaction(Transaction::new(listing));
+                self.state = State::Transaction(Transaction::new(opening));
             }
             _ => unasked(),
         }
@@ -344,7 +437,7 @@ impl Session {
         match &self.state {
             State::Greeting | State::Authorization(_) => Phase::Authorization,
             State::Transaction(_) => Phase::Transaction,
-            State::Update(_) | State::Closed => Phase::Update,
+            State::Update(_) | State::Closed(_) => Phase::Update,
         }
     }
 
@@ -355,7 +448,7 @@ impl Session {
         match &self.state {
             State::Transaction(state) => state.marks(),
             State::Update(state) => state.marks(),
-            State::Greeting | State::Authorization(_) | State::Closed => &NONE,
+            State::Greeting | State::Authorization(_) | State::Closed(_) => &NONE,
         }
     }
 }
@@ -372,7 +465,7 @@ impl Context {
         self.bad_commands = self.bad_commands.saturating_add(1);
         if self.bad_commands > bad_commands_max {
             self.say(catalogue::TOO_MANY_BAD_COMMANDS, output);
-            return Turn::Enter(State::Closed);
+            return Turn::Enter(State::Closed(Ending::BadCommands));
         }
         // R1939-3.16, R1939-3.17, R1939-3.19
         self.say(reply, output);
@@ -391,9 +484,25 @@ impl Context {
 
     /// The mechanisms that work as things stand.
     fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + '_ {
-        // R4616-5.1, LOGIN-1.2, R2595-4.13, R2595-9.2, R5034-3.4
-        let works = |mechanism: &Mechanism| self.takes_plaintext() || !mechanism.is_plaintext();
-        self.policy.mechanisms.iter().copied().filter(works)
+        self.policy.mechanisms.iter().copied().filter(|&mechanism| self.works(mechanism))
+    }
+
+    fn works(&self, mechanism: Mechanism) -> bool {
+        match mechanism {
+            // R4616-5.1, LOGIN-1.2, R2595-4.13, R2595-9.2, R5034-3.4
+            _ if mechanism.is_plaintext() => self.takes_plaintext(),
+            // R7628-3.1, XOAUTH2-0.1: whatever is allowed for passwords.
+            _ if mechanism.is_token() => self.transport == Transport::Tls,
+            // R4422-A.1.3
+            Mechanism::External => self.channel.certificate,
+            // R5802-6.5
+            _ => mechanism.scram().is_none_or(|(_, is_bound)| !is_bound || self.channel.is_bindable()),
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let is_bound = |mechanism: Mechanism| mechanism.scram().is_some_and(|(_, is_bound)| is_bound);
+        Surroundings { channel: self.channel, is_binding_offered: self.mechanisms().any(is_bound) }
     }
 
     /// Answers CAPA. What is there before login is listed after it too (R2449-5.2, R5034-3.5), except STLS, which is
@@ -452,7 +561,7 @@ fn unasked() {
 /// A step before the answer: a mistake in the driver. The session cannot go on from here.
 fn unanswered() -> Turn {
     debug_assert!(false, "the session still awaits an answer");
-    Turn::Enter(State::Closed)
+    Turn::Enter(State::Closed(Ending::OutOfStep))
 }
 
 /// With the longest host name the greeting stays within 512 octets (R2449-4.3).

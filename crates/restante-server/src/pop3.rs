@@ -17,7 +17,8 @@ use crate::listener::{Raw, Visit};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
-use restante_proto::server::{Fault, Phase, Refusal, Session, Step, Transport, rejection};
+use restante_proto::sasl::Channel;
+use restante_proto::server::{Ending, Fault, Phase, Refusal, Session, Step, Transport, rejection};
 use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError};
 use std::pin::pin;
 use std::sync::Arc;
@@ -116,20 +117,20 @@ impl Guest {
                 Step::StartTls => {
                     self.connection.write().await?;
                     Box::pin(self.start_tls()).await?;
-                    self.session.tls_started();
+                    self.session.tls_started(Channel::default());
                 }
                 Step::Authenticate(credentials) => Box::pin(self.login(credentials)).await,
                 // `login` asks the session itself; a maildrop without an account has nobody to be opened for.
                 Step::OpenMaildrop => self.session.refused(Refusal::Temporary),
                 Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
                 Step::Remove => Box::pin(self.update()).await,
-                Step::Close => {
+                // Only mechanisms that the authenticator does not serve ask for these.
+                Step::Nonce | Step::PrepareScram(_) => self.session.refused(Refusal::Temporary),
+                Step::Close(ending) => {
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
                     self.maildrop = None;
-                    // A good end is a reply that is no error. Which octet says so is the wire's oldest fact.
-                    let is_quit = last_line(&self.connection.output).first() == Some(&b'+');
                     self.connection.write().await?;
-                    return Ok(if is_quit { End::Quit } else { End::Closed });
+                    return Ok(if ending == Ending::Quit { End::Quit } else { End::Closed });
                 }
             }
         }
@@ -326,11 +327,6 @@ fn fault(is_temporary: bool) -> Fault {
 
 fn by_time<T>(is_temporary: bool, temporary: T, permanent: T) -> T {
     if is_temporary { temporary } else { permanent }
-}
-
-fn last_line(output: &[u8]) -> &[u8] {
-    let text = output.strip_suffix(b"\r\n").unwrap_or(output);
-    text.rsplit(|&octet| octet == b'\n').next().unwrap_or_default()
 }
 
 /// About what a line has; a wrong guess costs one more read.

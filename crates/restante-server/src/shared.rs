@@ -15,6 +15,7 @@ use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
 use restante_proto::capability::Expire;
+use restante_proto::sasl::TokenHint;
 use restante_proto::{lmtp, server};
 use restante_store::Store;
 use std::collections::HashMap;
@@ -187,6 +188,7 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         hostname: config.hostname.clone(),
         implementation: Some("Restante".to_owned()),
         mechanisms,
+        token_hint: TokenHint::default(),
         user_pass: config.auth.user_pass,
         plaintext_without_tls: false,
         // R2449-6.7.6: the server itself removes nothing.

@@ -8,7 +8,7 @@ use restante_client::pop3::{Client, Piece, Quit, Settings};
 use restante_proto::client::request::{InvalidRequest, Login};
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::reply::ResponseCode;
-use restante_proto::sasl::Method;
+use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
 
 use crate::script::{Act, PATIENT, acts, certificate, serve, transcript};
@@ -140,7 +140,7 @@ async fn r2595_4_stls_then_capabilities_then_login() {
     let security = Security::Stls(Tls::with_roots(roots, "localhost").unwrap());
     let settings = Settings { trace: Some(trace), ..settings() };
     let mut client = Client::connect(&address, security, settings).await.unwrap();
-    assert_eq!(client.method(), Method::Plain);
+    assert_eq!(client.method(), Method::Sasl(Mechanism::Plain));
     client.login(login(client.method())).await.unwrap();
     client.retrieve(number(1), &mut Vec::new()).await.unwrap();
     assert!(matches!(client.quit().await, Quit::Committed));
@@ -350,7 +350,7 @@ async fn nobody_there() {
 async fn what_cannot_be_said_is_not_sent() {
     let (address, server) = serve(acts("S: +OK hi\nC: QUIT\nS: +OK")).await;
     let mut client = Client::connect(&address, Security::None, settings()).await.unwrap();
-    let wrong = Login { user: b"a\r\nQUIT".to_vec(), ..login(Method::Plain) };
+    let wrong = Login { user: b"a\r\nQUIT".to_vec(), ..login(Method::Sasl(Mechanism::Plain)) };
     assert!(matches!(client.login(wrong).await, Err(Error::Request(InvalidRequest::Argument))));
     assert!(matches!(client.login(login(Method::Apop)).await, Err(Error::NotPossible(_))));
     assert!(matches!(client.quit().await, Quit::Committed));

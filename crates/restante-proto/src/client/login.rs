@@ -61,7 +61,7 @@ impl Exchange {
                 Command::Apop { user: &login.user, digest }.encode(output);
                 Stage::Last
             }
-            Method::Plain => {
+            Method::Sasl(Mechanism::Plain) => {
                 // R5034-3.3: a server that lists no SASL may be one of RFC 1734, which has no initial response.
                 let mut initial = Vec::new();
                 if capabilities.is_some_and(|capabilities| capabilities.has_mechanism(Mechanism::Plain)) {
@@ -76,7 +76,7 @@ impl Exchange {
                 Command::Auth { mechanism: Some((mechanism, argument)) }.encode(output);
                 Stage::Plain
             }
-            Method::Login => {
+            Method::Sasl(_) => {
                 let mechanism = Mechanism::Login.name().as_bytes();
                 Command::Auth { mechanism: Some((mechanism, None)) }.encode(output);
                 Stage::LoginBegin

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::command::Command;
 use crate::maildrop::MessageNumber;
-use crate::sasl::Method;
+use crate::sasl::{Mechanism, Method};
 use crate::secret::Secret;
 
 /// One thing to be done; most are one command.
@@ -53,7 +53,7 @@ pub struct Login {
     pub method: Method,
     /// The user name: not empty, without CR, LF and NUL.
     pub user: Vec<u8>,
-    /// On whose behalf, if that is somebody else; only [`Method::Plain`] can say it.
+    /// On whose behalf, if that is somebody else; only [`Mechanism::Plain`] can say it.
     pub authorization: Option<Vec<u8>>,
     /// The password or shared secret: not empty, without CR, LF and NUL.
     pub password: Secret,
@@ -70,6 +70,8 @@ pub enum InvalidRequest {
     Authorization,
     /// The command would be longer than the 255 octets that RFC 2449 section 4 allows.
     TooLong,
+    /// The mechanism is not known here.
+    Mechanism,
     /// QUIT was submitted already, or the session has ended.
     Closing,
 }
@@ -81,6 +83,7 @@ impl fmt::Display for InvalidRequest {
             Self::UserHasSpace => "only a SASL mechanism can carry a user name with a space",
             Self::Authorization => "the login method cannot say on whose behalf",
             Self::TooLong => "the command would be longer than 255 octets",
+            Self::Mechanism => "the SASL mechanism is not known",
             Self::Closing => "the session has ended",
         })
     }
@@ -96,7 +99,10 @@ impl Login {
         if parts.iter().any(|part| part.is_empty() || part.iter().any(|octet| b"\r\n\0".contains(octet))) {
             return Err(InvalidRequest::Argument);
         }
-        if self.authorization.is_some() && self.method != Method::Plain {
+        if matches!(self.method, Method::Sasl(mechanism) if !Mechanism::ALL.contains(&mechanism)) {
+            return Err(InvalidRequest::Mechanism);
+        }
+        if self.authorization.is_some() && self.method != Method::Sasl(Mechanism::Plain) {
             return Err(InvalidRequest::Authorization);
         }
         // R2449-4.4. Lines of a SASL exchange have no limit of their own (R5034-4.15).
@@ -106,7 +112,7 @@ impl Login {
             }
             Method::UserPass => self.user.len().max(password.len()) + b"USER \r\n".len(),
             Method::Apop => b"APOP  \r\n".len() + self.user.len() + 32,
-            Method::Plain | Method::Login => 0,
+            Method::Sasl(_) => 0,
         };
         if octets > COMMAND_OCTETS_MAX { Err(InvalidRequest::TooLong) } else { Ok(()) }
     }

@@ -10,7 +10,7 @@ use super::request::{InvalidRequest, Login, Request};
 use super::*;
 use crate::body::Decoder;
 use crate::line::Input;
-use crate::sasl::Method;
+use crate::sasl::{Mechanism, Method};
 use crate::secret::Secret;
 
 mod pair;
@@ -220,7 +220,7 @@ fn r2449_5_capabilities_are_read_tolerantly() {
         .unwrap();
     let capabilities = driver.session.capabilities().unwrap();
     assert!(capabilities.top && !capabilities.stls);
-    assert!(capabilities.has_mechanism(crate::sasl::Mechanism::Login));
+    assert!(capabilities.has_mechanism(Mechanism::Login));
     assert_eq!(capabilities.login_delay_s, Some(60));
     assert_eq!(capabilities.other, ["X-NEW thing"]);
     // R2449-5.8
@@ -298,7 +298,7 @@ fn a_refused_user_name_ends_the_login_before_the_password() {
 #[test]
 fn r5034_3_3_no_initial_response_without_sasl_in_capa() {
     play(
-        || greeted().submit(login(Method::Plain)),
+        || greeted().submit(login(Method::Sasl(Mechanism::Plain))),
         "+\r\n+OK\r\n",
         "C: AUTH PLAIN
          C: AGZyZWQAIHBhc3Mgd29yZCA=
@@ -309,14 +309,14 @@ fn r5034_3_3_no_initial_response_without_sasl_in_capa() {
 #[test]
 fn r5034_4_1_an_initial_response_with_sasl_in_capa() {
     play(
-        || Driver::with_capabilities("SASL PLAIN\r\n").submit(login(Method::Plain)),
+        || Driver::with_capabilities("SASL PLAIN\r\n").submit(login(Method::Sasl(Mechanism::Plain))),
         "+OK\r\n",
         "C: AUTH PLAIN AGZyZWQAIHBhc3Mgd29yZCA=
          = done",
     );
     // Servers that do not know initial responses ask all the same.
     play(
-        || Driver::with_capabilities("SASL PLAIN\r\n").submit(login(Method::Plain)),
+        || Driver::with_capabilities("SASL PLAIN\r\n").submit(login(Method::Sasl(Mechanism::Plain))),
         "+ \r\n-ERR [AUTH] no\r\n",
         "C: AUTH PLAIN AGZyZWQAIHBhc3Mgd29yZCA=
          C: AGZyZWQAIHBhc3Mgd29yZCA=
@@ -328,7 +328,7 @@ fn r5034_4_1_an_initial_response_with_sasl_in_capa() {
 fn r5034_4_9_a_long_initial_response_waits_to_be_asked() {
     for (length, is_initial) in [(174, true), (175, false)] {
         let mut driver = Driver::with_capabilities("SASL PLAIN\r\n").submit(Request::Login(Login {
-            method: Method::Plain,
+            method: Method::Sasl(Mechanism::Plain),
             user: b"fred".to_vec(),
             authorization: None,
             password: Secret::new(vec![b'x'; length]),
@@ -343,7 +343,7 @@ fn r5034_4_9_a_long_initial_response_waits_to_be_asked() {
 #[test]
 fn login_2_1_1_the_challenges_are_awaited_and_not_read() {
     play(
-        || Driver::with_capabilities("SASL LOGIN\r\n").submit(login(Method::Login)),
+        || Driver::with_capabilities("SASL LOGIN\r\n").submit(login(Method::Sasl(Mechanism::Login))),
         "+ VXNlciBOYW1lAA==\r\n+ whatever\r\n",
         "C: AUTH LOGIN
          C: ZnJlZA==
@@ -354,7 +354,7 @@ fn login_2_1_1_the_challenges_are_awaited_and_not_read() {
 #[test]
 fn r5034_4_14_a_challenge_that_is_not_base64_cancels() {
     play(
-        || greeted().submit(login(Method::Login)),
+        || greeted().submit(login(Method::Sasl(Mechanism::Login))),
         "+ !!!\r\n-ERR ok\r\n",
         "C: AUTH LOGIN
          C: *
@@ -392,7 +392,9 @@ fn arguments_cannot_become_commands() {
     for (user, password) in
         [("a\r\nDELE 1", "x"), ("a\n", "x"), ("a\0", "x"), ("", "x"), ("a", "x\rQUIT"), ("a", "")]
     {
-        for method in [Method::UserPass, Method::Plain, Method::Login, Method::Apop] {
+        for method in
+            [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
+        {
             let mut session = Session::new(Limits::default());
             let login = Login {
                 method,
@@ -502,7 +504,7 @@ fn secrets_are_redacted_by_state() {
     assert_eq!(driver.session.redaction(), Some("PASS ****"));
     driver.run(&[b"+OK\r\n"]).unwrap();
     assert_eq!(driver.session.redaction(), None);
-    let mut driver = greeted().submit(login(Method::Login));
+    let mut driver = greeted().submit(login(Method::Sasl(Mechanism::Login)));
     driver.run(&[b"+ \r\n"]).unwrap();
     assert_eq!(driver.session.redaction(), Some("****"));
     driver.run(&[b"+ \r\n"]).unwrap();
@@ -531,8 +533,8 @@ fn driver_with(requests: &[u8]) -> Driver {
         let _ = driver.session.submit(match request {
             0 => Request::Capabilities,
             1 => login(Method::UserPass),
-            2 => login(Method::Plain),
-            3 => login(Method::Login),
+            2 => login(Method::Sasl(Mechanism::Plain)),
+            3 => login(Method::Sasl(Mechanism::Login)),
             4 => Request::Stat,
             5 => Request::List,
             6 => Request::Uidl,

@@ -345,6 +345,17 @@ entries! {
         nl "Het bericht is gemarkeerd als verwijderd"
         pl "Wiadomość jest oznaczona jako usunięta"
     }
+    /// Somebody would have to change what the account may do (RFC 3206 section 4).
+    READ_ONLY "-ERR [SYS/PERM] " {
+        en "The maildrop can only be read"
+        de "Das Postfach kann nur gelesen werden"
+        fr "La boîte aux lettres ne peut qu'être lue"
+        es "El buzón solo se puede leer"
+        it "La casella si può solo leggere"
+        pt "A caixa de correio só pode ser lida"
+        nl "De postbus kan alleen worden gelezen"
+        pl "Skrzynkę można tylko czytać"
+    }
     TOO_MANY_BAD_COMMANDS "-ERR " {
         en "Too many bad commands, closing"
         de "Zu viele fehlerhafte Befehle, Verbindung wird beendet"

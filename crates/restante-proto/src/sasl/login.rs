@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Credentials, Invalid, Method, Progress};
+use super::exchange::{Invalid, Progress};
+use super::{Credentials, Mechanism, Method};
 use crate::secret::Secret;
 
 /// The server's side: the user name, once it has come.
@@ -27,7 +28,7 @@ impl Exchange {
 
     pub(super) fn respond(&mut self, response: &[u8]) -> Progress {
         if response.is_empty() {
-            return Progress::Invalid(Invalid::Empty);
+            return Progress::Invalid(Invalid::Credentials);
         }
         if response.contains(&0) {
             return Progress::Invalid(Invalid::Syntax);
@@ -41,7 +42,7 @@ impl Exchange {
                 user,
                 authorization: None,
                 password: Secret::new(response.to_vec()),
-                method: Method::Login,
+                method: Method::Sasl(Mechanism::Login),
             }),
         }
     }

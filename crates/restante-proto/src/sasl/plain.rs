@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Credentials, Invalid, Method, Progress};
+use super::exchange::{Invalid, Progress};
+use super::{Credentials, Mechanism, Method};
 use crate::secret::Secret;
 
 /// The server's side. The client speaks first.
@@ -60,12 +61,12 @@ fn decode(message: &[u8]) -> Result<Credentials, Invalid> {
         return Err(Invalid::Syntax);
     };
     if user.is_empty() || password.is_empty() {
-        return Err(Invalid::Empty);
+        return Err(Invalid::Credentials);
     }
     Ok(Credentials::Password {
         user: user.to_vec(),
         authorization: (!authorization.is_empty()).then(|| authorization.to_vec()),
         password: Secret::new(password.to_vec()),
-        method: Method::Plain,
+        method: Method::Sasl(Mechanism::Plain),
     })
 }

@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::exchange::{Exchange, Invalid, Progress, Surroundings};
 use super::*;
 
 fn secret(text: &[u8]) -> Secret {
@@ -34,8 +35,12 @@ fn challenge(progress: Progress) -> Vec<u8> {
     }
 }
 
+fn begun(mechanism: Mechanism) -> Exchange {
+    Exchange::new(mechanism, Surroundings::default()).unwrap()
+}
+
 fn plain(message: &[u8]) -> Progress {
-    Exchange::new(Mechanism::Plain).begin(Some(message))
+    begun(Mechanism::Plain).begin(Some(message))
 }
 
 #[test]
@@ -48,35 +53,41 @@ fn r1734_3_1_mechanism_names_ignore_case() {
 
 #[test]
 fn r4616_2_plain_takes_two_nuls_and_nothing_else() {
-    assert_eq!(complete(plain(b"\0u\0p")), (b"u".to_vec(), None, b"p".to_vec(), Method::Plain));
+    assert_eq!(
+        complete(plain(b"\0u\0p")),
+        (b"u".to_vec(), None, b"p".to_vec(), Method::Sasl(Mechanism::Plain))
+    );
     assert_eq!(complete(plain(b"z\0u\0 p ")).1, Some(b"z".to_vec()));
     for message in [&b""[..], b"u", b"u\0p", b"\0u\0p\0", b"\0u\0p\0\0"] {
         assert_eq!(invalid(plain(message)), Invalid::Syntax, "{message:?}");
     }
     for message in [&b"\0\0p"[..], b"\0u\0", b"\0\0"] {
-        assert_eq!(invalid(plain(message)), Invalid::Empty, "{message:?}");
+        assert_eq!(invalid(plain(message)), Invalid::Credentials, "{message:?}");
     }
 }
 
 #[test]
 fn r5034_4_6_plain_without_initial_response_is_asked_for_it() {
-    let mut exchange = Exchange::new(Mechanism::Plain);
+    let mut exchange = begun(Mechanism::Plain);
     assert_eq!(challenge(exchange.begin(None)), b"");
     assert_eq!(complete(exchange.respond(b"\0u\0p")).0, b"u");
 }
 
 #[test]
 fn login_asks_for_name_and_password() {
-    let mut exchange = Exchange::new(Mechanism::Login);
+    let mut exchange = begun(Mechanism::Login);
     assert_eq!(challenge(exchange.begin(None)), b"Username:");
     assert_eq!(challenge(exchange.respond(b"u")), b"Password:");
-    assert_eq!(complete(exchange.respond(b" p")), (b"u".to_vec(), None, b" p".to_vec(), Method::Login));
+    assert_eq!(
+        complete(exchange.respond(b" p")),
+        (b"u".to_vec(), None, b" p".to_vec(), Method::Sasl(Mechanism::Login))
+    );
 
-    let mut exchange = Exchange::new(Mechanism::Login);
+    let mut exchange = begun(Mechanism::Login);
     assert_eq!(challenge(exchange.begin(Some(b"u"))), b"Password:");
-    assert_eq!(invalid(exchange.respond(b"")), Invalid::Empty);
-    assert_eq!(invalid(Exchange::new(Mechanism::Login).begin(Some(b""))), Invalid::Empty);
-    assert_eq!(invalid(Exchange::new(Mechanism::Login).begin(Some(b"a\0"))), Invalid::Syntax);
+    assert_eq!(invalid(exchange.respond(b"")), Invalid::Credentials);
+    assert_eq!(invalid(begun(Mechanism::Login).begin(Some(b""))), Invalid::Credentials);
+    assert_eq!(invalid(begun(Mechanism::Login).begin(Some(b"a\0"))), Invalid::Syntax);
 }
 
 #[test]
@@ -152,13 +163,13 @@ proptest! {
     ) {
         let message = plain::encode(authorization.as_deref(), &user, &secret(&password)).unwrap();
         let decoded = complete(plain(message.expose()));
-        prop_assert_eq!(decoded, (user, authorization, password, Method::Plain));
+        prop_assert_eq!(decoded, (user, authorization, password, Method::Sasl(Mechanism::Plain)));
     }
 
     #[test]
     fn no_response_panics(responses in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..4)) {
         for mechanism in Mechanism::ALL {
-            let mut exchange = Exchange::new(mechanism);
+            let mut exchange = begun(mechanism);
             exchange.begin(None);
             for response in &responses {
                 exchange.respond(response);

@@ -3,14 +3,16 @@
 //! A login is always the same way, whatever command began it: credentials, the driver's verdict, the maildrop, the
 //! reply. Whatever fails on that way, the session is then as if the attempt had never been made (R5034-4.24).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Context, Phase, Refusal, State, Step, Transport, Turn, flaw, unanswered, unasked};
+use super::{Context, Ending, Phase, Refusal, State, Step, Transport, Turn, flaw, unanswered, unasked};
 use crate::command::{Command, Flaw};
 use crate::line::{Input, Line, LineEnd};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
-use crate::sasl::{self, Credentials, Exchange, Invalid, Mechanism, Method, Progress};
+use crate::sasl::exchange::{Exchange, Invalid, Progress};
+use crate::sasl::{self, Channel, Credentials, Mechanism, Method, ScramFacts, ServerSignature, oauth, scram};
 use crate::secret::Secret;
 
 /// Not logged in.
@@ -28,16 +30,43 @@ enum Moment {
     Named(Vec<u8>),
     /// AUTH is under way: the response to a challenge is awaited.
     Responding(Exchange),
+    /// The driver was asked for octets of chance.
+    AwaitingNonce(Exchange),
+    /// They have come.
+    HavingNonce(Exchange, Box<[u8]>),
+    /// The driver was asked what is known of an account.
+    Preparing(Exchange),
+    /// That is known now.
+    Prepared(Exchange, Box<ScramFacts>),
     /// The driver was asked to start TLS.
     StartingTls,
     /// The driver was asked to verify credentials.
-    Verifying,
+    Verifying(Proof),
+    /// The credentials are right, and the client is to be shown that we are too.
+    Signing(ServerSignature),
+    /// It was shown that; its empty response is awaited.
+    Confirming,
     /// The credentials are right.
     Granted,
     /// The driver was asked to open the maildrop.
     Opening,
+    /// A token was refused; the challenge that says so is due.
+    TokenRefused,
+    /// It was sent; the response, which says nothing, is awaited.
+    Acknowledging,
     /// The login failed; the reply is due.
     Refused(Refusal),
+}
+
+/// What comes between the verdict on credentials and what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// Nothing.
+    OneSided,
+    /// The server's signature, when they are right.
+    Mutual,
+    /// A challenge with the reason, when they are wrong.
+    Token,
 }
 
 /// What a line came to.
@@ -47,6 +76,8 @@ enum Outcome {
     StartTls,
     /// A login is to be verified.
     Verify(Credentials),
+    /// The driver is asked for something that a mechanism needs.
+    Ask(Step),
     /// The reply to a line that was in vain.
     Bad(&'static Entry),
 }
@@ -58,38 +89,93 @@ impl Authorization {
 
     pub(super) fn turn(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
         match self.moment {
-            Moment::Command | Moment::Named(_) | Moment::Responding(_) => self.read(context, input, output),
+            Moment::Command | Moment::Named(_) => self.read(context, input, output),
+            Moment::Responding(_) | Moment::Confirming | Moment::Acknowledging => {
+                self.read(context, input, output)
+            }
+            Moment::HavingNonce(..) | Moment::Prepared(..) => self.resume(context, output),
+            Moment::Signing(ref signature) => {
+                // R5034-4.22: not with +OK, but as a challenge of its own.
+                reply::challenge(&scram::server_final(signature), output);
+                self.moment = Moment::Confirming;
+                Turn::Again
+            }
             Moment::Granted => {
                 // R1939-4.3: the maildrop is locked before anything is said.
                 self.moment = Moment::Opening;
                 Turn::Ask(Step::OpenMaildrop)
             }
             Moment::Refused(refusal) => self.refuse(refusal, context, output),
-            Moment::StartingTls | Moment::Verifying | Moment::Opening => unanswered(),
+            Moment::TokenRefused => {
+                reply::challenge(&oauth::refusal(&context.policy.token_hint), output);
+                self.moment = Moment::Acknowledging;
+                Turn::Again
+            }
+            Moment::StartingTls | Moment::Verifying(_) | Moment::Opening => unanswered(),
+            Moment::AwaitingNonce(_) | Moment::Preparing(_) => unanswered(),
         }
     }
 
-    pub(super) fn tls_started(&mut self, context: &mut Context) {
+    pub(super) fn tls_started(&mut self, channel: Channel, context: &mut Context) {
         match self.moment {
             Moment::StartingTls => {
                 // R2595-4.9: still in AUTHORIZATION, whatever certificate came. USER from before is forgotten.
                 self.moment = Moment::Command;
                 context.transport = Transport::Tls;
+                context.channel = channel;
             }
             _ => unasked(),
         }
     }
 
+    pub(super) fn nonce(&mut self, octets: &[u8]) {
+        self.moment = match core::mem::replace(&mut self.moment, Moment::Command) {
+            Moment::AwaitingNonce(exchange) => Moment::HavingNonce(exchange, octets.into()),
+            moment => {
+                unasked();
+                moment
+            }
+        };
+    }
+
+    pub(super) fn scram_prepared(&mut self, facts: ScramFacts) {
+        self.moment = match core::mem::replace(&mut self.moment, Moment::Command) {
+            Moment::Preparing(exchange) => Moment::Prepared(exchange, Box::new(facts)),
+            moment => {
+                unasked();
+                moment
+            }
+        };
+    }
+
     pub(super) fn granted(&mut self) {
         match self.moment {
-            Moment::Verifying => self.moment = Moment::Granted,
+            Moment::Verifying(Proof::OneSided | Proof::Token) => self.moment = Moment::Granted,
+            Moment::Verifying(Proof::Mutual) => {
+                // The client would not believe it without a signature (R5802-5.2).
+                self.moment = Moment::Refused(Refusal::Temporary);
+                unasked();
+            }
+            _ => unasked(),
+        }
+    }
+
+    pub(super) fn granted_with(&mut self, signature: ServerSignature) {
+        match self.moment {
+            Moment::Verifying(Proof::Mutual) => self.moment = Moment::Signing(signature),
             _ => unasked(),
         }
     }
 
     pub(super) fn refused(&mut self, refusal: Refusal) {
         match self.moment {
-            Moment::Verifying | Moment::Opening => self.moment = Moment::Refused(refusal),
+            // R7628-3.2.2.1, XOAUTH2-Google.2
+            Moment::Verifying(Proof::Token) if refusal == Refusal::Credentials => {
+                self.moment = Moment::TokenRefused;
+            }
+            Moment::Verifying(_) | Moment::Opening | Moment::Preparing(_) | Moment::AwaitingNonce(_) => {
+                self.moment = Moment::Refused(refusal);
+            }
             _ => unasked(),
         }
     }
@@ -110,12 +196,17 @@ impl Authorization {
         // The line may have held a password.
         input.wipe_used();
         match outcome {
-            Outcome::Turn(turn) => turn,
             Outcome::StartTls => self.start_tls(context, input, output),
-            Outcome::Verify(credentials) => {
-                self.moment = Moment::Verifying;
-                Turn::Ask(Step::Authenticate(credentials))
-            }
+            outcome => self.conclude(outcome, context, output),
+        }
+    }
+
+    fn conclude(&mut self, outcome: Outcome, context: &mut Context, output: &mut Vec<u8>) -> Turn {
+        match outcome {
+            Outcome::Turn(turn) => turn,
+            Outcome::StartTls => unanswered(),
+            Outcome::Verify(credentials) => self.verify(credentials),
+            Outcome::Ask(step) => Turn::Ask(step),
             Outcome::Bad(reply) => {
                 context.complain(reply, context.policy.limits.bad_commands_before_login_max, output)
             }
@@ -127,7 +218,9 @@ impl Authorization {
     fn line_octets_max(&self, context: &Context, input: &Input) -> usize {
         let limits = &context.policy.limits;
         let keyword = input.octets().get(..AUTH.len()).unwrap_or_default();
-        if matches!(self.moment, Moment::Responding(_)) || keyword.eq_ignore_ascii_case(AUTH) {
+        let is_response =
+            matches!(self.moment, Moment::Responding(_) | Moment::Confirming | Moment::Acknowledging);
+        if is_response || keyword.eq_ignore_ascii_case(AUTH) {
             limits.sasl_octets_max
         } else {
             limits.command_octets_max
@@ -137,6 +230,9 @@ impl Authorization {
     fn execute_line(&mut self, line: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
         match core::mem::replace(&mut self.moment, Moment::Command) {
             Moment::Responding(exchange) => self.respond(exchange, line, output),
+            Moment::Confirming => self.confirm(line),
+            // R7628-3.2.3.1, XOAUTH2-Google.3: a dummy or a cancellation, and it makes no difference which.
+            Moment::Acknowledging => self.refuse_wrong(),
             Moment::Named(user) => self.execute(Command::parse(line), Some(user), context, output),
             _ => self.execute(Command::parse(line), None, context, output),
         }
@@ -184,7 +280,7 @@ impl Authorization {
             Ok(Command::Quit) => {
                 // R1939-4.10
                 context.say(catalogue::GOODBYE, output);
-                Outcome::Turn(Turn::Enter(State::Closed))
+                Outcome::Turn(Turn::Enter(State::Closed(Ending::Quit)))
             }
             // R1939-3.18, R1939-5.6
             Ok(Command::Stat | Command::List(_) | Command::Retr(_) | Command::Dele(_) | Command::Noop) => {
@@ -221,7 +317,7 @@ impl Authorization {
         }
         let Some(user) = user else { return Outcome::Bad(catalogue::USER_FIRST) };
         if password.is_empty() {
-            return self.refuse_empty();
+            return self.refuse_wrong();
         }
         let password = Secret::new(password.to_vec());
         Outcome::Verify(Credentials::Password {
@@ -244,8 +340,13 @@ impl Authorization {
         let Some(mechanism) = Mechanism::parse(name).filter(offered) else {
             return Outcome::Bad(catalogue::MECHANISM_UNKNOWN);
         };
-        if mechanism.is_plaintext() && !context.takes_plaintext() {
-            return Outcome::Bad(catalogue::PASSWORD_NEEDS_TLS);
+        if !context.works(mechanism) {
+            let needs_tls = mechanism.is_plaintext() || mechanism.is_token();
+            return Outcome::Bad(if needs_tls {
+                catalogue::PASSWORD_NEEDS_TLS
+            } else {
+                catalogue::MECHANISM_UNKNOWN
+            });
         }
         // R5034-4.1
         let initial = match initial {
@@ -256,7 +357,9 @@ impl Authorization {
                 Err(_) => return Outcome::Bad(catalogue::AUTH_NOT_BASE64),
             },
         };
-        let mut exchange = Exchange::new(mechanism);
+        let Some(mut exchange) = Exchange::new(mechanism, context.surroundings()) else {
+            return Outcome::Bad(catalogue::MECHANISM_UNKNOWN);
+        };
         let progress = exchange.begin(initial.as_ref().map(Secret::expose));
         self.go_on(exchange, progress, output)
     }
@@ -279,8 +382,16 @@ impl Authorization {
                 self.moment = Moment::Responding(exchange);
                 Outcome::Turn(Turn::Again)
             }
+            Progress::Nonce => {
+                self.moment = Moment::AwaitingNonce(exchange);
+                Outcome::Ask(Step::Nonce)
+            }
+            Progress::PrepareScram(query) => {
+                self.moment = Moment::Preparing(exchange);
+                Outcome::Ask(Step::PrepareScram(query))
+            }
             Progress::Complete(credentials) => Outcome::Verify(credentials),
-            Progress::Invalid(Invalid::Empty) => self.refuse_empty(),
+            Progress::Invalid(Invalid::Credentials) => self.refuse_wrong(),
             // R3206-6.1: nothing was verified, so no [AUTH].
             Progress::Invalid(Invalid::Syntax) => Outcome::Bad(catalogue::AUTH_MALFORMED),
             // R5034-4.11
@@ -288,9 +399,50 @@ impl Authorization {
         }
     }
 
+    /// Goes on with an exchange that has been told what it asked for.
+    fn resume(&mut self, context: &mut Context, output: &mut Vec<u8>) -> Turn {
+        let (exchange, progress) = match core::mem::replace(&mut self.moment, Moment::Command) {
+            Moment::HavingNonce(mut exchange, octets) => {
+                let progress = exchange.nonce(&octets, &context.policy.hostname);
+                (exchange, progress)
+            }
+            Moment::Prepared(mut exchange, facts) => {
+                let progress = exchange.scram_prepared(*facts);
+                (exchange, progress)
+            }
+            moment => {
+                self.moment = moment;
+                return unanswered();
+            }
+        };
+        let outcome = self.go_on(exchange, progress, output);
+        self.conclude(outcome, context, output)
+    }
+
+    fn verify(&mut self, credentials: Credentials) -> Turn {
+        self.moment = Moment::Verifying(match credentials {
+            Credentials::Scram(_) => Proof::Mutual,
+            Credentials::Token { .. } => Proof::Token,
+            _ => Proof::OneSided,
+        });
+        Turn::Ask(Step::Authenticate(credentials))
+    }
+
+    /// The client has seen the server's signature. An empty line says that it is content (R5034-4.22).
+    fn confirm(&mut self, line: &[u8]) -> Outcome {
+        match line {
+            [] => {
+                self.moment = Moment::Granted;
+                Outcome::Turn(Turn::Again)
+            }
+            b"*" => Outcome::Bad(catalogue::AUTH_CANCELLED),
+            _ => Outcome::Bad(catalogue::AUTH_MALFORMED),
+        }
+    }
+
     /// An empty name or password is never right, and a client must hear so as with any wrong one; but nobody needs
     /// to be asked, and a source that would let an empty password pass never sees one.
-    fn refuse_empty(&mut self) -> Outcome {
+    fn refuse_wrong(&mut self) -> Outcome {
         self.moment = Moment::Refused(Refusal::Credentials);
         Outcome::Turn(Turn::Again)
     }
@@ -301,7 +453,7 @@ impl Authorization {
         self.moment = Moment::Command;
         self.refusals = self.refusals.saturating_add(1);
         if refusal == Refusal::ShuttingDown || self.refusals >= context.policy.limits.refusals_max {
-            return Turn::Enter(State::Closed);
+            return Turn::Enter(State::Closed(Ending::Refused));
         }
         Turn::Again
     }

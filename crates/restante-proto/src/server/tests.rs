@@ -21,6 +21,9 @@ mod transaction;
 struct World {
     policy: Policy,
     transport: Transport,
+    /// What mechanisms can have of a TLS connection.
+    channel: Channel,
+    rights: Rights,
     timestamp: Option<String>,
     /// Stored form and unique-id.
     messages: Vec<(Vec<u8>, String)>,
@@ -41,6 +44,7 @@ struct Run {
     /// The one last tried.
     password: String,
     is_closed: bool,
+    ending: Option<Ending>,
 }
 
 fn world() -> World {
@@ -50,6 +54,7 @@ fn world() -> World {
             hostname: "mail.example.org".into(),
             implementation: Some("Restante 1".into()),
             mechanisms: Mechanism::ALL.to_vec(),
+            token_hint: TokenHint::default(),
             user_pass: true,
             plaintext_without_tls: true,
             expire: Some(Expire::Never),
@@ -57,6 +62,8 @@ fn world() -> World {
             limits: Limits::default(),
         },
         transport: Transport::Plain,
+        channel: Channel::default(),
+        rights: Rights::Full,
         timestamp: None,
         messages: messages.map(|(message, id)| (message.as_bytes().to_vec(), id.to_string())).to_vec(),
         fault: None,
@@ -87,6 +94,7 @@ impl World {
             said: Vec::new(),
             password: String::new(),
             is_closed: false,
+            ending: None,
         };
         run.drive();
         run
@@ -126,7 +134,7 @@ impl Run {
                 Step::StartTls => {
                     self.note("TLS");
                     assert!(self.input.is_empty());
-                    self.session.tls_started();
+                    self.session.tls_started(self.world.channel);
                 }
                 Step::Authenticate(credentials) => self.authenticate(&credentials),
                 Step::OpenMaildrop => {
@@ -134,7 +142,10 @@ impl Run {
                     match &*self.password {
                         "B" => self.session.refused(Refusal::InUse),
                         "X" => self.session.refused(Refusal::Permanent),
-                        _ => self.session.opened(Arc::new(self.world.listing())),
+                        _ => {
+                            let listing = Arc::new(self.world.listing());
+                            self.session.opened(Opening { listing, rights: self.world.rights, last: None });
+                        }
                     }
                 }
                 Step::SendMessage { index, extent } => self.send(index, extent),
@@ -147,8 +158,10 @@ impl Run {
                         Err(fault) => self.session.not_removed(fault),
                     }
                 }
-                Step::Close => {
+                Step::Nonce | Step::PrepareScram(_) => self.session.refused(Refusal::Temporary),
+                Step::Close(ending) => {
                     self.note("close");
+                    self.ending = Some(ending);
                     self.is_closed = true;
                     assert!(self.session.marks().is_empty());
                     return;
@@ -168,6 +181,7 @@ impl Run {
                 let is_right = apop::verify(timestamp, &secret, digest);
                 (if is_right { b"secret".to_vec() } else { b"wrong".to_vec() }, None)
             }
+            _ => (b"wrong".to_vec(), None),
         };
         let acting = authorization.map(|name| format!(" as {}", name.escape_ascii())).unwrap_or_default();
         let method = credentials.method().name();

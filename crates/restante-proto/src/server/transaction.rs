@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::update::Update;
-use super::{Context, Fault, Phase, State, Step, Turn, flaw, unanswered, unasked};
+use super::{Context, Ending, Fault, Opening, Phase, Rights, State, Step, Turn, flaw, unanswered, unasked};
 use crate::body::Extent;
 use crate::command::Command;
 use crate::line::{Input, Line, LineEnd};
@@ -22,6 +22,7 @@ pub(super) struct Transaction {
     marks: Marks,
     /// The octets of the marked messages together.
     marked: Octets,
+    rights: Rights,
     moment: Moment,
 }
 
@@ -49,9 +50,10 @@ enum Column {
 }
 
 impl Transaction {
-    pub(super) fn new(listing: Arc<Listing>) -> Self {
+    pub(super) fn new(opening: Opening) -> Self {
+        let Opening { listing, rights, last: _ } = opening;
         // R1939-4.7
-        Self { listing, marks: Marks::new(), marked: Octets::default(), moment: Moment::Welcome }
+        Self { listing, marks: Marks::new(), marked: Octets::default(), rights, moment: Moment::Welcome }
     }
 
     pub(super) const fn marks(&self) -> &Marks {
@@ -207,6 +209,8 @@ impl Transaction {
     fn delete(&mut self, number: MessageNumber, context: &Context, output: &mut Vec<u8>) -> Turn {
         // R1939-5.18
         let reply = match self.find(number) {
+            // R4505-5.2
+            Ok(_) if self.rights == Rights::ReadOnly => catalogue::READ_ONLY,
             Ok(octets) => {
                 self.marks.mark(number.index());
                 self.marked = self.marked + octets;
@@ -221,7 +225,7 @@ impl Transaction {
     fn quit(&mut self, context: &Context, output: &mut Vec<u8>) -> Turn {
         if self.marks.is_empty() {
             context.say(catalogue::GOODBYE, output);
-            return Turn::Enter(State::Closed);
+            return Turn::Enter(State::Closed(Ending::Quit));
         }
         Turn::Enter(State::Update(Update::new(core::mem::take(&mut self.marks))))
     }

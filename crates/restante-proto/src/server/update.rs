@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Context, Fault, State, Step, Turn, unanswered, unasked};
+use super::{Context, Ending, Fault, State, Step, Turn, unanswered, unasked};
 use crate::maildrop::Marks;
 use crate::reply::{self, catalogue};
 
@@ -38,8 +38,9 @@ impl Update {
             Moment::Removed => context.say(catalogue::GOODBYE, output),
             Moment::NotRemoved(fault) => context.say(reply::removal_fault(fault), output),
         }
+        let ending = if matches!(self.moment, Moment::Removed) { Ending::Quit } else { Ending::NotRemoved };
         // R1939-6.5
-        Turn::Enter(State::Closed)
+        Turn::Enter(State::Closed(ending))
     }
 
     pub(super) fn removed(&mut self) {

@@ -14,7 +14,7 @@ use crate::listener::Visit;
 use restante_auth::account::Account;
 use restante_auth::verify::Verdict;
 use restante_proto::sasl::Credentials;
-use restante_proto::server::{Refusal, Step};
+use restante_proto::server::{Opening, Refusal, Step};
 use restante_store::maildrop::OpenError;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Guest {
             self.note_warning(warning);
         }
         self.messages = Some(opened.listing().len() as u64);
-        self.session.opened(Arc::clone(opened.listing()));
+        self.session.opened(Opening::full(Arc::clone(opened.listing())));
         self.maildrop = Some(opened);
     }
 }
@@ -130,7 +130,10 @@ impl Visit {
 fn secret(credentials: &Credentials) -> &[u8] {
     match credentials {
         Credentials::Password { password, .. } => password.expose(),
-        Credentials::Apop { digest, .. } => digest,
+        Credentials::Apop { digest, .. } | Credentials::Cram { digest, .. } => digest,
+        Credentials::Scram(claim) => &claim.proof,
+        Credentials::Token { token, .. } => token.expose(),
+        Credentials::External { .. } | Credentials::Anonymous { .. } => &[],
     }
 }
 

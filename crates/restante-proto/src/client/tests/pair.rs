@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::*;
 use crate::body::{Encoder, Extent};
 use crate::maildrop::Listing;
-use crate::sasl::{Credentials, Mechanism};
+use crate::sasl::{Channel, Credentials, Mechanism, TokenHint};
 use crate::server;
 
 const MESSAGES: [&[u8]; 3] =
@@ -37,6 +37,7 @@ impl Server {
             hostname: "host.example".into(),
             implementation: None,
             mechanisms: Mechanism::ALL.to_vec(),
+            token_hint: TokenHint::default(),
             user_pass: true,
             plaintext_without_tls: true,
             expire: None,
@@ -58,7 +59,7 @@ impl Server {
                 server::Step::Read => break,
                 server::Step::Write => written.append(&mut self.output),
                 server::Step::StartTls => {
-                    self.session.tls_started();
+                    self.session.tls_started(Channel::default());
                     break;
                 }
                 server::Step::Authenticate(Credentials::Password { user, password, .. }) => {
@@ -76,13 +77,16 @@ impl Server {
                         self.session.refused(server::Refusal::Credentials);
                     }
                 }
+                server::Step::Authenticate(_) | server::Step::Nonce | server::Step::PrepareScram(_) => {
+                    self.session.refused(server::Refusal::Credentials);
+                }
                 server::Step::OpenMaildrop => {
                     let mut listing = Listing::with_capacity(3, 9);
                     for (at, message) in MESSAGES.iter().enumerate() {
                         let octets = Octets::new(canonical(message).len() as u64);
                         listing.push(octets, format!("id{at}").as_bytes()).unwrap();
                     }
-                    self.session.opened(Arc::new(listing));
+                    self.session.opened(server::Opening::full(Arc::new(listing)));
                 }
                 server::Step::SendMessage { index, extent } => {
                     self.session.message_opened(&mut self.output);
@@ -96,7 +100,7 @@ impl Server {
                     self.session.removed();
                 }
                 server::Step::Remove => self.session.not_removed(server::Fault::Temporary),
-                server::Step::Close => {
+                server::Step::Close(_) => {
                     self.is_closed = true;
                     break;
                 }
@@ -166,12 +170,14 @@ fn client_and_server_understand_each_other() {
                     = message Subject: one\\r\\n\\r\\n.dots\\r\\n..\\r\\nbody\\r\\n\n= done\n= message \n= done\n\
                     = message Header: x\\r\\n\\r\\na\\r\\n\n= done\n= refused None No such message\n\
                     = done\n= done\n= done\n= done\n= done\n";
-    for method in [Method::UserPass, Method::Plain, Method::Login, Method::Apop] {
+    for method in
+        [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
+    {
         for size in [1, 3, 100_000] {
             assert_eq!(session(method, server::Transport::Plain, size), expected, "{method:?} {size}");
         }
     }
-    let with_tls = session(Method::Plain, server::Transport::PlainWithStls, 100_000);
+    let with_tls = session(Method::Sasl(Mechanism::Plain), server::Transport::PlainWithStls, 100_000);
     assert_eq!(with_tls, expected.replacen("= done\n", "= done\n= done\n= handshake\n= done\n", 1));
 }
 
@@ -189,7 +195,9 @@ fn a_quit_that_failed_is_a_refusal() {
 #[test]
 fn a_wrong_password_is_auth() {
     let mut server = Server::new(server::Transport::Plain, true);
-    for method in [Method::UserPass, Method::Plain, Method::Login, Method::Apop] {
+    for method in
+        [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
+    {
         let wrong = Login {
             method,
             user: b"fred".to_vec(),

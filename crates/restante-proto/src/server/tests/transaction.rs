@@ -374,3 +374,41 @@ fn a_flight_is_answered_into_one_output() {
     assert_eq!(output, b"+OK 3 34\r\n+OK 1 26\r\n+OK 1 uid-1\r\n+OK Nothing done\r\n");
     assert_eq!(run.input.octets(), b"STA");
 }
+
+#[test]
+fn r4505_5_2_a_maildrop_that_can_only_be_read() {
+    let mut world = world();
+    world.rights = Rights::ReadOnly;
+    check_logged_in(
+        world,
+        &[
+            "C: DELE 1",
+            "S: -ERR [SYS/PERM] The maildrop can only be read",
+            "C: DELE 9",
+            "S: -ERR No such message",
+            "C: STAT",
+            "S: +OK 3 34",
+            "C: QUIT",
+            "S: +OK Goodbye",
+            "D: close",
+        ],
+    );
+}
+
+#[test]
+fn the_driver_learns_why_a_session_ends() {
+    let login = "USER a\r\nPASS secret\r\n";
+    for (removal, commands, ending) in [
+        (Ok(()), "QUIT\r\n".to_string(), Ending::Quit),
+        (Ok(()), format!("{login}QUIT\r\n"), Ending::Quit),
+        (Ok(()), format!("{login}DELE 1\r\nQUIT\r\n"), Ending::Quit),
+        (Err(Fault::Temporary), format!("{login}DELE 1\r\nQUIT\r\n"), Ending::NotRemoved),
+        (Ok(()), "X\r\n".repeat(50), Ending::BadCommands),
+        (Ok(()), "USER a\r\nPASS wrong\r\n".repeat(10), Ending::Refused),
+        (Ok(()), "USER a\r\nPASS down\r\n".to_string(), Ending::Refused),
+    ] {
+        let mut run = World { removal, ..world() }.start();
+        run.receive(commands.as_bytes());
+        assert_eq!(run.ending, Some(ending), "{commands:?}");
+    }
+}
