@@ -286,6 +286,24 @@ impl Marks {
     }
 }
 
+/// What a session accessed, in the sense of LAST (RFC 1460 section 5): what the maildrop has to remember of it when the
+/// session ends with QUIT.
+#[derive(Clone, Debug, Default)]
+pub struct Accessed {
+    /// The messages that RETR or DELE accessed since the login or the last RSET.
+    pub messages: Marks,
+    /// RSET was given, so that nothing that earlier sessions accessed counts any more (R1460-5.5).
+    pub starts_anew: bool,
+}
+
+impl Accessed {
+    /// Whether there is nothing that the maildrop would have to remember.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.messages.is_empty() && !self.starts_anew
+    }
+}
+
 fn position(index: usize) -> (usize, u64) {
     (index / WORD_BITS, 1 << (index % WORD_BITS))
 }

@@ -9,6 +9,8 @@
 
 pub(crate) mod layout;
 
+mod accessed;
+pub mod bulletins;
 mod keeper;
 mod look;
 mod overriding;
@@ -30,6 +32,7 @@ use crate::failure::Failure;
 use crate::maildrop::{OpenError, blocking};
 use crate::unique_id::{Override, OverrideError};
 
+pub(crate) use accessed::{keep as keep_accessed, last as last_accessed};
 pub(crate) use reader::{Message, message};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
@@ -54,6 +57,8 @@ pub struct Settings {
     pub file_mode: u32,
     /// The end of new file names; what does not belong into one is left out.
     pub host: String,
+    /// Messages that every maildrop is given once, when it is opened for a session.
+    pub bulletins: Option<bulletins::Settings>,
 }
 
 impl Settings {
@@ -68,6 +73,7 @@ impl Settings {
             folder_mode: 0o700,
             file_mode: 0o600,
             host: String::new(),
+            bulletins: None,
         }
     }
 }

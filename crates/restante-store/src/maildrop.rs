@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use restante_proto::maildrop::{Listing, Marks};
+use restante_proto::maildrop::{Accessed, Listing, Marks};
 
 use crate::failure::Failure;
 use crate::maildir;
@@ -63,6 +63,28 @@ impl Maildrop {
     pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
         match &mut self.backend {
             Backend::Maildir(session) => maildir::remove(session, marks).await,
+        }
+    }
+
+    /// The highest message that an earlier session accessed and that is still there, as an index: where LAST begins
+    /// (R1460-4.1). Reads a file of ours, so ask only where LAST is offered.
+    ///
+    /// # Errors
+    /// When that file cannot be read or is damaged. Nothing counts as accessed then.
+    pub async fn last_accessed(&self) -> Result<Option<usize>, Failure> {
+        match &self.backend {
+            Backend::Maildir(session) => maildir::last_accessed(session).await,
+        }
+    }
+
+    /// Remembers what this session accessed for those to come, without the messages that it `removed`. On return that
+    /// is durable; it happens whole or not at all.
+    ///
+    /// # Errors
+    /// When it could not be written. Later sessions then see what was remembered before this one.
+    pub async fn keep_accessed(&mut self, accessed: &Accessed, removed: &Marks) -> Result<(), Failure> {
+        match &mut self.backend {
+            Backend::Maildir(session) => maildir::keep_accessed(session, accessed, removed).await,
         }
     }
 }
@@ -186,6 +208,13 @@ pub enum Warning {
         /// The first of them.
         example: Failure,
     },
+    /// So many bulletins were not given; there will be another try unless a later one was given.
+    Bulletins {
+        /// How many.
+        bulletins: usize,
+        /// The first of them.
+        example: Failure,
+    },
     /// A removal that a crash had interrupted could not be finished for so many messages; they are listed again.
     Removal {
         /// How many.
@@ -204,6 +233,9 @@ impl fmt::Display for Warning {
             }
             Self::Unreadable { messages, example } => {
                 write!(f, "{messages} messages are unreadable, the first: {example}")
+            }
+            Self::Bulletins { bulletins, example } => {
+                write!(f, "{bulletins} bulletins were not given, the first: {example}")
             }
             Self::Removal { messages, example } => {
                 write!(

@@ -355,7 +355,7 @@ pub(crate) fn names_checksum<'a>(base_names: impl Iterator<Item = &'a [u8]>) -> 
 }
 
 /// Names that begin with a dot are no messages, and so are those of the folder itself and the one above.
-fn is_file_name(name: &[u8]) -> bool {
+pub(crate) fn is_file_name(name: &[u8]) -> bool {
     !name.starts_with(b".") && memchr2(b'/', 0, name).is_none()
 }
 
@@ -402,6 +402,16 @@ pub(crate) const INDEX: &[u8; 4] = b"indx";
 pub(crate) const UNIQUE_IDS: &[u8; 4] = b"uids";
 /// A unique-id that another server gave, in [`UNIQUE_IDS`].
 pub(crate) const OVERRIDE: u8 = 16;
+/// `restante.accessed`.
+pub(crate) const ACCESSED: &[u8; 4] = b"accs";
+/// Digests of base names, in [`ACCESSED`].
+pub(crate) const DIGESTS: u8 = 17;
+/// `restante.bulletins`.
+pub(crate) const BULLETINS: &[u8; 4] = b"blln";
+/// The last bulletin that a maildrop was given, in [`BULLETINS`].
+pub(crate) const LAST_BULLETIN: u8 = 18;
+/// The base name of a bulletin on its way from `tmp/` to `new/`, in [`BULLETINS`].
+pub(crate) const PENDING_BULLETIN: u8 = 19;
 /// The length of [`Header`].
 pub(crate) const HEADER_BYTES: usize = 32;
 

@@ -62,6 +62,10 @@ pub(crate) const INDEX_NEW: &str = "restante.index.new";
 pub(crate) const LOCK: &str = "restante.lock";
 pub(crate) const UNIQUE_IDS: &str = "restante.unique-ids";
 pub(crate) const UNIQUE_IDS_NEW: &str = "restante.unique-ids.new";
+pub(crate) const ACCESSED: &str = "restante.accessed";
+pub(crate) const ACCESSED_NEW: &str = "restante.accessed.new";
+pub(crate) const BULLETINS: &str = "restante.bulletins";
+pub(crate) const BULLETINS_NEW: &str = "restante.bulletins.new";
 
 /// `/new/`.
 const FOLDER_OCTETS: usize = 5;

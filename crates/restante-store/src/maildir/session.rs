@@ -1,6 +1,6 @@
 //! An open maildrop: how it is opened, and what is kept of it until the session ends.
 //!
-//! The order at opening is fixed: marker, lock, index, folders. When the folders look as the index says, nothing is
+//! The order at opening is fixed: marker, lock, bulletins, index, folders. When the folders look as the index says, nothing is
 //! listed and no message is touched.
 
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
 use super::scan::{BOTH, scan, stamps};
 use super::table::{Place, Table};
-use super::{Maildirs, recovery};
+use super::{Maildirs, bulletins, recovery};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
 use crate::index::codec::Records;
@@ -61,7 +61,12 @@ pub(super) struct Loaded {
 /// # Errors
 /// When another session has it, or it cannot be read.
 pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Session, OpenError> {
-    let Loaded { mut index, warnings, lock } = load(maildirs, path, now)?;
+    maildirs.check_marker()?;
+    let lock = take_lock(maildirs, path)?;
+    let mut warnings = Vec::new();
+    // Before the folders are looked at, so that this session shows them.
+    bulletins::deliver(maildirs, path, now, &mut warnings);
+    let Loaded { mut index, warnings, lock } = load_locked(maildirs, path, now, lock, warnings)?;
     index.sort();
     Ok(Session::new(maildirs, path, &index, warnings, Some(lock))?)
 }
@@ -72,9 +77,18 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
 /// As [`open`].
 pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
     maildirs.check_marker()?;
-    let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
     let lock = take_lock(maildirs, path)?;
-    let mut warnings = Vec::new();
+    load_locked(maildirs, path, now, lock, Vec::new())
+}
+
+fn load_locked(
+    maildirs: &Arc<Maildirs>,
+    path: &Path,
+    now: SystemTime,
+    lock: Lock,
+    mut warnings: Vec<Warning>,
+) -> Result<Loaded, OpenError> {
+    let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
     let mut index = load_index(disk, path, &mut warnings);
     let mut before = match stamps(disk, path, None) {
         Err(failure) if is_not_found(failure.cause()) => {
@@ -167,6 +181,11 @@ impl Session {
 
     pub(super) fn disk(&self) -> &dyn Disk {
         self.maildirs.disk()
+    }
+
+    /// Permissions of new files.
+    pub(super) fn file_mode(&self) -> u32 {
+        self.maildirs.settings.file_mode
     }
 
     /// The index file and whether this session may write to it.

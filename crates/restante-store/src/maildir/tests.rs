@@ -1,6 +1,8 @@
 //! The store as its callers see it, on a real disk and on one that fails.
 
+mod accessed;
 mod basics;
+mod bulletins;
 mod contents;
 mod deliveries;
 mod faults;

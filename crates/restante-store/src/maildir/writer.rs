@@ -347,7 +347,7 @@ fn record(name: &str, facts: Facts) -> Record {
 
 /// A file name that was never used before and never will be again: time, process, count and chance (R1939-7.14). It
 /// is a valid unique-id.
-fn fresh_name(maildirs: &Maildirs, now: SystemTime) -> io::Result<String> {
+pub(super) fn fresh_name(maildirs: &Maildirs, now: SystemTime) -> io::Result<String> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let chance = getrandom::u64().map_err(io::Error::other)?;
