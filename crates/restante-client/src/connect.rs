@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use restante_proto::url::{Host, PopUrl, Scheme};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -16,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::{Error, Waiting};
+use crate::identity::{CertificateFault, Reference};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,17 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl From<&PopUrl> for Address {
+    /// The host and port of the URL.
+    fn from(url: &PopUrl) -> Self {
+        let host = match url.host() {
+            Host::Name(name) => name.as_str().to_owned(),
+            Host::Address(address) => address.to_string(),
+        };
+        Self::Tcp { host, port: url.port() }
+    }
+}
+
 /// How a connection is protected.
 #[derive(Clone, Debug)]
 pub enum Security {
@@ -41,6 +56,18 @@ pub enum Security {
     Stls(Tls),
     /// TLS from the first octet; what RFC 8314 recommends.
     Implicit(Tls),
+}
+
+impl Security {
+    /// What a POP URL asks for, and never less than TLS: `pop://` is STLS, `pops://` is TLS from the first octet. Whoever
+    /// wants a connection in clear has to say [`Security::None`] in so many words (R8314-5.3, R8997-3.2).
+    #[must_use]
+    pub const fn of(scheme: Scheme, tls: Tls) -> Self {
+        match scheme {
+            Scheme::Pop => Self::Stls(tls),
+            Scheme::Pops => Self::Implicit(tls),
+        }
+    }
 }
 
 /// How to recognize the right server. The certificate is always verified (R8314-5.1, R2595-2.4.1).
@@ -61,20 +88,104 @@ impl Tls {
         Ok(Self { config, name: parsed.to_owned() })
     }
 
+    /// For the server that a POP URL names, with the certificates of `roots` as the only ones to trust.
+    ///
+    /// ```no_run
+    /// use restante_client::connect::{Address, Security, Tls, platform_roots};
+    /// use restante_client::pop3::{Client, Settings};
+    /// use restante_proto::url::PopUrl;
+    ///
+    /// # async fn example() -> Result<(), restante_client::error::Error> {
+    /// let url = PopUrl::parse("pops://alice@mail.example.org").unwrap();
+    /// let security = Security::of(url.scheme(), Tls::of(&url, platform_roots()?)?);
+    /// let client = Client::connect(&Address::from(&url), security, Settings::default()).await?;
+    /// assert!(client.is_confidential());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ServerName`] when the host is no name that a certificate could hold.
+    pub fn of(url: &PopUrl, roots: RootCertStore) -> Result<Self, Error> {
+        match url.host() {
+            Host::Name(name) => Self::with_roots(roots, name.as_str()),
+            Host::Address(address) => Self::with_roots(roots, &address.to_string()),
+        }
+    }
+
     /// With the certificates of `roots` as the only ones to trust. TLS 1.2 and 1.3, ALPN `pop3`, no early data.
     ///
     /// # Errors
     /// [`Error::ServerName`], as for [`new`](Self::new).
     pub fn with_roots(roots: RootCertStore, name: &str) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("the provider has suites for both versions");
-        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        // R9325-3.8.1
-        config.alpn_protocols = vec![b"pop3".to_vec()];
-        Self::new(Arc::new(config), name)
+        let config = builder().with_root_certificates(roots).with_no_client_auth();
+        Self::new(Arc::new(finished(config)), name)
     }
+
+    /// For a server that SRV records name: recognized by the domain, or by its own name where that is safe.
+    ///
+    /// # Errors
+    /// [`Error::ServerName`] when the domain is no name that a certificate could hold.
+    pub fn discovered(roots: RootCertStore, reference: &Reference) -> Result<Self, Error> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let verifier = Arc::new(reference.verifier(roots, algorithms)?);
+        let config = builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        Ok(Self { config: Arc::new(finished(config)), name: reference.indication()? })
+    }
+
+    /// The same with a certificate of the client's own, which is shown to a server that asks for one; without this none is
+    /// ever shown (R8314-5.5.1).
+    ///
+    /// # Errors
+    /// [`Error::OwnCertificate`] when the key cannot be used or is not the certificate's.
+    pub fn with_client_certificate(
+        mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, Error> {
+        let provider = rustls::crypto::ring::default_provider();
+        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(Error::OwnCertificate)?;
+        let config = Arc::make_mut(&mut self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        Ok(self)
+    }
+}
+
+/// The authorities that this machine trusts. Reads their files, so not for the middle of something; call it once.
+///
+/// # Errors
+/// [`Error::NoRoots`] when there are none.
+pub fn platform_roots() -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    // A file that cannot be read, or an authority that rustls does not take, leaves the others.
+    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 { Err(Error::NoRoots) } else { Ok(roots) }
+}
+
+/// The authorities in a PEM file that somebody has read, and no others.
+///
+/// # Errors
+/// [`Error::NoRoots`] when there are none, [`Error::OwnCertificate`] when one of them cannot be used.
+pub fn pem_roots(pem: &[u8]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let unreadable = |_| Error::OwnCertificate(rustls::CertificateError::BadEncoding.into());
+        roots.add(certificate.map_err(unreadable)?).map_err(Error::OwnCertificate)?;
+    }
+    if roots.is_empty() { Err(Error::NoRoots) } else { Ok(roots) }
+}
+
+/// TLS 1.2 and 1.3 (R8314-5.1, R8997-3.2).
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites for both versions")
+}
+
+fn finished(mut config: ClientConfig) -> ClientConfig {
+    // R9325-3.8.1
+    config.alpn_protocols = vec![b"pop3".to_vec()];
+    config
 }
 
 /// How long to wait for a peer. Nothing here waits without one of these.
@@ -113,7 +224,8 @@ impl Connection {
     /// Does the TLS handshake, within `deadline`. A connection whose handshake failed is of no more use.
     ///
     /// # Errors
-    /// [`Error::Tls`] when it fails or the connection is not plain TCP, [`Error::Timeout`] at the deadline.
+    /// [`Error::Certificate`] when the server is not recognized, [`Error::Tls`] when it fails otherwise or the connection is
+    /// not plain TCP, [`Error::Timeout`] at the deadline.
     pub async fn start_tls(&mut self, tls: &Tls, deadline: Duration) -> Result<(), Error> {
         self.0.start_tls(tls, deadline).await
     }
@@ -198,7 +310,11 @@ impl Stream {
         };
         let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(tls.name.clone(), stream);
         let stream = timeout(deadline, handshake).await.map_err(|_| Error::Timeout(Waiting::Tls))?;
-        *self = Self::Tls(Box::new(stream.map_err(Error::Tls)?));
+        let stream = stream.map_err(|cause| match CertificateFault::of(&cause) {
+            Some(fault) => Error::Certificate { fault, cause },
+            None => Error::Tls(cause),
+        })?;
+        *self = Self::Tls(Box::new(stream));
         Ok(())
     }
 }

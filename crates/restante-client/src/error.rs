@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 
+use restante_proto::client::cause::LoginCause;
 use restante_proto::client::request::InvalidRequest;
 use restante_proto::client::{self, NotPossible, Refusal};
 use restante_proto::lmtp::client as lmtp;
 use restante_proto::reply::ResponseCode;
+
+use crate::identity::CertificateFault;
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -26,6 +29,13 @@ pub enum Error {
     NoStls,
     /// The server answered the request with a refusal; the client can be used on.
     Refused(Refusal),
+    /// The server refused the login; the client can be used on. Only the cause tells whether the password is in doubt.
+    Login {
+        /// What the server said.
+        refusal: Refusal,
+        /// What that means.
+        cause: LoginCause,
+    },
     /// The server answered, but not with what was asked for; the client can be used on.
     Malformed,
     /// The server refused the connection with its greeting.
@@ -38,8 +48,19 @@ pub enum Error {
     LmtpProtocol(lmtp::ProtocolError),
     /// No connection.
     Connect(io::Error),
-    /// No TLS: the handshake failed or the certificate is not the server's.
+    /// No TLS: the handshake failed.
     Tls(io::Error),
+    /// No TLS: the server's certificate is not accepted. Nothing was sent to it (R8314-3.1.2).
+    Certificate {
+        /// What is wrong with it.
+        fault: CertificateFault,
+        /// What TLS says.
+        cause: io::Error,
+    },
+    /// The authorities or the certificate of this side cannot be used.
+    OwnCertificate(rustls::Error),
+    /// The machine names no authority that it trusts.
+    NoRoots,
     /// The connection broke.
     Network(io::Error),
     /// The server closed the connection.
@@ -83,9 +104,12 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Request(_) | Self::Transaction(_) | Self::ServerName(_) | Self::OutOfStep => Blame::Caller,
+            Self::OwnCertificate(_) | Self::NoRoots => Blame::Caller,
             Self::NotPossible(_) | Self::NoStls => Blame::Refusal,
-            Self::Refused(_) | Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
-            Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) | Self::Tls(_) => Blame::Server,
+            Self::Refused(_) | Self::Login { .. } => Blame::Refusal,
+            Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
+            Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) => Blame::Server,
+            Self::Tls(_) | Self::Certificate { .. } => Blame::Server,
             Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => Blame::Network,
             Self::Local(_) => Blame::Local,
         }
@@ -100,6 +124,7 @@ impl Error {
                 refusal.code,
                 Some(ResponseCode::InUse | ResponseCode::LoginDelay | ResponseCode::SysTemp)
             ),
+            Self::Login { cause, .. } => *cause == LoginCause::Later,
             Self::LmtpRejected(reply) => reply.is_temporary(),
             Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => true,
             _ => false,
@@ -117,6 +142,7 @@ impl fmt::Display for Error {
             Self::NotPossible(NotPossible::NoTimestamp) => out.write_str("the server does not offer APOP"),
             Self::NoStls => out.write_str("the server does not offer STLS, and without it nothing is sent"),
             Self::Refused(refusal) => write!(out, "the server refused: {}", refusal.text),
+            Self::Login { refusal, .. } => write!(out, "the server refused the login: {}", refusal.text),
             Self::Malformed => out.write_str("the server's answer cannot be understood"),
             Self::Rejected(refusal) => write!(out, "the server refused the connection: {}", refusal.text),
             Self::LmtpRejected(reply) => {
@@ -125,6 +151,9 @@ impl fmt::Display for Error {
             Self::Protocol(_) | Self::LmtpProtocol(_) => out.write_str("the server broke the protocol"),
             Self::Connect(_) => out.write_str("cannot connect"),
             Self::Tls(_) => out.write_str("cannot establish TLS"),
+            Self::Certificate { fault, .. } => fault.fmt(out),
+            Self::OwnCertificate(_) => out.write_str("the certificates of this side cannot be used"),
+            Self::NoRoots => out.write_str("this machine names no certificate authority that it trusts"),
             Self::Network(_) => out.write_str("the connection broke"),
             Self::Closed => out.write_str("the server closed the connection"),
             Self::Timeout(waiting) => out.write_str(match waiting {
@@ -145,6 +174,8 @@ impl std::error::Error for Error {
             Self::Transaction(cause) => Some(cause),
             Self::Protocol(cause) => Some(cause),
             Self::LmtpProtocol(cause) => Some(cause),
+            Self::Certificate { cause, .. } => Some(cause),
+            Self::OwnCertificate(cause) => Some(cause),
             Self::Connect(cause) | Self::Tls(cause) | Self::Network(cause) | Self::Local(cause) => {
                 Some(cause)
             }

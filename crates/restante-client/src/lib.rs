@@ -11,6 +11,7 @@
 
 pub mod connect;
 pub mod error;
+pub mod identity;
 pub mod lmtp;
 pub mod pop3;
 pub mod trace;

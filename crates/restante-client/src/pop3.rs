@@ -150,9 +150,22 @@ impl Client {
     /// Logs in.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the response code that tells a wrong password from a busy maildrop.
+    /// [`Error::Login`] with the cause that tells a wrong password from a busy maildrop. Nothing is tried again by itself.
     pub async fn login(&mut self, login: Login) -> Result<(), Error> {
-        self.ask(Request::Login(login), |_| {}).await
+        self.ask(Request::Login(login), |_| {}).await.map_err(|error| match error {
+            Error::Refused(refusal) => {
+                let cause = refusal.login_cause(self.session.capabilities());
+                Error::Login { refusal, cause }
+            }
+            error => error,
+        })
+    }
+
+    /// Whether nobody on the way can read or change what is said: TLS 1.2 or later, with a server whose certificate was
+    /// verified (R8997-3.3). With a [`Tls::new`] of the caller's own, verified as that does it.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.wire.is_tls()
     }
 
     /// STAT.

@@ -39,6 +39,11 @@ impl Wire {
         Ok(())
     }
 
+    /// Whether TLS is up. rustls speaks no version before 1.2.
+    pub(crate) const fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
     /// Reads what there is into the input.
     ///
     /// # Errors

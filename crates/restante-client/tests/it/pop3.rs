@@ -166,7 +166,7 @@ async fn implicit_tls_and_a_wrong_name() {
                 assert!(is_right);
                 assert!(matches!(client.quit().await, Quit::Committed));
             }
-            Err(error) => assert!(!is_right && matches!(error, Error::Tls(_)), "{error:?}"),
+            Err(error) => assert!(!is_right && matches!(error, Error::Certificate { .. }), "{error:?}"),
         }
         server.await.unwrap();
     }
