@@ -11,8 +11,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::account::{Account, AccountName};
-use crate::password::{ScramVerifier, StoredPassword};
+use crate::password::scram::ScramVerifier;
+use crate::password::{Hash, StoredPassword};
+use census::Census;
 
+pub mod census;
 pub mod embedded;
 pub mod file;
 mod table;
@@ -28,8 +31,8 @@ pub trait Directory: fmt::Debug + Send + Sync {
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize>;
 
-    /// Whether it stores at least one secret in plain text.
-    fn has_plain_secrets(&self) -> bool;
+    /// What kinds of secrets its accounts had when they were last read or counted, without asking anybody.
+    fn census(&self) -> Arc<Census>;
 
     /// About how many accounts it has, without asking anybody.
     fn accounts(&self) -> usize;
@@ -57,8 +60,15 @@ pub struct Entry {
     pub account: Account,
     /// What its password is checked against.
     pub password: StoredPassword,
-    /// What SCRAM needs, where it is stored beside or instead of a hash.
-    pub scram: Option<ScramVerifier>,
+    /// What SCRAM needs, where it is stored beside or instead of a hash; at most one for each hash function.
+    pub scram: Vec<ScramVerifier>,
+}
+
+impl Entry {
+    /// The stored verifier for SCRAM with this hash, if it is fit to be shown to clients.
+    pub fn verifier(&self, hash: Hash) -> Option<&ScramVerifier> {
+        self.scram.iter().find(|verifier| verifier.hash == hash && verifier.is_presentable())
+    }
 }
 
 /// What a source has to tell the operator while the server runs.

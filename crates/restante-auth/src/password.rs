@@ -1,7 +1,7 @@
 //! Stored secrets: what forms they have, what checking one costs, and whether a password fits.
 //!
 //! Reading the written form (`{SCHEME}…`) is in `password/parse`, making new verifiers for the embedded directory in
-//! `password/make`. Nothing here waits, queues or looks anything up; `verify` decides on which thread `fits` runs.
+//! `password/make`, what SCRAM needs of a password in `password/scram`. Nothing here waits, queues or looks anything up; `verify` decides on which thread `fits` runs.
 
 use std::collections::TryReserveError;
 use std::fmt;
@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 mod argon;
 pub mod make;
 mod parse;
+pub mod scram;
 
 pub use parse::InvalidStored;
+use scram::ScramVerifier;
 
 /// A form in which a secret is stored, by the names that Dovecot gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,8 @@ pub enum Scheme {
     ScramSha1,
     /// `SCRAM-SHA-256`.
     ScramSha256,
+    /// `SCRAM-SHA-512`: written like the other two; Dovecot does not know it.
+    ScramSha512,
 }
 
 /// What checking a password against a stored secret takes.
@@ -94,7 +98,7 @@ pub(crate) enum Form {
 }
 
 /// A hash function with a digest of fixed length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hash {
     /// 20 octets.
     Sha1,
@@ -102,21 +106,6 @@ pub enum Hash {
     Sha256,
     /// 64 octets.
     Sha512,
-}
-
-/// What SCRAM needs to know of a password (RFC 5802 section 3): enough to recognise it, not enough to log in elsewhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScramVerifier {
-    /// SHA-1 or SHA-256.
-    pub hash: Hash,
-    /// Rounds of `Hi()`, at least 1.
-    pub iterations: u32,
-    /// As decoded; never empty.
-    pub salt: Vec<u8>,
-    /// `H(ClientKey)`, as long as the hash.
-    pub stored_key: Zeroizing<Vec<u8>>,
-    /// `HMAC(SaltedPassword, "Server Key")`, as long as the hash.
-    pub server_key: Zeroizing<Vec<u8>>,
 }
 
 impl StoredPassword {
@@ -220,30 +209,6 @@ impl fmt::Debug for StoredPassword {
     }
 }
 
-impl ScramVerifier {
-    /// The verifier of `password`, which the caller has prepared.
-    pub fn derive(hash: Hash, password: &[u8], salt: Vec<u8>, iterations: u32) -> Self {
-        // R5802-3.1
-        let salted = hash.pbkdf2(password, &salt, iterations);
-        let stored_key = hash.digest(&[&hash.hmac(&salted, b"Client Key")]);
-        let server_key = hash.hmac(&salted, b"Server Key");
-        Self { hash, iterations, salt, stored_key, server_key }
-    }
-
-    /// Whether `password` is the one.
-    pub fn fits(&self, password: &[u8]) -> bool {
-        let salted = self.hash.pbkdf2(password, &self.salt, self.iterations);
-        let stored_key = self.hash.digest(&[&self.hash.hmac(&salted, b"Client Key")]);
-        stored_key.ct_eq(self.stored_key.as_slice()).into()
-    }
-}
-
-impl fmt::Debug for ScramVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ScramVerifier({:?}, {} iterations)", self.hash, self.iterations)
-    }
-}
-
 impl Hash {
     /// Octets of the digest.
     pub fn octets(self) -> usize {
@@ -267,7 +232,7 @@ impl Hash {
         }
     }
 
-    fn hmac(self, key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn hmac(self, key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {
         fn run<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> Zeroizing<Vec<u8>> {
             let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
             mac.update(data);

@@ -131,7 +131,7 @@ impl Authenticator {
     /// Whether some account's secret is known in plain text, so that a timestamp in the greeting makes sense. May change when a
     /// source is read again.
     pub fn serves_apop(&self) -> bool {
-        self.inner.directories.iter().any(|directory| directory.has_plain_secrets())
+        self.inner.directories.iter().any(|directory| directory.census().plain > 0)
     }
 
     /// All accounts of the sources that can list theirs, sorted by name; an account that several sources know is the one of

@@ -6,6 +6,8 @@ use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError};
 use restante_auth::account::Account;
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
+use restante_auth::password::Hash;
+use restante_auth::password::make::ScramChoice;
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
 use restante_store::disk::LocalDisk;
 use restante_store::{Location, Store, maildir};
@@ -52,7 +54,7 @@ pub fn authenticator(config: &Config, notify: Option<Notify>) -> Result<Authenti
         (SourceType::File, None) => None,
         (SourceType::Embedded, path) => {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
-            Some(Source::Embedded(embedded::Settings { path }))
+            Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
         }
     });
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -93,7 +95,23 @@ pub fn addresses(config: &Config) -> address::Settings {
     }
 }
 
+/// Which verifiers for SCRAM are stored of a new password.
+pub fn scram_choice(config: &Config) -> ScramChoice {
+    // `config::check` has refused every other word.
+    let is_chosen =
+        |name: &str| config.auth.scram_verifiers.iter().any(|word| word.eq_ignore_ascii_case(name));
+    let chosen = SCRAM_VERIFIERS.into_iter().filter(|(name, _)| is_chosen(name));
+    ScramChoice {
+        hashes: chosen.map(|(_, hash)| hash).collect(),
+        iterations: u32::try_from(config.auth.scram_iterations).unwrap_or(u32::MAX),
+    }
+}
+
 /// Where the embedded accounts lie when no path is configured.
 pub fn embedded_path(config: &Config) -> PathBuf {
     config.state_dir.join("accounts.redb")
 }
+
+/// What `auth.scram_verifiers` may name.
+pub(crate) const SCRAM_VERIFIERS: [(&str, Hash); 3] =
+    [("SCRAM-SHA-1", Hash::Sha1), ("SCRAM-SHA-256", Hash::Sha256), ("SCRAM-SHA-512", Hash::Sha512)];

@@ -353,6 +353,12 @@ section! {
         lowercase: bool = true;
         /// The account that takes mail for `postmaster` where no account has that name. Default: none.
         postmaster: Option<String> = None;
+        /// The SCRAM verifiers that `restante account` stores of a new password: any of `SCRAM-SHA-1`, `SCRAM-SHA-256` and
+        /// `SCRAM-SHA-512`. Default `["SCRAM-SHA-256"]`.
+        scram_verifiers: Vec<String> = vec!["SCRAM-SHA-256".to_owned()];
+        /// The iterations of new SCRAM verifiers, and of those that are derived from secrets in plain text. The client pays
+        /// for them at each login. Default 16,384.
+        scram_iterations: u64 = 16_384, in 4_096..=10_000_000;
         /// Seconds for which a password that was right is remembered (as a keyed digest); 0 switches it off. Default 300.
         cache_s: u64 = 300, in 0..=86_400;
         /// How many of them are remembered at most. Default 100,000.

@@ -25,19 +25,19 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use redb::{
     Builder, ConcurrencyMode, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, TableDefinition,
+    TableDefinition,
 };
 use tokio::sync::Semaphore;
 
+use super::census::{Census, Shape};
 use super::{Answer, Directory, Entry, Problem, SourceError};
 use crate::account::{Account, AccountName};
-use crate::password::{StoredPassword, make};
+use crate::password::{StoredPassword, make, scram};
 
 pub mod accounts;
 mod record;
@@ -49,12 +49,14 @@ use record::Record;
 pub struct Settings {
     /// The file, `accounts.redb` in the state folder. It need not exist: without it there are no accounts.
     pub path: PathBuf,
+    /// What is stored of a new password for SCRAM.
+    pub scram: make::ScramChoice,
 }
 
 impl Settings {
-    /// This file.
+    /// This file, with verifiers for SCRAM-SHA-256.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), scram: make::ScramChoice::default() }
     }
 }
 
@@ -65,11 +67,19 @@ pub struct EmbeddedDirectory {
 
 struct Inner {
     path: PathBuf,
+    scram: make::ScramChoice,
     reader: Mutex<Option<Reader>>,
-    /// How many accounts there were when somebody last counted.
-    accounts: AtomicUsize,
+    /// What there was when somebody last counted.
+    counted: Mutex<Counted>,
     /// A lookup is some microseconds; without this bound, a burst of logins would start hundreds of threads for them.
     lookups: Semaphore,
+}
+
+/// How many accounts, and of which kinds.
+#[derive(Clone, Default)]
+struct Counted {
+    accounts: usize,
+    census: Arc<Census>,
 }
 
 /// The database, and which file it was when it was opened.
@@ -87,8 +97,9 @@ impl EmbeddedDirectory {
     pub fn open(settings: Settings) -> Result<Self, SourceError> {
         let inner = Inner {
             path: settings.path,
+            scram: settings.scram,
             reader: Mutex::new(None),
-            accounts: AtomicUsize::new(0),
+            counted: Mutex::default(),
             lookups: Semaphore::new(LOOKUPS_MAX),
         };
         inner.count()?;
@@ -127,12 +138,12 @@ impl Directory for EmbeddedDirectory {
         }))
     }
 
-    fn has_plain_secrets(&self) -> bool {
-        false
+    fn census(&self) -> Arc<Census> {
+        self.inner.counted().census
     }
 
     fn accounts(&self) -> usize {
-        self.inner.accounts.load(Ordering::Relaxed)
+        self.inner.counted().accounts
     }
 
     fn list(&self, _now: Instant) -> Answer<'_, Option<Vec<Account>>> {
@@ -178,12 +189,39 @@ impl Inner {
         Ok(accounts.unwrap_or_default())
     }
 
+    /// Looks at every account: a microsecond for each.
     fn count(&self) -> Result<usize, SourceError> {
-        let count =
-            self.read(|transaction| Ok(transaction.open_table(ACCOUNTS)?.len()?))?.unwrap_or_default();
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        self.accounts.store(count, Ordering::Relaxed);
-        Ok(count)
+        let counted = self.read(|transaction| {
+            let (mut accounts, mut census) = (0, Census::default());
+            for entry in transaction.open_table(ACCOUNTS)?.iter()? {
+                let record = Record::decode(entry?.1.value()).ok_or(Failure::Damaged)?;
+                let password = record.password().ok_or(Failure::Damaged)?;
+                census.add(&password, &record.scram().ok_or(Failure::Damaged)?);
+                accounts += 1;
+            }
+            Ok((accounts, census))
+        })?;
+        let (accounts, mut census) = counted.unwrap_or_default();
+        if census.open == 0 {
+            self.expect_the_first(&mut census);
+        }
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Counted { accounts, census: Arc::new(census) };
+        Ok(accounts)
+    }
+
+    /// Accounts are added while the server runs: what the first will have is announced before it is there.
+    fn expect_the_first(&self, census: &mut Census) {
+        census.open = 1;
+        for hash in &self.scram.hashes {
+            let shape =
+                Shape { hash: *hash, iterations: self.scram.iterations, salt_octets: scram::SALT_OCTETS };
+            census.shapes.insert(shape, 1);
+        }
+    }
+
+    fn counted(&self) -> Counted {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs `question` in a transaction; `None` if there is no file. A database that was opened earlier and has trouble now

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::census::Census;
 use super::table::Record;
 use super::{Answer, Directory, Entry, Notice, Notify, Problem, SourceError};
 use crate::account::{Account, AccountName};
@@ -119,7 +120,7 @@ impl FileDirectory {
                     vec![Problem::new(format!("{name}: {why}"), why.remedy())],
                 )
             })?;
-        let scram = password.scram().cloned();
+        let scram = password.scram().cloned().into_iter().collect();
         let account = Account::new(name.clone()).with_home(path_of(record.home));
         Ok(Some(Entry { account, password, scram }))
     }
@@ -149,8 +150,8 @@ impl Directory for FileDirectory {
         })
     }
 
-    fn has_plain_secrets(&self) -> bool {
-        self.inner.loaded().parsed.has_plain_secrets
+    fn census(&self) -> Arc<Census> {
+        Arc::clone(&self.inner.loaded().parsed.census)
     }
 
     fn accounts(&self) -> usize {

@@ -4,15 +4,32 @@ use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt;
 
-use super::{Hash, ScramVerifier, argon};
+use super::scram::{ITERATIONS_DEFAULT, SALT_OCTETS, ScramVerifier};
+use super::{Hash, argon};
 
 /// Everything that is stored of a password in the embedded directory.
 #[derive(Clone)]
 pub struct Verifiers {
     /// Argon2id as a PHC string: what passwords are checked against.
     pub argon2id: String,
-    /// For SCRAM-SHA-256, which cannot use Argon2.
-    pub scram_sha_256: ScramVerifier,
+    /// For SCRAM, which cannot use Argon2: one for each hash function asked for.
+    pub scram: Vec<ScramVerifier>,
+}
+
+/// Which SCRAM verifiers are made of a new password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramChoice {
+    /// One for each of these, each at most once. With none, accounts cannot use SCRAM.
+    pub hashes: Vec<Hash>,
+    /// The iterations of each, at least 4096.
+    pub iterations: u32,
+}
+
+impl Default for ScramChoice {
+    /// SCRAM-SHA-256 alone: every client that knows SCRAM today knows it, and each further verifier is one more thing to steal.
+    fn default() -> Self {
+        Self { hashes: vec![Hash::Sha256], iterations: ITERATIONS_DEFAULT }
+    }
 }
 
 impl fmt::Debug for Verifiers {
@@ -25,10 +42,13 @@ impl fmt::Debug for Verifiers {
 ///
 /// # Errors
 /// The system gives no random numbers for the salts, or no memory.
-pub fn verifiers(password: &[u8]) -> Result<Verifiers, NotMade> {
+pub fn verifiers(password: &[u8], choice: &ScramChoice) -> Result<Verifiers, NotMade> {
     let argon2id = argon::hash(params(), password, &salt()?)?;
-    let scram_sha_256 = ScramVerifier::derive(Hash::Sha256, password, salt()?.to_vec(), SCRAM_ITERATIONS);
-    Ok(Verifiers { argon2id, scram_sha_256 })
+    let mut scram = Vec::new();
+    for hash in &choice.hashes {
+        scram.push(ScramVerifier::derive(*hash, password, salt()?.to_vec(), choice.iterations));
+    }
+    Ok(Verifiers { argon2id, scram })
 }
 
 /// What the system did not give.
@@ -76,9 +96,9 @@ fn params() -> argon2::Params {
     argon2::Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the constants are in range")
 }
 
-/// 16 random octets.
-fn salt() -> Result<[u8; 16], getrandom::Error> {
-    let mut salt = [0; 16];
+/// Random octets.
+fn salt() -> Result<[u8; SALT_OCTETS], getrandom::Error> {
+    let mut salt = [0; SALT_OCTETS];
     getrandom::fill(&mut salt)?;
     Ok(salt)
 }
@@ -88,6 +108,3 @@ fn salt() -> Result<[u8; 16], getrandom::Error> {
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-
-/// RFC 7677 asks for at least 4096. The client pays these too, at each login, on whatever telephone it runs on.
-const SCRAM_ITERATIONS: u32 = 16_384;

@@ -10,7 +10,8 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::{Form, Hash, Scheme, ScramVerifier};
+use super::scram::ScramVerifier;
+use super::{Form, Hash, Scheme};
 
 /// Why a stored secret cannot be used. Holds nothing of the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl InvalidStored {
             Self::Braces => "close the scheme with a brace, as in {SSHA512}",
             Self::UnknownScheme(_) => {
                 "use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, \
-                 SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, each also with .b64 or .hex"
+                 SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with .b64 or .hex"
             }
             Self::Malformed(_) => {
                 "set the password anew, or compare the line with the source it was copied from"
@@ -150,6 +151,7 @@ fn form(scheme: Scheme, encoding: Encoding, written: &[u8]) -> Result<Form, Inva
         Scheme::Pbkdf2 => pbkdf2(text)?,
         Scheme::ScramSha1 => scram(text, Hash::Sha1)?,
         Scheme::ScramSha256 => scram(text, Hash::Sha256)?,
+        Scheme::ScramSha512 => scram(text, Hash::Sha512)?,
         // The digests and PLAIN have been dealt with above.
         _ => None,
     };
@@ -359,6 +361,7 @@ const NAMES: &[(&str, Scheme)] = &[
     ("PBKDF2", Scheme::Pbkdf2),
     ("SCRAM-SHA-1", Scheme::ScramSha1),
     ("SCRAM-SHA-256", Scheme::ScramSha256),
+    ("SCRAM-SHA-512", Scheme::ScramSha512),
 ];
 
 const CRYPT_PREFIXES: &[(&str, Scheme)] = &[

@@ -186,18 +186,21 @@ fn scram_verifiers_are_those_of_rfc_5802_and_rfc_7677() {
 
 #[test]
 fn new_verifiers_fit_and_differ_each_time() {
-    let (first, second) = (make::verifiers(b"secret").unwrap(), make::verifiers(b"secret").unwrap());
+    let (first, second) = (
+        make::verifiers(b"secret", &make::ScramChoice::default()).unwrap(),
+        make::verifiers(b"secret", &make::ScramChoice::default()).unwrap(),
+    );
     assert_ne!(first.argon2id, second.argon2id);
-    assert_ne!(first.scram_sha_256, second.scram_sha_256);
+    assert_ne!(first.scram[0], second.scram[0]);
     let stored = parse(&first.argon2id).unwrap();
     assert!(stored.fits(b"secret").unwrap() && !stored.fits(b"Secret").unwrap());
-    assert!(first.scram_sha_256.fits(b"secret") && !first.scram_sha_256.fits(b"Secret"));
+    assert!(first.scram[0].fits(b"secret") && !first.scram[0].fits(b"Secret"));
 }
 
 #[test]
 fn the_decoy_costs_what_a_real_secret_costs() {
     let decoy = make::decoy();
-    let real = make::verifiers(b"secret").unwrap().argon2id;
+    let real = make::verifiers(b"secret", &make::ScramChoice::default()).unwrap().argon2id;
     let Form::Argon2(text) = &decoy.form else { panic!("not argon2") };
     assert!(parse(text).is_ok(), "its library would refuse it without any work");
     let parameters = |text: &str| text.rsplit('$').nth(2).map(str::to_owned);
@@ -212,9 +215,9 @@ fn nothing_prints_a_secret() {
         let secret = vector.split_once('}').unwrap().1;
         assert!(!printed.contains(secret) && printed.len() < 40, "{printed}");
     }
-    let verifiers = make::verifiers(b"hunter2").unwrap();
+    let verifiers = make::verifiers(b"hunter2", &make::ScramChoice::default()).unwrap();
     assert_eq!(format!("{verifiers:?}"), "Verifiers { .. }");
-    assert_eq!(format!("{:?}", verifiers.scram_sha_256), "ScramVerifier(Sha256, 16384 iterations)");
+    assert_eq!(format!("{:?}", verifiers.scram[0]), "ScramVerifier(Sha256, 16384 iterations)");
 }
 
 proptest::proptest! {

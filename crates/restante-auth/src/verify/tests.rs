@@ -4,7 +4,9 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::directory::Answer;
+use crate::directory::census::Census;
 use crate::password::Scheme;
+use crate::password::scram::ScramVerifier;
 
 const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
 
@@ -26,6 +28,12 @@ impl Twin {
     }
 }
 
+fn stored(secret: &str) -> (StoredPassword, Vec<ScramVerifier>) {
+    let password = StoredPassword::parse(secret.as_bytes(), Scheme::Plain).unwrap();
+    let scram = password.scram().cloned().into_iter().collect();
+    (password, scram)
+}
+
 impl Directory for Twin {
     fn source(&self) -> String {
         "twin".to_owned()
@@ -35,10 +43,9 @@ impl Directory for Twin {
         self.asked.lock().unwrap().push(name.to_string());
         let failure = || SourceError::temporary("twin", Problem::new("it is down", "wait"));
         let found = self.accounts.iter().find(|(known, _)| *known == name.as_str());
-        let entry = found.map(|(_, secret)| Entry {
-            account: Account::new(name.clone()),
-            password: StoredPassword::parse(secret.as_bytes(), Scheme::Plain).unwrap(),
-            scram: None,
+        let entry = found.map(|(_, secret)| {
+            let (password, scram) = stored(secret);
+            Entry { account: Account::new(name.clone()), password, scram }
         });
         Box::pin(std::future::ready(if self.fails { Err(failure()) } else { Ok(entry) }))
     }
@@ -52,8 +59,13 @@ impl Directory for Twin {
         })
     }
 
-    fn has_plain_secrets(&self) -> bool {
-        self.accounts.iter().any(|(_, secret)| secret.starts_with("{PLAIN"))
+    fn census(&self) -> Arc<Census> {
+        let mut census = Census::default();
+        for (_, secret) in &self.accounts {
+            let (password, scram) = stored(secret);
+            census.add(&password, &scram);
+        }
+        Arc::new(census)
     }
 
     fn accounts(&self) -> usize {

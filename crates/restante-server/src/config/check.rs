@@ -8,6 +8,7 @@ use super::{
     Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Protocol, SourceType,
     TlsMode,
 };
+use crate::assemble::SCRAM_VERIFIERS;
 use crate::{file, tls};
 use restante_proto::sasl::Mechanism;
 use std::collections::HashMap;
@@ -240,6 +241,15 @@ fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
                 lines.at("auth.mechanisms"),
                 format!("auth.mechanisms: {name:?} is no mechanism of this version"),
                 "known here: PLAIN, LOGIN",
+            );
+        }
+    }
+    for name in &auth.scram_verifiers {
+        if !SCRAM_VERIFIERS.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            problems.error(
+                lines.at("auth.scram_verifiers"),
+                format!("auth.scram_verifiers: {name:?} is no verifier that is made here"),
+                "known here: SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512",
             );
         }
     }

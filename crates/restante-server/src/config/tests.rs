@@ -88,7 +88,7 @@ address = "0.0.0.0:80"
 
 [auth]
 plaintext_without_tls = "sometimes"
-mechanisms = ["PLAIN", "CRAM-MD5"]
+mechanisms = ["PLAIN", "GSSAPI"]
 detail = "++"
 
 [[auth.source]]
@@ -120,7 +120,7 @@ session_per_address = 3
             "23: listen.4.address: \"nowhere\" is no address",
             "26: listen.5.protocol: \"http\" is not served in this version",
             "30: auth.plaintext_without_tls: \"sometimes\" is not known",
-            "31: auth.mechanisms: \"CRAM-MD5\" is no mechanism of this version",
+            "31: auth.mechanisms: \"GSSAPI\" is no mechanism of this version",
             "32: auth.detail: \"++\" is not one character, or one that may separate a detail",
             "36: the accounts in ./missing cannot be read: No such file or directory (os error 2)",
             "39: maildrop.path: /var/mail is one and the same for all accounts",
@@ -397,4 +397,17 @@ mod template {
         assert_eq!(root("/var/mail/box-{local}/Maildir"), "/var/mail/");
         assert_eq!(root("{home}/Maildir"), "/");
     }
+}
+
+#[test]
+fn scram_verifiers_are_those_that_can_be_made() {
+    let found =
+        problems(&format!("[auth]\nscram_verifiers = [\"SCRAM-MD5\"]\nscram_iterations = 1000\n{LEAST}"));
+    assert_eq!(
+        found,
+        [
+            "2: auth.scram_verifiers: \"SCRAM-MD5\" is no verifier that is made here",
+            "3: auth.scram_iterations = 1000 is out of bounds"
+        ]
+    );
 }

@@ -94,7 +94,8 @@ impl Directory {
         }
         let path =
             source.and_then(|source| source.path.clone()).unwrap_or_else(|| assemble::embedded_path(&config));
-        let accounts = Accounts::new(Settings::new(&path));
+        let scram = assemble::scram_choice(&config);
+        let accounts = Accounts::new(Settings { scram, ..Settings::new(&path) });
         Ok(Self { config, path, accounts })
     }
 

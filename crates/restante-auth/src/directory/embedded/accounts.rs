@@ -29,6 +29,7 @@ use crate::prepare;
 #[derive(Clone, Debug)]
 pub struct Accounts {
     path: PathBuf,
+    scram: make::ScramChoice,
 }
 
 /// An account in a list.
@@ -73,7 +74,7 @@ pub enum EditError {
 impl Accounts {
     /// The accounts in this database; it is made when the first is added.
     pub fn new(settings: Settings) -> Self {
-        Self { path: settings.path }
+        Self { path: settings.path, scram: settings.scram }
     }
 
     /// Adds an account.
@@ -211,7 +212,7 @@ impl Accounts {
         if prepared.is_empty() || text.len() > crate::password::PASSWORD_OCTETS_MAX {
             return Err(EditError::InvalidPassword);
         }
-        make::verifiers(prepared.as_bytes()).map_err(|error| {
+        make::verifiers(prepared.as_bytes(), &self.scram).map_err(|error| {
             let problem = Problem::new(error.to_string(), "try again");
             EditError::Source(SourceError::temporary(super::source(&self.path), problem))
         })

@@ -8,6 +8,8 @@
 //! | 1 | Argon2id verifier, a PHC string |
 //! | 2 | SCRAM-SHA-256 verifier: `iterations,salt,StoredKey,ServerKey`, the last three in base64 |
 //! | 3 | home folder |
+//! | 4 | SCRAM-SHA-1 verifier, written like 2 |
+//! | 5 | SCRAM-SHA-512 verifier, written like 2 |
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -18,7 +20,8 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::password::make::Verifiers;
-use crate::password::{Scheme, ScramVerifier, StoredPassword};
+use crate::password::scram::ScramVerifier;
+use crate::password::{Hash, Scheme, StoredPassword};
 
 /// An account without its name.
 #[derive(Default)]
@@ -54,12 +57,13 @@ impl Record {
 
     pub(super) fn set_verifiers(&mut self, verifiers: &Verifiers) {
         self.fields.insert(ARGON2ID, Zeroizing::new(verifiers.argon2id.clone().into_bytes()));
-        let scram = &verifiers.scram_sha_256;
-        let base64 = |octets: &[u8]| Zeroizing::new(STANDARD.encode(octets));
-        let (salt, stored, server) =
-            (base64(&scram.salt), base64(&scram.stored_key), base64(&scram.server_key));
-        let text = format!("{},{},{},{}", scram.iterations, *salt, *stored, *server);
-        self.fields.insert(SCRAM_SHA_256, Zeroizing::new(text.into_bytes()));
+        for (tag, hash, _) in SCRAM {
+            match verifiers.scram.iter().find(|verifier| verifier.hash == hash) {
+                Some(verifier) => self.fields.insert(tag, scram_text(verifier)),
+                // One that is not made anew would go on opening the account with the old password.
+                None => self.fields.remove(&tag),
+            };
+        }
     }
 
     pub(super) fn set_home(&mut self, home: Option<&Path>) {
@@ -77,12 +81,10 @@ impl Record {
         }
     }
 
-    /// The SCRAM verifier, if there is one. `None` if it is damaged.
-    pub(super) fn scram(&self) -> Option<Option<ScramVerifier>> {
-        match self.fields.get(&SCRAM_SHA_256) {
-            Some(text) => StoredPassword::parse(text, Scheme::ScramSha256).ok()?.scram().cloned().map(Some),
-            None => Some(None),
-        }
+    /// The SCRAM verifiers that there are. `None` if one is damaged.
+    pub(super) fn scram(&self) -> Option<Vec<ScramVerifier>> {
+        let written = SCRAM.into_iter().filter_map(|(tag, _, scheme)| Some((self.fields.get(&tag)?, scheme)));
+        written.map(|(text, scheme)| StoredPassword::parse(text, scheme).ok()?.scram().cloned()).collect()
     }
 
     pub(super) fn home(&self) -> Option<PathBuf> {
@@ -91,28 +93,58 @@ impl Record {
     }
 }
 
+fn scram_text(verifier: &ScramVerifier) -> Zeroizing<Vec<u8>> {
+    let base64 = |octets: &[u8]| Zeroizing::new(STANDARD.encode(octets));
+    let (salt, stored, server) =
+        (base64(&verifier.salt), base64(&verifier.stored_key), base64(&verifier.server_key));
+    Zeroizing::new(format!("{},{},{},{}", verifier.iterations, *salt, *stored, *server).into_bytes())
+}
+
 const ARGON2ID: u8 = 1;
-const SCRAM_SHA_256: u8 = 2;
 const HOME: u8 = 3;
+
+/// The fields of the SCRAM verifiers: tag, hash function and how they are written.
+const SCRAM: [(u8, Hash, Scheme); 3] = [
+    (2, Hash::Sha256, Scheme::ScramSha256),
+    (4, Hash::Sha1, Scheme::ScramSha1),
+    (5, Hash::Sha512, Scheme::ScramSha512),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::password::make::verifiers;
+    use crate::password::make::{ScramChoice, verifiers};
 
     #[test]
     fn a_record_keeps_what_it_does_not_know() {
         let octets = [9, 2, 0, b'h', b'i', 3, 2, 0, b'/', b'x'];
         let mut record = Record::decode(&octets).unwrap();
         assert_eq!(record.home().unwrap(), Path::new("/x"));
-        assert!(record.password().unwrap().is_locked() && record.scram() == Some(None));
+        assert!(record.password().unwrap().is_locked() && record.scram().unwrap().is_empty());
         record.set_home(None);
-        record.set_verifiers(&verifiers(b"secret").unwrap());
+        record.set_verifiers(&verifiers(b"secret", &ScramChoice::default()).unwrap());
         let record = Record::decode(&record.encode().unwrap()).unwrap();
         assert_eq!(record.fields.get(&9).unwrap().as_slice(), b"hi");
         assert_eq!(record.home(), None);
         assert!(record.password().unwrap().fits(b"secret").unwrap());
-        assert!(record.scram().flatten().unwrap().fits(b"secret"));
+        let [scram] = &record.scram().unwrap()[..] else { panic!("one verifier") };
+        assert!(scram.hash == Hash::Sha256 && scram.fits(b"secret"));
+    }
+
+    #[test]
+    fn each_verifier_is_of_the_last_password() {
+        let choice = |hashes: &[Hash]| ScramChoice { hashes: hashes.to_vec(), iterations: 4096 };
+        let mut record = Record::default();
+        let all = [Hash::Sha1, Hash::Sha256, Hash::Sha512];
+        record.set_verifiers(&verifiers(b"first", &choice(&all)).unwrap());
+        let record_again = Record::decode(&record.encode().unwrap()).unwrap();
+        let found = record_again.scram().unwrap();
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().all(|verifier| verifier.fits(b"first") && verifier.iterations == 4096));
+        record.set_verifiers(&verifiers(b"second", &choice(&[Hash::Sha512])).unwrap());
+        let found = record.scram().unwrap();
+        assert_eq!(found.iter().map(|verifier| verifier.hash).collect::<Vec<_>>(), [Hash::Sha512]);
+        assert!(found.iter().all(|verifier| verifier.fits(b"second")));
     }
 
     #[test]

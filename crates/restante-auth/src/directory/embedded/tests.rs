@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::accounts::{Accounts, EditError, New};
 use super::*;
+use crate::password::Hash;
 
 struct Fixture {
     _folder: TempDir,
@@ -51,7 +52,7 @@ async fn what_is_edited_counts_at_once_while_a_server_has_it_open() {
     fixture.add("alice", "one");
     assert!(entry(&directory, "alice").await.unwrap().password.fits(b"one").unwrap());
     fixture.add("bob", "two");
-    assert!(entry(&directory, "bob").await.unwrap().scram.unwrap().fits(b"two"));
+    assert!(entry(&directory, "bob").await.unwrap().verifier(Hash::Sha256).unwrap().fits(b"two"));
     fixture.accounts.set_password(&name("alice"), &secret("three")).unwrap();
     let alice = entry(&directory, "alice").await.unwrap();
     assert!(alice.password.fits(b"three").unwrap() && !alice.password.fits(b"one").unwrap());
@@ -111,7 +112,7 @@ async fn an_account_without_password_is_locked_and_may_have_a_home() {
         .add(&name("bob@example.org"), &New { password: None, home: Some("/srv/bob".into()) })
         .unwrap();
     let bob = entry(&fixture.directory(), "bob@example.org").await.unwrap();
-    assert!(bob.password.is_locked() && bob.scram.is_none());
+    assert!(bob.password.is_locked() && bob.scram.is_empty());
     assert_eq!(bob.account.home.as_deref(), Some(Path::new("/srv/bob")));
     assert!(fixture.accounts.list().unwrap()[0].is_locked);
 }

@@ -3,16 +3,19 @@
 //! `name:secret[:uid:gid:gecos:home:shell:extra]`, as Dovecot's passwd-file has it. Comments begin with `#`; empty lines and
 //! a CR before the line end are passed over. Names are normalised, secrets read once to see that they can be.
 
+use std::sync::Arc;
+
 use crate::account::{AccountName, InvalidName};
 use crate::address;
 use crate::directory::Problem;
+use crate::directory::census::Census;
 use crate::directory::table::{NotInserted, Record, Table};
 use crate::password::{Scheme, StoredPassword};
 
 /// A file that can be used.
 pub(super) struct Parsed {
     pub(super) table: Table,
-    pub(super) has_plain_secrets: bool,
+    pub(super) census: Arc<Census>,
     /// What has been read but does not do what its author may expect.
     pub(super) doubts: Vec<Problem>,
 }
@@ -30,7 +33,7 @@ pub(super) fn parse(
         default,
         table: Table::with_capacity(text.len().saturating_add(lines.saturating_mul(longer_by)), lines),
         line_of: Vec::with_capacity(lines),
-        has_plain_secrets: false,
+        census: Census::default(),
         doubts: Problems::default(),
         problems: Problems::default(),
     };
@@ -45,7 +48,7 @@ pub(super) fn parse(
         return Err(problems);
     }
     let doubts = reading.doubts.into_list();
-    Ok(Parsed { table: reading.table, has_plain_secrets: reading.has_plain_secrets, doubts })
+    Ok(Parsed { table: reading.table, census: Arc::new(reading.census), doubts })
 }
 
 struct Reading<'a> {
@@ -54,7 +57,7 @@ struct Reading<'a> {
     table: Table,
     /// The line of each record of the table.
     line_of: Vec<u64>,
-    has_plain_secrets: bool,
+    census: Census,
     doubts: Problems,
     problems: Problems,
 }
@@ -68,16 +71,15 @@ impl Reading<'_> {
         let name = self.name(fields.name)?;
         let stored = StoredPassword::parse(fields.secret, self.default)
             .map_err(|why| Problem::new(format!("{name}: {why}"), why.remedy()))?;
-        let mut secret = fields.secret;
+        let (mut secret, mut is_open) = (fields.secret, true);
         if let Some(what) = fields.restriction() {
             // Not to heed a restriction would open the account wider than its owner means it to be.
             secret = b"";
+            is_open = false;
             let what =
                 format!("{name}: the field {what} is not supported, so nobody can log in to this account");
             self.doubts
                 .push(Problem { line: Some(number), ..Problem::new(what, "remove the field to allow it") });
-        } else if stored.plain().is_some() {
-            self.has_plain_secrets = true;
         }
         let record = Record { name: name.as_str(), home: fields.home(&name)?, secret };
         match self.table.insert(record) {
@@ -93,6 +95,9 @@ impl Reading<'_> {
                     "shorten the secret or the home",
                 ));
             }
+        }
+        if is_open {
+            self.census.add(&stored, stored.scram().map(std::slice::from_ref).unwrap_or_default());
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ fn all_the_forms_of_a_line_are_read() {
     assert_eq!(record("erin"), ("", ""));
     assert_eq!(record("frank"), ("*", "/home/frank"));
     assert_eq!(record("grace").0, "{PLAIN}last line without end");
-    assert!(parsed.has_plain_secrets && parsed.doubts.is_empty());
+    assert!(parsed.census.plain > 0 && parsed.doubts.is_empty());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn all_problems_are_told_at_once_with_line_and_remedy() {
             "line 3: ../etc: the name holds a character that is not allowed; rename the account or remove the line",
             "line 4: bob: the secret names no scheme and has no prefix of a known one; put the scheme in front, as in {PLAIN}secret, or set default_scheme for this source",
             "line 5: the account alice stands on line 1 already; remove one of the two lines",
-            "line 6: carol: the scheme {ROT13} is not known; use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, each also with .b64 or .hex",
+            "line 6: carol: the scheme {ROT13} is not known; use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with .b64 or .hex",
             "line 7: dave: the home relative is not an absolute path; begin it with / or leave it empty",
             "line 8: erin+lists: the name holds the character that separates details; rename the account, or choose another detail separator",
         ]
