@@ -8,6 +8,7 @@
 
 mod address;
 mod check;
+mod network;
 mod problem;
 mod section;
 mod template;
@@ -23,6 +24,7 @@ use toml::de::{DeTable, DeValue};
 use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
+pub use network::Network;
 pub use problem::{Problem, Severity};
 pub use template::{Template, TemplateError};
 pub use value::Mode;
@@ -228,14 +230,17 @@ pub struct Listen {
     pub tls: TlsMode,
     /// Permissions of a unix socket.
     pub mode: Mode,
+    /// Where proxies stand; every connection must then begin with a PROXY header.
+    pub proxy_from: Vec<Network>,
+    /// Whether TLS between client and proxy counts as TLS.
+    pub proxy_tls: bool,
 }
 
 impl Listen {
     fn show(&self, output: &mut String) {
-        let Self { protocol, address, tls, mode } = self.clone();
-        let written =
-            ListenWritten { protocol: Some(protocol), address: Some(address), tls: Some(tls), mode };
-        written.show(output);
+        let Self { protocol, address, tls, mode, proxy_from, proxy_tls } = self.clone();
+        let (protocol, address, tls) = (Some(protocol), Some(address), Some(tls));
+        ListenWritten { protocol, address, tls, mode, proxy_from, proxy_tls }.show(output);
     }
 }
 
@@ -251,6 +256,13 @@ section! {
         tls: Option<TlsMode> = None;
         /// Permissions of a unix socket. Default 0o660.
         mode: Mode = Mode(0o660);
+        /// The proxies in front of this listener: addresses, networks or `unix`. Each connection must then come from one
+        /// of them and begin with a PROXY header (haproxy's, version 1 or 2), whose client counts for limits, log and
+        /// `plaintext_without_tls`. Default: none, and a PROXY header is not understood.
+        proxy_from: Vec<Network> = Vec::new();
+        /// Does a client that speaks TLS with the proxy (so says its header, version 2) count as one under TLS?
+        /// Default false.
+        proxy_tls: bool = false;
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Event<'a> {
     AcceptFailed { address: &'a Address, error: &'a dyn Error },
     /// A connection was refused because of a limit.
     Refused { protocol: Protocol, peer: &'a Peer, limit: &'a str },
+    /// A connection to a listener behind proxies came from elsewhere, or without a good header.
+    ProxyRefused { protocol: Protocol, peer: &'a Peer, error: &'a dyn Error },
     /// A session ended.
     Session(&'a SessionEnd),
     /// A login was refused.
@@ -83,7 +85,7 @@ impl Event<'_> {
             Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
             Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
             Self::Undelivered { .. } => "error",
-            Self::Refused { .. } | Self::LoginRefused { .. } => "warn",
+            Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
             _ => "info",
         }
@@ -96,6 +98,7 @@ impl Event<'_> {
             Self::NotListening { .. } => "not_listening",
             Self::AcceptFailed { .. } => "accept_failed",
             Self::Refused { .. } => "connection_refused",
+            Self::ProxyRefused { .. } => "proxy_refused",
             Self::Session(_) => "session",
             Self::LoginRefused { .. } => "login_refused",
             Self::Delivered(_) => "delivered",
@@ -147,9 +150,12 @@ impl Event<'_> {
                 line.text("error", &chain(*error));
             }
             Self::Refused { protocol, peer, limit } => {
-                line.word("protocol", &protocol.as_str());
-                line.text("peer", peer);
+                connection(*protocol, peer, line);
                 line.text("limit", limit);
+            }
+            Self::ProxyRefused { protocol, peer, error } => {
+                connection(*protocol, peer, line);
+                line.text("error", &chain(*error));
             }
             Self::Session(end) => end.fields(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
@@ -167,17 +173,13 @@ impl Event<'_> {
             Self::Fault { trace, peer, account, doing, error } => {
                 line.word("trace", trace);
                 line.text("peer", peer);
-                if let Some(account) = account {
-                    line.text("account", account);
-                }
+                account.iter().for_each(|account| line.text("account", account));
                 line.text("doing", doing);
                 line.text("error", &chain(*error));
             }
             Self::MaildropWarning { trace, account, problem } => {
                 line.word("trace", trace);
-                if let Some(account) = account {
-                    line.text("account", account);
-                }
+                account.iter().for_each(|account| line.text("account", account));
                 line.text("problem", problem);
             }
             Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),
@@ -199,6 +201,12 @@ impl Event<'_> {
             Self::Lost { lines } => line.number("lines", *lines),
         }
     }
+}
+
+/// A connection that did not become a session.
+fn connection(protocol: Protocol, peer: &Peer, line: &mut Line<'_>) {
+    line.word("protocol", &protocol.as_str());
+    line.text("peer", peer);
 }
 
 /// What there is to say about a session when it has ended.

@@ -1,12 +1,13 @@
 //! Listening: sockets bound before anything is served, connections accepted, counted and handed to a session.
 //!
 //! Sockets are opened here and in `listener/`; what is said on them is `pop3.rs`'s and `lmtp.rs`'s business. A connection
-//! over a limit is told so in one line and closed.
+//! over a limit is told so in one line and closed. Behind a proxy the client is who the header says (`listener/proxy.rs`).
 
+mod proxy;
 mod socket;
 mod stream;
 
-use crate::config::{Address, Config, Listen, Protocol, TlsMode};
+use crate::config::{Address, Config, Listen, Network, Protocol, TlsMode};
 use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
@@ -62,7 +63,14 @@ impl Listener {
             address: &listening.address,
             tls: listening.tls,
         });
-        let accepting = tokio::spawn(accept_all(socket, listening.clone(), shared));
+        let door = Arc::new(Door {
+            listening: listening.clone(),
+            proxy_from: listen.proxy_from.clone(),
+            proxy_tls: listen.proxy_tls,
+            refusing: Arc::default(),
+            unnamed: Arc::default(),
+        });
+        let accepting = tokio::spawn(accept_all(socket, door, shared));
         Self { listen, listening, accepting }
     }
 
@@ -74,20 +82,34 @@ impl Listener {
     }
 }
 
+/// What its connections must know of a listener.
+struct Door {
+    listening: Listening,
+    proxy_from: Vec<Network>,
+    proxy_tls: bool,
+    /// Connections that are being told in a handshake that there are too many.
+    refusing: Arc<AtomicUsize>,
+    /// Connections whose PROXY header has not come yet.
+    unnamed: Arc<AtomicUsize>,
+}
+
 /// Accepts for ever.
-async fn accept_all(socket: Socket, listening: Listening, shared: Arc<Shared>) {
-    let refusing = Arc::new(AtomicUsize::new(0));
+async fn accept_all(socket: Socket, door: Arc<Door>, shared: Arc<Shared>) {
     let mut pause = PAUSE_FIRST;
     loop {
         match socket.accept().await {
             Ok((raw, peer)) => {
                 pause = PAUSE_FIRST;
-                welcome(raw, peer, &listening, &shared, &refusing);
+                if door.proxy_from.is_empty() {
+                    welcome(raw, peer, false, &door, &shared);
+                } else {
+                    welcome_proxy(raw, peer, &door, &shared);
+                }
             }
             Err(error) if is_the_peers_fault(&error) => {}
             Err(error) => {
                 // No descriptors, no memory: trying again at once would only make it worse, and the log too.
-                shared.log.write(&Event::AcceptFailed { address: &listening.address, error: &error });
+                shared.log.write(&Event::AcceptFailed { address: &door.listening.address, error: &error });
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
@@ -108,8 +130,42 @@ fn is_the_peers_fault(error: &io::Error) -> bool {
     )
 }
 
-/// Lets one connection in, or says why not.
-fn welcome(raw: Raw, peer: Peer, listening: &Listening, shared: &Arc<Shared>, refusing: &Arc<AtomicUsize>) {
+/// Waits for the header of a connection that comes from a proxy; the client it names is the peer from then on.
+fn welcome_proxy(mut raw: Raw, proxy: Peer, door: &Arc<Door>, shared: &Arc<Shared>) {
+    let protocol = door.listening.protocol;
+    let refuse = |error: &dyn Error| {
+        shared.log.write(&Event::ProxyRefused { protocol, peer: &proxy, error });
+    };
+    // PROXY-2.3
+    if !door.proxy_from.iter().any(|network| network.contains(&proxy)) {
+        return refuse(&NotAProxy::Stranger);
+    }
+    let limits = shared.settings.load().config.limits.clone();
+    let unnamed_max = usize::try_from(limits.sessions).unwrap_or(usize::MAX);
+    let Some(place) = Place::take(&door.unnamed, unnamed_max) else { return refuse(&NotAProxy::TooMany) };
+    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
+    tokio::spawn(async move {
+        // PROXY-2.4
+        let deadline = Duration::from_secs(limits.handshake_s.max(3));
+        let read = proxy::read(&mut raw, deadline).await;
+        drop(place);
+        match read {
+            Ok(header) => {
+                let peer = match header.client {
+                    proxy::Client::Unnamed => proxy,
+                    proxy::Client::Tcp(address) => Peer::Tcp(address),
+                    proxy::Client::Unix => Peer::Unix,
+                };
+                welcome(raw, peer, door.proxy_tls && header.is_tls, &door, &shared);
+            }
+            Err(error) => shared.log.write(&Event::ProxyRefused { protocol, peer: &proxy, error: &error }),
+        }
+    });
+}
+
+/// Lets one connection in, or says why not. `proxy_tls`: a proxy that is believed says that the client speaks TLS.
+fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shared>) {
+    let listening = &door.listening;
     let settings = shared.settings.load_full();
     match shared.admission.admit(&peer, &settings.config.limits) {
         Ok(pass) => {
@@ -118,6 +174,7 @@ fn welcome(raw: Raw, peer: Peer, listening: &Listening, shared: &Arc<Shared>, re
                 trace,
                 peer,
                 tls: listening.tls,
+                proxy_tls,
                 settings,
                 shared: Arc::clone(shared),
                 _pass: pass,
@@ -130,7 +187,7 @@ fn welcome(raw: Raw, peer: Peer, listening: &Listening, shared: &Arc<Shared>, re
         }
         Err(limit) => {
             shared.log.write(&Event::Refused { protocol: listening.protocol, peer: &peer, limit });
-            refuse(raw, listening, &settings, refusing);
+            refuse(raw, listening, &settings, &door.refusing);
         }
     }
 }
@@ -140,6 +197,8 @@ pub(crate) struct Visit {
     pub(crate) trace: Trace,
     pub(crate) peer: Peer,
     pub(crate) tls: TlsMode,
+    /// TLS ends at a proxy that is believed.
+    pub(crate) proxy_tls: bool,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     /// Held until the connection is closed.
@@ -170,11 +229,7 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
         }
     };
     let protocol = listening.protocol;
-    let take_one = |now: usize| (now < REFUSALS_MAX).then_some(now + 1);
-    if refusing.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take_one).is_err() {
-        return;
-    }
-    let refusing = Arc::clone(refusing);
+    let Some(place) = Place::take(refusing, REFUSALS_MAX) else { return };
     tokio::spawn(async move {
         let telling = async {
             let mut connection = Connection::new(raw, Arc::default(), Duration::from_secs(FAREWELL_S));
@@ -186,9 +241,47 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
             Ok::<(), io::Error>(())
         };
         let _ = tokio::time::timeout(Duration::from_secs(FAREWELL_S), telling).await;
-        refusing.fetch_sub(1, Ordering::AcqRel);
+        drop(place);
     });
 }
+
+/// One of a bounded number of places.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(places: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let take_one = |now: usize| (now < max).then_some(now + 1);
+        let taken = places.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take_one);
+        taken.is_ok().then(|| Self(Arc::clone(places)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Why a connection is not asked for a PROXY header.
+#[derive(Clone, Copy, Debug)]
+enum NotAProxy {
+    Stranger,
+    TooMany,
+}
+
+impl fmt::Display for NotAProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stranger => "the connection does not come from an address in proxy_from",
+            Self::TooMany => "too many connections wait for their PROXY header",
+        })
+    }
+}
+
+impl Error for NotAProxy {}
+
+/// What the log says of TLS that ends at the proxy.
+pub(crate) const TLS_OF_PROXY: (&str, &str) = ("proxy", "unknown");
 
 /// A listener's socket cannot be opened.
 #[derive(Debug)]

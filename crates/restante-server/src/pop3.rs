@@ -13,7 +13,7 @@ use crate::config::{Protocol, TlsMode};
 use crate::connection::{Connection, Cut, Heard, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
-use crate::listener::{Raw, Visit};
+use crate::listener::{Raw, TLS_OF_PROXY, Visit};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
@@ -63,6 +63,8 @@ impl Guest {
     fn new(raw: Raw, visit: Visit) -> Self {
         let settings = &visit.settings;
         let transport = match visit.tls {
+            // PROXY-2.2.6.1
+            _ if visit.proxy_tls => Transport::Tls,
             TlsMode::Off => Transport::Plain,
             TlsMode::StartTls => Transport::PlainWithStls,
             TlsMode::Implicit => Transport::Tls,
@@ -250,7 +252,7 @@ impl Guest {
     async fn leave(&mut self, end: End) {
         // Before anything that may take time: the next session of the account may be waiting.
         self.maildrop = None;
-        let tls = self.connection.tls();
+        let tls = self.connection.tls().or_else(|| self.visit.proxy_tls.then_some(TLS_OF_PROXY));
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         match end {
             End::Quit

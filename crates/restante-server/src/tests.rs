@@ -168,6 +168,7 @@ pub(crate) fn serve_in_memory(shared: &Arc<Shared>, protocol: Protocol, octets: 
         _registered: shared.register(trace),
         peer,
         tls: TlsMode::Off,
+        proxy_tls: false,
         _pass: shared.admission.admit(&peer, &settings.config.limits).unwrap(),
         settings,
         shared: Arc::clone(shared),

@@ -50,7 +50,9 @@ pub(super) fn listeners(
             *path = folder.join(&*path);
         }
         let default = default_tls(protocol, &address, has_certificate);
-        let listen = Listen { protocol, address, tls: written.tls.unwrap_or(default), mode: written.mode };
+        let ListenWritten { mode, proxy_from, proxy_tls, .. } = written;
+        let tls = written.tls.unwrap_or(default);
+        let listen = Listen { protocol, address, tls, mode, proxy_from, proxy_tls };
         one_listener(&listen, &name, has_certificate, lines, problems);
         listeners.push((position, listen));
     }
@@ -64,7 +66,8 @@ fn default_listeners(has_certificate: bool) -> Vec<Listen> {
     let pop3 = |port| {
         let address = any(port);
         let tls = default_tls(Protocol::Pop3, &address, has_certificate);
-        Listen { protocol: Protocol::Pop3, address, tls, mode: Mode(0o660) }
+        let (protocol, mode, proxy_from) = (Protocol::Pop3, Mode(0o660), Vec::new());
+        Listen { protocol, address, tls, mode, proxy_from, proxy_tls: false }
     };
     let mut listeners = vec![pop3(110)];
     if has_certificate {
@@ -94,6 +97,13 @@ fn one_listener(
             lines.at(&format!("{name}.tls")),
             format!("{} needs TLS, but there is no certificate", listen.address),
             "set certificate and key in [tls], or tls = \"off\" here",
+        );
+    }
+    if listen.proxy_tls && (listen.proxy_from.is_empty() || listen.tls == TlsMode::Implicit) {
+        problems.error(
+            lines.at(&format!("{name}.proxy_tls")),
+            "proxy_tls without a proxy that ends the clients' TLS",
+            "name the proxies in proxy_from and set tls = \"off\" or \"starttls\" here, or take proxy_tls out",
         );
     }
     match (&listen.protocol, &listen.address) {

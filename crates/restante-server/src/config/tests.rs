@@ -308,6 +308,25 @@ path = "log"
 }
 
 #[test]
+fn proxies_are_networks_and_their_tls_needs_them() {
+    let listen = "[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:110\"\n";
+    let text = format!("{LEAST}{listen}proxy_from = [\"192.0.2.0/24\", \"unix\"]\nproxy_tls = true\n");
+    let folder = folder();
+    let config = read(&folder, &text).unwrap();
+    assert_eq!(config.listen[0].proxy_from.len(), 2);
+    let again = parse(&config.show(), Path::new("/elsewhere/restante.toml")).unwrap();
+    assert_eq!(again.listen, config.listen);
+    assert_eq!(
+        problems(&format!("{LEAST}{listen}proxy_tls = true\n")),
+        ["6: proxy_tls without a proxy that ends the clients' TLS"]
+    );
+    assert_eq!(
+        problems(&format!("{LEAST}{listen}proxy_from = [\"localhost\"]\n")),
+        ["6: listen.0.proxy_from: \"localhost\" is no network"]
+    );
+}
+
+#[test]
 fn the_default_configuration_shows_every_key() {
     let shown = read(&folder(), LEAST).unwrap().show();
     let absent_by_default =

@@ -188,7 +188,8 @@ mod tests {
 
     fn listen(name: &str) -> Listen {
         let address = Address::Inherited(name.to_owned());
-        Listen { protocol: Spoken::Pop3, address, tls: TlsMode::Off, mode: Mode(0o600) }
+        let (protocol, tls, mode) = (Spoken::Pop3, TlsMode::Off, Mode(0o600));
+        Listen { protocol, address, tls, mode, proxy_from: Vec::new(), proxy_tls: false }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// An accepted socket.
@@ -31,6 +31,23 @@ impl Raw {
         };
         // What goes wrong here goes wrong again in the ordinary write that follows, and is reported there.
         sent.unwrap_or(0)
+    }
+
+    /// Waits until octets have arrived and copies them without taking them; 0 when the peer has ended.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
+            Self::Unix(stream) => {
+                let flags = rustix::net::RecvFlags::PEEK;
+                let look = || Ok(rustix::net::recv(stream, &mut *buffer, flags)?.0);
+                stream.async_io(Interest::READABLE, look).await
+            }
+            #[cfg(test)]
+            Self::Memory(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Is there something that the peer has sent and nobody has read?

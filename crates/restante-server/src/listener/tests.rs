@@ -4,7 +4,8 @@ use super::*;
 use crate::config::Mode;
 
 fn listen(address: Address) -> Listen {
-    Listen { protocol: Protocol::Pop3, address, tls: TlsMode::Off, mode: Mode(0o600) }
+    let (protocol, tls, mode) = (Protocol::Pop3, TlsMode::Off, Mode(0o600));
+    Listen { protocol, address, tls, mode, proxy_from: Vec::new(), proxy_tls: false }
 }
 
 fn tcp(address: &str) -> Listen {

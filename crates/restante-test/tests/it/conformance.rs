@@ -4,6 +4,7 @@
 //! Rows about the passing of time stand in restante-server, where the clock can be turned.
 
 mod lmtp;
+mod proxy;
 mod rfc1939;
 mod rfc2449;
 mod rfc2595;

@@ -1,0 +1,125 @@
+//! The PROXY header on a listener behind proxies. How headers are written is judged where they are parsed.
+
+use std::net::SocketAddr;
+
+use restante_test::judge::Case;
+use restante_test::mail::numbered;
+use restante_test::peer::Peer;
+use restante_test::real::Server;
+use restante_test::wait;
+
+const TEXT: &[u8] = b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 995\r\n";
+const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x03\xe3";
+/// The same, and the client speaks TLS with the proxy.
+const BINARY_TLS: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x14\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x03\xe3\x20\x00\x05\x01\0\0\0\0";
+
+/// A site with one more listener on a free port of 127.0.0.1.
+fn case(listener: &'static str) -> Case {
+    Case::with_mail(vec![numbered(1, 1)])
+        .site(|setup| {
+            let table = format!("[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:0\"\n{listener}");
+            setup.restante.push(("auth.source".to_owned(), table));
+        })
+        .dovecot_not_asked("its listeners behind proxies are configured in another way")
+}
+
+/// The address of that listener: the log names it.
+fn address(server: &Server) -> SocketAddr {
+    wait::some("the listener on 127.0.0.1", || {
+        let log = server.log();
+        let line =
+            log.lines().find(|line| line.contains("event=listening") && line.contains("=127.0.0.1:"))?;
+        line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok())
+    })
+}
+
+fn connect(server: &Server, header: &[u8]) -> Peer {
+    let mut peer = Peer::connect(address(server));
+    peer.send(header);
+    peer
+}
+
+#[test]
+fn proxy_2_1_nothing_is_said_before_the_header() {
+    case("proxy_from = [\"127.0.0.1\"]").run(|server| {
+        let mut first = connect(server, &TEXT[..20]);
+        // Whoever comes later is served; the first has not been told anything by then.
+        let mut second = connect(server, TEXT);
+        second.greeting();
+        second.ok("QUIT");
+        let handle = first.second_handle();
+        handle.set_nonblocking(true).unwrap();
+        assert_eq!(handle.peek(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        handle.set_nonblocking(false).unwrap();
+        first.send(&TEXT[20..]);
+        first.greeting();
+        first.login("alice", "secret");
+        first.ok("QUIT");
+    });
+}
+
+#[test]
+fn proxy_2_2_a_header_is_required_or_not_understood() {
+    case("proxy_from = [\"127.0.0.0/8\"]").run(|server| {
+        let mut peer = connect(server, b"CAPA\r\n");
+        assert_eq!(peer.rest(), b"", "{}", peer.transcript());
+        let mut peer = server.pop3();
+        peer.err("PROXY TCP4 192.0.2.1 192.0.2.2 56324 995");
+        peer.ok("QUIT");
+    });
+}
+
+#[test]
+fn proxy_2_3_strangers_cannot_name_themselves() {
+    case("proxy_from = [\"192.0.2.7\", \"2001:db8::/32\", \"unix\"]").run(|server| {
+        let mut peer = Peer::connect(address(server));
+        let _ = peer.try_send(TEXT);
+        assert_eq!(peer.rest(), b"", "{}", peer.transcript());
+        wait::until("the log to say so", || {
+            server
+                .log()
+                .lines()
+                .any(|line| line.contains("event=proxy_refused") && line.contains("proxy_from"))
+        });
+    });
+}
+
+#[test]
+fn proxy_2_5_both_versions_name_the_client() {
+    case("proxy_from = [\"127.0.0.1\"]").run(|server| {
+        for header in [TEXT, BINARY] {
+            let mut peer = connect(server, header);
+            peer.greeting();
+            peer.login("alice", "secret");
+            peer.ok("QUIT");
+            peer.end();
+        }
+        wait::until("both sessions in the log", || {
+            let log = server.log();
+            let of_client = |line: &&str| line.contains("event=session") && line.contains("192.0.2.1:56324");
+            log.lines().filter(of_client).count() == 2
+        });
+    });
+}
+
+#[test]
+fn proxy_2_2_6_1_tls_of_a_proxy_counts_only_where_it_is_believed() {
+    let without_plaintext = |listener| case(listener).site(|setup| setup.plaintext = false);
+    without_plaintext("proxy_from = [\"127.0.0.1\"]\nproxy_tls = true").run(|server| {
+        let mut peer = connect(server, BINARY_TLS);
+        peer.greeting();
+        assert!(!peer.list("CAPA").iter().any(|tag| tag == "STLS"), "{}", peer.transcript());
+        peer.login("alice", "secret");
+        peer.ok("QUIT");
+        // The client does not speak TLS with the proxy.
+        let mut peer = connect(server, BINARY);
+        peer.greeting();
+        peer.err("USER alice");
+    });
+    without_plaintext("proxy_from = [\"127.0.0.1\"]").run(|server| {
+        let mut peer = connect(server, BINARY_TLS);
+        peer.greeting();
+        assert!(peer.list("CAPA").iter().any(|tag| tag == "STLS"), "{}", peer.transcript());
+        peer.err("USER alice");
+    });
+}
