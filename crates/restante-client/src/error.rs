@@ -139,7 +139,7 @@ impl fmt::Display for Error {
             Self::Transaction(_) => out.write_str("the message cannot be sent"),
             Self::ServerName(name) => write!(out, "\"{}\" is no name of a server", name.escape_default()),
             Self::OutOfStep => out.write_str("the connection is out of step after an earlier failure"),
-            Self::NotPossible(NotPossible::NoTimestamp) => out.write_str("the server does not offer APOP"),
+            Self::NotPossible(why) => why.fmt(out),
             Self::NoStls => out.write_str("the server does not offer STLS, and without it nothing is sent"),
             Self::Refused(refusal) => write!(out, "the server refused: {}", refusal.text),
             Self::Login { refusal, .. } => write!(out, "the server refused the login: {}", refusal.text),

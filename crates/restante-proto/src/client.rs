@@ -111,6 +111,29 @@ pub struct Refusal {
 pub enum NotPossible {
     /// APOP, and the greeting held no timestamp (R1939-7.29).
     NoTimestamp,
+    /// STLS, and UTF8 was issued before: TLS comes first (R6856-2.1.11).
+    TlsAfterUtf8,
+    /// UTF8, and the login is done: it comes before (RFC 6856 section 2).
+    Utf8AfterLogin,
+    /// USER, PASS or APOP with a name or password outside ASCII, and the server's last CAPA did not list "UTF8 USER"
+    /// (R6856-2.2.7). A SASL mechanism can carry it.
+    NeedsUtf8User,
+    /// LANG, and STLS is still to be had: in clear anybody could change it (R6856-7.2).
+    LanguageBeforeTls,
+}
+
+impl fmt::Display for NotPossible {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoTimestamp => "the server does not offer APOP",
+            Self::TlsAfterUtf8 => "TLS cannot begin after UTF8",
+            Self::Utf8AfterLogin => "UTF8 is not possible after the login",
+            Self::NeedsUtf8User => {
+                "the server takes names and passwords outside ASCII only with a SASL mechanism"
+            }
+            Self::LanguageBeforeTls => "no language is chosen before TLS, which the server offers",
+        })
+    }
 }
 
 /// The server has broken the protocol. The session is dead, nothing more can be said to this server; deletions that

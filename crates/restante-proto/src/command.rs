@@ -52,6 +52,10 @@ pub enum Command<'a> {
     },
     /// UIDL of one message or all.
     Uidl(Option<MessageNumber>),
+    /// UTF8 (RFC 6856 section 2.1).
+    Utf8,
+    /// LANG (RFC 6856 section 3): the language range, or none for the list of languages.
+    Lang(Option<&'a [u8]>),
     /// QUIT.
     Quit,
 }
@@ -98,6 +102,9 @@ impl<'a> Command<'a> {
             b"RSET" => none(arguments, Self::Rset),
             b"TOP\0" if keyword.len() == 3 => top(arguments),
             b"UIDL" => optional_number(arguments).map(Self::Uidl),
+            // R6856-2.1.1
+            b"UTF8" => none(arguments, Self::Utf8),
+            b"LANG" => lang(arguments),
             b"QUIT" => none(arguments, Self::Quit),
             _ => Err(Flaw::Unknown),
         }
@@ -126,7 +133,8 @@ impl<'a> Command<'a> {
                 number_word(u64::from(number.as_u32()), output);
                 number_word(lines, output);
             }
-            Self::Capa | Self::Stls | Self::Stat | Self::List(None) => {}
+            Self::Lang(Some(range)) => word(range, output),
+            Self::Capa | Self::Stls | Self::Stat | Self::List(None) | Self::Utf8 | Self::Lang(None) => {}
             Self::Noop | Self::Rset | Self::Uidl(None) | Self::Quit => {}
         }
         output.extend_from_slice(b"\r\n");
@@ -150,6 +158,8 @@ impl<'a> Command<'a> {
             Self::Rset => "RSET",
             Self::Top { .. } => "TOP",
             Self::Uidl(_) => "UIDL",
+            Self::Utf8 => "UTF8",
+            Self::Lang(_) => "LANG",
             Self::Quit => "QUIT",
         }
     }
@@ -216,6 +226,16 @@ fn auth(arguments: Option<&[u8]>) -> Result<Command<'_>, Flaw> {
         Some(initial) if initial.contains(&b' ') => Err(Flaw::Unexpected),
         initial => Ok(Command::Auth { mechanism: Some((mechanism, initial)) }),
     }
+}
+
+/// A basic language range is letters, digits and hyphens, or "*" (RFC 4647 section 2.1).
+fn lang(arguments: Option<&[u8]>) -> Result<Command<'_>, Flaw> {
+    if is_blank(arguments) {
+        return Ok(Command::Lang(None));
+    }
+    let range = argument(arguments)?;
+    let is_range = range == b"*" || range.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
+    if is_range { Ok(Command::Lang(Some(range))) } else { Err(Flaw::Invalid) }
 }
 
 fn top(arguments: Option<&[u8]>) -> Result<Command<'_>, Flaw> {

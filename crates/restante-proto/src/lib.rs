@@ -47,6 +47,8 @@
 //!     plaintext_without_tls: true,
 //!     expire: None,
 //!     login_delay_s: None,
+//!     utf8: true,
+//!     language: restante_proto::reply::language::Language::English,
 //!     limits: Limits::default(),
 //! });
 //! let stored = b"Subject: hello\n\n.\nworld";

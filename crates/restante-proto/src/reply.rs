@@ -15,6 +15,7 @@ use crate::sasl::{self, apop};
 use crate::server::{Fault, Refusal};
 
 use catalogue::Entry;
+use language::{Language, Voice};
 
 pub(crate) mod catalogue;
 pub mod language;
@@ -44,6 +45,8 @@ pub enum ResponseCode {
     SysTemp,
     /// A fault that somebody has to mend.
     SysPerm,
+    /// The message cannot be shown to a client that has not issued UTF8 (RFC 6856 section 5).
+    Utf8,
 }
 
 impl ResponseCode {
@@ -56,6 +59,7 @@ impl ResponseCode {
             Self::LoginDelay => "LOGIN-DELAY",
             Self::SysTemp => "SYS/TEMP",
             Self::SysPerm => "SYS/PERM",
+            Self::Utf8 => "UTF8",
         }
     }
 
@@ -63,7 +67,8 @@ impl ResponseCode {
     #[must_use]
     pub fn parse(code: &[u8]) -> Option<Self> {
         // R2449-8.2, R3206-4.3
-        [Self::Auth, Self::InUse, Self::LoginDelay, Self::SysTemp, Self::SysPerm].into_iter().find(|known| {
+        let all = [Self::Auth, Self::InUse, Self::LoginDelay, Self::SysTemp, Self::SysPerm, Self::Utf8];
+        all.into_iter().find(|known| {
             let name = known.name().as_bytes();
             code.split_at_checked(name.len()).is_some_and(|(head, deeper)| {
                 head.eq_ignore_ascii_case(name) && (deeper.is_empty() || deeper.starts_with(b"/"))
@@ -213,6 +218,26 @@ pub(crate) fn mechanisms(list: impl Iterator<Item = sasl::Mechanism>, output: &m
         output.extend_from_slice(b"\r\n");
     }
     output.extend_from_slice(TERMINATION);
+}
+
+/// The reply to LANG without argument, behind its first line: tag and own name of each language (R6856-3.2.5).
+pub(crate) fn languages(voice: Voice, output: &mut Vec<u8>) {
+    for language in Language::ALL {
+        output.extend_from_slice(language.tag().as_bytes());
+        output.push(b' ');
+        voice.append(language.own_name(), output);
+        output.extend_from_slice(b"\r\n");
+    }
+    output.extend_from_slice(TERMINATION);
+}
+
+/// The reply to LANG, in the language that `voice` has now: its tag stands before the text (R6856-3.2.1).
+pub(crate) fn language_changed(voice: Voice, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"+OK ");
+    output.extend_from_slice(voice.language.tag().as_bytes());
+    output.push(b' ');
+    voice.append(catalogue::LANGUAGE_CHANGED.text(voice.language), output);
+    output.extend_from_slice(b"\r\n");
 }
 
 /// The reply to STAT: nothing but the two numbers (R1939-5.1, R1939-5.2).

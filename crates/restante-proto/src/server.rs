@@ -19,7 +19,7 @@ use crate::line::Input;
 use crate::maildrop::{Listing, Marks, MessageNumber};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
-use crate::reply::language::Voice;
+use crate::reply::language::{Language, Voice};
 use crate::sasl::exchange::Surroundings;
 use crate::sasl::{
     Channel, Credentials, Mechanism, ScramFacts, ScramQuery, ServerSignature, TokenHint, apop,
@@ -52,6 +52,10 @@ pub struct Policy {
     pub expire: Option<Expire>,
     /// The delay between logins in seconds, when that is announced. The same for every user.
     pub login_delay_s: Option<u32>,
+    /// Whether UTF8 is offered. USER, PASS and APOP then take UTF-8 and nothing else outside ASCII (RFC 6856 section 2.2).
+    pub utf8: bool,
+    /// The language that "LANG *" means. A session begins in [`Language::Default`] all the same.
+    pub language: Language,
     /// The bounds of a session.
     pub limits: Limits,
 }
@@ -505,6 +509,33 @@ impl Context {
         Surroundings { channel: self.channel, is_binding_offered: self.mechanisms().any(is_bound) }
     }
 
+    /// Whether STLS is permitted now: not once UTF8 was issued (R6856-2.1.12).
+    fn may_start_tls(&self) -> bool {
+        self.transport == Transport::PlainWithStls && !self.voice.utf8
+    }
+
+    /// Whether a name or password is as it may be: where UTF8 is offered, well-formed UTF-8 (R6856-2.2.8).
+    fn takes_text(&self, text: &[u8]) -> bool {
+        !self.policy.utf8 || str::from_utf8(text).is_ok()
+    }
+
+    /// Answers LANG: what a session says is in that language from this reply on. Nothing but LANG changes it, so that
+    /// no answer before the password depends on whose it is (R6856-7.1).
+    fn answer_language(&mut self, range: Option<&[u8]>, output: &mut Vec<u8>) -> Result<(), &'static Entry> {
+        let Some(range) = range else {
+            self.say(catalogue::LANGUAGES_FOLLOW, output);
+            reply::languages(self.voice, output);
+            return Ok(());
+        };
+        // R6856-3.2.2, R6856-3.2.4
+        self.voice.language = match range {
+            b"*" => self.policy.language,
+            _ => Language::lookup(range).ok_or(catalogue::LANGUAGE_UNKNOWN)?,
+        };
+        reply::language_changed(self.voice, output);
+        Ok(())
+    }
+
     /// Answers CAPA. What is there before login is listed after it too (R2449-5.2, R5034-3.5), except STLS, which is
     /// listed only where it is permitted now (R2595-4.2).
     fn list_capabilities(&self, phase: Phase, output: &mut Vec<u8>) {
@@ -528,12 +559,16 @@ impl Context {
             Some(Capability::RespCodes),
             // R3206-5.2, R3206-6.2
             Some(Capability::AuthRespCode),
-            (is_before_login && self.transport == Transport::PlainWithStls).then_some(Capability::Stls),
+            (is_before_login && self.may_start_tls()).then_some(Capability::Stls),
             Some(Capability::Pipelining),
             // R2449-6.8.1
             Some(Capability::Uidl),
             self.policy.expire.map(|expire| Capability::Expire { expire, per_user: false }),
             self.policy.login_delay_s.map(|seconds| Capability::LoginDelay { seconds, per_user: false }),
+            // R6856-2.1, R6856-2.2.1
+            self.policy.utf8.then_some(Capability::Utf8 { user: true }),
+            // R6856-3.1.1
+            Some(Capability::Lang),
             // R2449-6.9.1
             implementation.map(|text| Capability::Implementation(text.as_bytes())),
         ];

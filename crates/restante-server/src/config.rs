@@ -9,6 +9,7 @@
 mod address;
 mod check;
 mod network;
+mod pop3;
 mod problem;
 mod section;
 mod template;
@@ -25,6 +26,7 @@ use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
 pub use network::Network;
+pub use pop3::Pop3;
 pub use problem::{Problem, Severity};
 pub use template::{Template, TemplateError};
 pub use value::Mode;
@@ -95,6 +97,8 @@ pub struct Config {
     pub sources: Vec<AuthSource>,
     /// Where maildrops lie.
     pub maildrop: Maildrop,
+    /// How POP3 is spoken.
+    pub pop3: Pop3,
     /// Delivery by LMTP.
     pub lmtp: Lmtp,
     /// How much and how long.
@@ -117,6 +121,7 @@ impl Default for Config {
             auth: Auth::default(),
             sources: Vec::new(),
             maildrop: Maildrop::default(),
+            pop3: Pop3::default(),
             lmtp: Lmtp::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -128,8 +133,19 @@ impl Default for Config {
 
 impl Config {
     /// The keys and tables of the file itself.
-    pub const KEYS: &[&str] =
-        &["hostname", "state_dir", "listen", "tls", "auth", "maildrop", "lmtp", "limits", "log", "server"];
+    pub const KEYS: &[&str] = &[
+        "hostname",
+        "state_dir",
+        "listen",
+        "tls",
+        "auth",
+        "maildrop",
+        "pop3",
+        "lmtp",
+        "limits",
+        "log",
+        "server",
+    ];
 
     /// The effective configuration as TOML: every key with the value it has. Reading it gives an equal configuration.
     pub fn show(&self) -> String {
@@ -150,6 +166,8 @@ impl Config {
         }
         output.push_str("\n[maildrop]\n");
         self.maildrop.show(&mut output);
+        output.push_str("\n[pop3]\n");
+        self.pop3.show(&mut output);
         output.push_str("\n[lmtp]\n");
         self.lmtp.show(&mut output);
         output.push_str("\n[limits]\n");
@@ -183,6 +201,7 @@ impl Config {
             auth,
             sources,
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
+            pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
             lmtp: file.table("lmtp", |section| finished(section, Lmtp::read, Lmtp::KEYS)),
             limits: file.table("limits", |section| finished(section, Limits::read, Limits::KEYS)),
             log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),

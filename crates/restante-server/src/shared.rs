@@ -194,6 +194,8 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         // R2449-6.7.6: the server itself removes nothing.
         expire: Some(Expire::Never),
         login_delay_s: None,
+        utf8: config.pop3.utf8,
+        language: config.pop3.language,
         limits: server::Limits::default(),
     }
 }

@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub implementation: Option<String>,
     /// UTF8.
     pub utf8: bool,
+    /// UTF8 with the argument USER: names and passwords of USER, PASS and APOP may be UTF-8.
+    pub utf8_user: bool,
     /// LANG.
     pub lang: bool,
     /// Lines that are not known here, as they came but for octets that do not print; at most [`OTHER_MAX`].
@@ -64,7 +66,10 @@ impl Capabilities {
             Capability::Expire { expire, .. } => self.expire = Some(expire),
             Capability::LoginDelay { seconds, .. } => self.login_delay_s = Some(seconds),
             Capability::Implementation(name) => self.implementation = Some(text(name)),
-            Capability::Utf8 { .. } => self.utf8 = true,
+            Capability::Utf8 { user } => {
+                self.utf8 = true;
+                self.utf8_user |= user;
+            }
             Capability::Lang => self.lang = true,
             Capability::Other(line) if self.other.len() < OTHER_MAX => self.other.push(text(line)),
             Capability::Other(_) => {}

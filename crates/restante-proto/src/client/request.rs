@@ -1,5 +1,6 @@
 //! What a client can ask a server to do, and how each is spelled as a command.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -15,6 +16,10 @@ pub enum Request {
     Capabilities,
     /// STLS: begin TLS.
     StartTls,
+    /// UTF8: messages and texts may be UTF-8 from now on. Only before the login, and after STLS (RFC 6856 section 2.1).
+    Utf8,
+    /// LANG: what the server says to the user is to be in this language, a basic language range (RFC 4647) or "*".
+    Language(String),
     /// All commands of one login.
     Login(Login),
     /// STAT.
@@ -72,6 +77,8 @@ pub enum InvalidRequest {
     TooLong,
     /// The mechanism is not known here.
     Mechanism,
+    /// A language range is not made of letters, digits and hyphens.
+    Language,
     /// QUIT was submitted already, or the session has ended.
     Closing,
 }
@@ -84,6 +91,7 @@ impl fmt::Display for InvalidRequest {
             Self::Authorization => "the login method cannot say on whose behalf",
             Self::TooLong => "the command would be longer than 255 octets",
             Self::Mechanism => "the SASL mechanism is not known",
+            Self::Language => "a language range is made of letters, digits and hyphens",
             Self::Closing => "the session has ended",
         })
     }
@@ -92,6 +100,13 @@ impl fmt::Display for InvalidRequest {
 impl core::error::Error for InvalidRequest {}
 
 impl Login {
+    /// Whether it takes "UTF8 USER" to say it (R6856-2.2.7, R6856-2.2.9).
+    pub(super) fn needs_utf8_user(&self) -> bool {
+        let is_sasl = !matches!(self.method, Method::UserPass | Method::Apop);
+        // The password of APOP does not go onto the wire, but what is done to it before the digest must be agreed on.
+        !(is_sasl || self.user.is_ascii() && self.password.expose().is_ascii())
+    }
+
     /// Whether the login can be said at all; all that is left to do after this is to say it.
     pub(super) fn check(&self) -> Result<(), InvalidRequest> {
         let password = self.password.expose();
@@ -118,11 +133,19 @@ impl Login {
     }
 }
 
+/// Whether this can be said with LANG.
+pub(super) fn is_language_range(range: &str) -> bool {
+    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+    range == "*" || (!range.is_empty() && range.len() <= RANGE_OCTETS_MAX && range.bytes().all(is_letter))
+}
+
 impl Request {
     /// The command. `None` for a login, which is spoken by `login`, command by command.
     // R1939-3.4 R1939-3.5
-    pub(super) const fn command(&self) -> Option<Command<'static>> {
+    pub(super) const fn command(&self) -> Option<Command<'_>> {
         Some(match *self {
+            Self::Utf8 => Command::Utf8,
+            Self::Language(ref range) => Command::Lang(Some(range.as_bytes())),
             Self::Login(_) => return None,
             Self::Capabilities => Command::Capa,
             Self::StartTls => Command::Stls,
@@ -156,9 +179,13 @@ impl Request {
             | Self::Reset => true,
             // R2595-4.5 among others.
             Self::Capabilities | Self::StartTls | Self::Login(_) | Self::Quit => false,
+            Self::Utf8 | Self::Language(_) => false,
         }
     }
 }
+
+/// Longer than any tag of RFC 5646 has reason to be.
+const RANGE_OCTETS_MAX: usize = 100;
 
 /// The longest command with its CRLF (R2449-4.4).
 pub(super) const COMMAND_OCTETS_MAX: usize = 255;

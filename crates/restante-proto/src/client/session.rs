@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::capabilities::{Capabilities, text};
 use super::login::{Exchange, Progress};
-use super::request::{InvalidRequest, Request};
+use super::request::{InvalidRequest, Request, is_language_range};
 use super::{Ending, Event, Limits, NotPossible, Outcome, ProtocolError, Refusal, Step};
 use crate::line::Input;
 use crate::maildrop::{MessageNumber, Octets};
@@ -34,6 +34,8 @@ pub struct Session {
     capabilities: Option<Capabilities>,
     timestamp: Option<Vec<u8>>,
     is_logged_in: bool,
+    /// UTF8 was answered positively.
+    is_utf8: bool,
     /// QUIT was submitted.
     is_quitting: bool,
     /// QUIT was appended to the output.
@@ -91,6 +93,7 @@ impl Session {
             capabilities: None,
             timestamp: None,
             is_logged_in: false,
+            is_utf8: false,
             is_quitting: false,
             is_quit_sent: false,
         }
@@ -110,6 +113,11 @@ impl Session {
     /// Whether a login was answered positively.
     pub fn is_logged_in(&self) -> bool {
         self.is_logged_in
+    }
+
+    /// Whether the server is in UTF-8 mode: it shows messages as they are (R6858-5.2).
+    pub fn is_utf8(&self) -> bool {
+        self.is_utf8
     }
 
     /// What a trace may show instead of the output, when that holds a secret. A login is never sent together with
@@ -141,6 +149,7 @@ impl Session {
         }
         match &request {
             Request::Login(login) => login.check()?,
+            Request::Language(range) if !is_language_range(range) => return Err(InvalidRequest::Language),
             Request::Quit => self.is_quitting = true,
             _ => {}
         }
@@ -220,6 +229,10 @@ impl Session {
                 return None;
             }
             let start = output.len();
+            if let Some(why) = self.hindrance(request) {
+                self.waiting.pop_front();
+                return Some(Event::Finished(Outcome::NotPossible(why)));
+            }
             let kind = match self.waiting.pop_front()? {
                 Request::Login(login) => {
                     let timestamp = self.timestamp.as_deref();
@@ -243,6 +256,23 @@ impl Session {
             self.pending.push_back(Pending { kind, octets, listed: None });
         }
         None
+    }
+
+    /// Why a request cannot be sent as things stand. Everything before it has been answered if it matters.
+    fn hindrance(&self, request: &Request) -> Option<NotPossible> {
+        let listed = |is: fn(&Capabilities) -> bool| self.capabilities.as_ref().is_some_and(is);
+        match request {
+            Request::StartTls if self.is_utf8 => Some(NotPossible::TlsAfterUtf8),
+            Request::Utf8 if self.is_logged_in => Some(NotPossible::Utf8AfterLogin),
+            Request::Language(_) if listed(|capabilities| capabilities.stls) => {
+                Some(NotPossible::LanguageBeforeTls)
+            }
+            // R6856-2.2.6
+            Request::Login(login) if login.needs_utf8_user() && !listed(|listed| listed.utf8_user) => {
+                Some(NotPossible::NeedsUtf8User)
+            }
+            _ => None,
+        }
     }
 
     /// Takes one line of the server; `is_all` when nothing has come behind it.
@@ -340,7 +370,16 @@ impl Session {
             Request::Stat => parse_stat(reply.text),
             Request::ListOne(_) => parse_scan_listing(reply.text),
             Request::UidlOne(_) => parse_unique_id_listing(reply.text),
-            Request::Login(_) | Request::Delete(_) | Request::Noop | Request::Reset | Request::Quit => {
+            Request::Utf8 => {
+                self.is_utf8 = true;
+                return Ok(Some(self.finish(Outcome::Done)));
+            }
+            Request::Language(_)
+            | Request::Login(_)
+            | Request::Delete(_)
+            | Request::Noop
+            | Request::Reset
+            | Request::Quit => {
                 return Ok(Some(self.finish(Outcome::Done)));
             }
         };

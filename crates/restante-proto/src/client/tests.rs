@@ -15,6 +15,7 @@ use crate::secret::Secret;
 
 mod pair;
 mod rules;
+mod utf8;
 
 /// What the client says and learns: `C: ` lines it sent, `= ` what it learned.
 struct Driver {

@@ -49,6 +49,53 @@ impl Language {
         Self::Polish,
     ];
 
+    /// The tag of RFC 5646, as LANG shows it.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Default => "i-default",
+            Self::English => "en",
+            Self::German => "de",
+            Self::French => "fr",
+            Self::Spanish => "es",
+            Self::Italian => "it",
+            Self::Portuguese => "pt",
+            Self::Dutch => "nl",
+            Self::Polish => "pl",
+        }
+    }
+
+    /// The language's name in itself.
+    pub(crate) const fn own_name(self) -> &'static str {
+        match self {
+            Self::Default => "English (default)",
+            Self::English => "English",
+            Self::German => "Deutsch",
+            Self::French => "Français",
+            Self::Spanish => "Español",
+            Self::Italian => "Italiano",
+            Self::Portuguese => "Português",
+            Self::Dutch => "Nederlands",
+            Self::Polish => "Polski",
+        }
+    }
+
+    /// The language that fits a basic language range best, by the lookup of RFC 4647 section 3.4: subtags are taken
+    /// off at the end until a tag fits, so that "de-AT" finds "de". The range "*" is not for here.
+    #[must_use]
+    pub fn lookup(range: &[u8]) -> Option<Self> {
+        // R6856-3.2.3
+        let mut range = range;
+        loop {
+            let is_it = |language: &Self| language.tag().as_bytes().eq_ignore_ascii_case(range);
+            if let Some(language) = Self::ALL.into_iter().find(is_it) {
+                return Some(language);
+            }
+            let end = range.iter().rposition(|&octet| octet == b'-')?;
+            range = range.get(..end)?;
+        }
+    }
+
     /// Whether the texts are the English ones, which every other language falls back to.
     pub(crate) const fn is_english(self) -> bool {
         matches!(self, Self::Default | Self::English)

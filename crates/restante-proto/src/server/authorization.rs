@@ -11,6 +11,7 @@ use crate::command::{Command, Flaw};
 use crate::line::{Input, Line, LineEnd};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
+use crate::reply::language::Voice;
 use crate::sasl::exchange::{Exchange, Invalid, Progress};
 use crate::sasl::{self, Channel, Credentials, Mechanism, Method, ScramFacts, ServerSignature, oauth, scram};
 use crate::secret::Secret;
@@ -123,6 +124,8 @@ impl Authorization {
                 self.moment = Moment::Command;
                 context.transport = Transport::Tls;
                 context.channel = channel;
+                // What was agreed on in clear may have been somebody else's idea.
+                context.voice = Voice::default();
             }
             _ => unasked(),
         }
@@ -227,7 +230,7 @@ impl Authorization {
         }
     }
 
-    fn execute_line(&mut self, line: &[u8], context: &Context, output: &mut Vec<u8>) -> Outcome {
+    fn execute_line(&mut self, line: &[u8], context: &mut Context, output: &mut Vec<u8>) -> Outcome {
         match core::mem::replace(&mut self.moment, Moment::Command) {
             Moment::Responding(exchange) => self.respond(exchange, line, output),
             Moment::Confirming => self.confirm(line),
@@ -243,10 +246,13 @@ impl Authorization {
         &mut self,
         command: Result<Command<'_>, Flaw>,
         user: Option<Vec<u8>>,
-        context: &Context,
+        context: &mut Context,
         output: &mut Vec<u8>,
     ) -> Outcome {
         match command {
+            Ok(Command::User(user) | Command::Apop { user, .. }) if !context.takes_text(user) => {
+                Outcome::Bad(catalogue::ARGUMENT_INVALID)
+            }
             Ok(Command::User(user)) => self.take_user(user, context, output),
             Ok(Command::Pass(password)) => self.take_password(user, password, context),
             Ok(Command::Apop { user, digest }) => match &context.timestamp {
@@ -271,8 +277,20 @@ impl Authorization {
                 context.list_capabilities(Phase::Authorization, output);
                 Outcome::Turn(Turn::Again)
             }
+            Ok(Command::Utf8) if context.policy.utf8 => {
+                context.voice.utf8 = true;
+                context.say(catalogue::UTF8_ON, output);
+                Outcome::Turn(Turn::Again)
+            }
+            // R6856-2.1.2
+            Ok(Command::Utf8) => Outcome::Bad(catalogue::UTF8_NOT_OFFERED),
+            Ok(Command::Lang(range)) => match context.answer_language(range, output) {
+                Ok(()) => Outcome::Turn(Turn::Again),
+                Err(reply) => Outcome::Bad(reply),
+            },
             Ok(Command::Stls) => match context.transport {
-                Transport::PlainWithStls => Outcome::StartTls,
+                Transport::PlainWithStls if context.may_start_tls() => Outcome::StartTls,
+                Transport::PlainWithStls => Outcome::Bad(catalogue::STLS_AFTER_UTF8),
                 Transport::Plain => Outcome::Bad(catalogue::STLS_NOT_OFFERED),
                 // R2595-4.8
                 Transport::Tls => Outcome::Bad(catalogue::STLS_ALREADY),
@@ -316,7 +334,7 @@ impl Authorization {
             return Outcome::Bad(catalogue::PASSWORD_NEEDS_TLS);
         }
         let Some(user) = user else { return Outcome::Bad(catalogue::USER_FIRST) };
-        if password.is_empty() {
+        if password.is_empty() || !context.takes_text(password) {
             return self.refuse_wrong();
         }
         let password = Secret::new(password.to_vec());
@@ -440,8 +458,9 @@ impl Authorization {
         }
     }
 
-    /// An empty name or password is never right, and a client must hear so as with any wrong one; but nobody needs
-    /// to be asked, and a source that would let an empty password pass never sees one.
+    /// An empty name or password is never right, nor is one that is no UTF-8 where that is agreed on, and a client
+    /// must hear so as with any wrong one; but nobody needs to be asked, and a source that would let an empty password
+    /// pass never sees one.
     fn refuse_wrong(&mut self) -> Outcome {
         self.moment = Moment::Refused(Refusal::Credentials);
         Outcome::Turn(Turn::Again)

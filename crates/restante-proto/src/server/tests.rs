@@ -13,6 +13,7 @@ use crate::maildrop::Octets;
 
 mod authorization;
 mod every_split;
+mod languages;
 mod limits;
 mod sasl;
 mod transaction;
@@ -59,6 +60,8 @@ fn world() -> World {
             plaintext_without_tls: true,
             expire: Some(Expire::Never),
             login_delay_s: None,
+            utf8: true,
+            language: Language::English,
             limits: Limits::default(),
         },
         transport: Transport::Plain,

@@ -123,7 +123,7 @@ impl Transaction {
     fn execute(
         &mut self,
         command: Command<'_>,
-        context: &Context,
+        context: &mut Context,
         output: &mut Vec<u8>,
     ) -> Result<Turn, &'static Entry> {
         Ok(match command {
@@ -161,10 +161,14 @@ impl Transaction {
                 context.list_capabilities(Phase::Transaction, output);
                 Turn::Again
             }
+            Command::Lang(range) => {
+                context.answer_language(range, output)?;
+                Turn::Again
+            }
             Command::Quit => self.quit(context, output),
             // R1939-3.18, R1939-7.18, R2595-4.3, R5034-4.2, R5034-4.3
             Command::User(_) | Command::Pass(_) | Command::Apop { .. } => return Err(catalogue::WRONG_STATE),
-            Command::Auth { .. } | Command::Stls => return Err(catalogue::WRONG_STATE),
+            Command::Auth { .. } | Command::Stls | Command::Utf8 => return Err(catalogue::WRONG_STATE),
         })
     }
 

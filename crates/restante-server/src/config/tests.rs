@@ -291,6 +291,9 @@ create = false
 marker = "mounted"
 line_ends = "crlf"
 file_mode = "0640"
+[pop3]
+utf8 = false
+language = "pt"
 [limits]
 sessions = 7
 [log]
@@ -327,12 +330,29 @@ fn proxies_are_networks_and_their_tls_needs_them() {
 }
 
 #[test]
+fn a_language_that_there_is_not_is_named() {
+    let text = format!("[pop3]\nlanguage = \"german\"\n{LEAST}");
+    let found = problems(&text);
+    assert_eq!(found, ["2: pop3.language: \"german\" is not known"]);
+    assert_eq!(problems(&format!("[pop3]\nutf8 = \"yes\"\n{LEAST}")).len(), 1);
+}
+
+#[test]
 fn the_default_configuration_shows_every_key() {
     let shown = read(&folder(), LEAST).unwrap().show();
     let absent_by_default =
         ["certificate", "key", "mechanisms", "default_domain", "postmaster", "marker", "path"];
-    let keys =
-        [Tls::KEYS, Auth::KEYS, Maildrop::KEYS, Lmtp::KEYS, Limits::KEYS, Log::KEYS, Process::KEYS].concat();
+    let keys = [
+        Tls::KEYS,
+        Auth::KEYS,
+        Maildrop::KEYS,
+        Pop3::KEYS,
+        Lmtp::KEYS,
+        Limits::KEYS,
+        Log::KEYS,
+        Process::KEYS,
+    ]
+    .concat();
     for key in keys.iter().filter(|key| !absent_by_default.contains(key)) {
         assert!(shown.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is not in\n{shown}");
     }
@@ -348,6 +368,7 @@ fn the_manual_names_every_key() {
         Auth::KEYS,
         AuthSource::KEYS,
         Maildrop::KEYS,
+        Pop3::KEYS,
         Lmtp::KEYS,
         Limits::KEYS,
         Log::KEYS,

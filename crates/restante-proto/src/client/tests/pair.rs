@@ -42,6 +42,8 @@ impl Server {
             plaintext_without_tls: true,
             expire: None,
             login_delay_s: None,
+            utf8: true,
+            language: crate::reply::language::Language::English,
             limits: server::Limits::default(),
         };
         let session = server::Session::new(Arc::new(policy), transport, Some("<1.2@host.example>".into()));

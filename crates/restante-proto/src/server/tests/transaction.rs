@@ -274,6 +274,8 @@ fn r2449_5_2_capabilities_after_login() {
             "S: PIPELINING",
             "S: UIDL",
             "S: EXPIRE NEVER",
+            "S: UTF8 USER",
+            "S: LANG",
             "S: IMPLEMENTATION Restante 1",
             "S: .",
         ],
