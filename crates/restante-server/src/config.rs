@@ -266,9 +266,10 @@ impl Listen {
 section! {
     /// One `[[listen]]` as written: a socket and what is spoken on it.
     pub struct ListenWritten {
-        /// What is spoken: `pop3` or `lmtp`. Has no default.
+        /// What is spoken: `pop3`, `lmtp`, or `pop2` (RFC 937). Has no default.
         protocol: Option<Protocol> = None;
-        /// Where: `IP:port`, `[IPv6]:port`, `unix:/path` or `fd:NAME` (socket activation). Has no default.
+        /// Where: `IP:port`, `[IPv6]:port`, `unix:/path` or `fd:NAME` (socket activation). Default
+        /// for `pop2`: `0.0.0.0:109`; the others have none.
         address: Option<Address> = None;
         /// Encryption: `off`, `starttls` (the client may ask for it) or `implicit` (from the first octet).
         /// Default: `implicit` on port 995; else `starttls` for POP3 when there is a certificate; else `off`.
@@ -292,6 +293,8 @@ pub enum Protocol {
     Pop3,
     /// RFC 2033: the mail transfer agent hands mail over.
     Lmtp,
+    /// RFC 937: clients of 1985 collect their mail.
+    Pop2,
 }
 
 impl Protocol {
@@ -300,6 +303,7 @@ impl Protocol {
         match self {
             Self::Pop3 => "pop3",
             Self::Lmtp => "lmtp",
+            Self::Pop2 => "pop2",
         }
     }
 }
@@ -307,14 +311,14 @@ impl Protocol {
 impl Value for Protocol {
     fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
         if let DeValue::String(word) = written
-            && matches!(word.as_ref(), "sasl" | "http" | "pop2")
+            && matches!(word.as_ref(), "sasl" | "http")
         {
             return Err(Fault::new(
                 format!("{word:?} is not served in this version"),
-                "this version serves pop3 and lmtp; take this listener out",
+                "this version serves pop3, lmtp and pop2; take this listener out",
             ));
         }
-        word(written, &[("pop3", Self::Pop3), ("lmtp", Self::Lmtp)])
+        word(written, &[("pop3", Self::Pop3), ("lmtp", Self::Lmtp), ("pop2", Self::Pop2)])
     }
 
     fn show(&self) -> Option<String> {

@@ -215,7 +215,7 @@ pub(crate) struct SessionEnd {
     pub(crate) trace: Trace,
     pub(crate) protocol: Protocol,
     pub(crate) peer: Peer,
-    /// The account that logged in (POP3).
+    /// The account that logged in (POP3, POP2).
     pub(crate) account: Option<AccountName>,
     /// How it logged in.
     pub(crate) method: Option<&'static str>,
@@ -255,12 +255,14 @@ impl SessionEnd {
         line.number("octets_in", self.octets_in);
         line.number("octets_out", self.octets_out);
         match self.protocol {
-            Protocol::Pop3 => {
+            Protocol::Pop3 | Protocol::Pop2 => {
                 if let Some(messages) = self.messages {
                     line.number("messages", messages);
                 }
                 line.number("retrieved", self.retrieved);
-                line.number("topped", self.topped);
+                if self.protocol == Protocol::Pop3 {
+                    line.number("topped", self.topped);
+                }
                 line.number("deleted", self.deleted);
             }
             Protocol::Lmtp => line.number("delivered", self.delivered),

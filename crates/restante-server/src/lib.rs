@@ -1,10 +1,10 @@
-//! The POP3 and LMTP server: where sockets, protocol, accounts and maildrops meet.
+//! The POP3, LMTP and POP2 server: where sockets, protocol, accounts and maildrops meet.
 //!
 //! [`Server`] binds its listeners, serves sessions, takes new configurations and stops. It holds the only sockets and
 //! the only clock of the server's side; what is said on a connection is decided in `restante-proto`, who may log in in
 //! `restante-auth`, what a maildrop holds in `restante-store`. [`run::run`] adds a runtime and signals around it.
 //!
-//! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs` or `lmtp.rs` drives the session over
+//! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs`, `lmtp.rs` or `pop2.rs` drives the session over
 //! `connection.rs`, `event.rs` says what happened.
 
 // Tests make files, sockets and clocks as they like; without tests the lint looks at the same lines.
@@ -20,6 +20,7 @@ pub mod header;
 mod limits;
 pub mod listener;
 mod lmtp;
+mod pop2;
 mod pop3;
 pub mod run;
 mod shared;

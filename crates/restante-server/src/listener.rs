@@ -1,7 +1,7 @@
 //! Listening: sockets bound before anything is served, connections accepted, counted and handed to a session.
 //!
-//! Sockets are opened here and in `listener/`; what is said on them is `pop3.rs`'s and `lmtp.rs`'s business. A connection
-//! over a limit is told so in one line and closed. Behind a proxy the client is who the header says (`listener/proxy.rs`).
+//! Sockets are opened here and in `listener/`; what is said on them is `pop3.rs`'s, `lmtp.rs`'s and `pop2.rs`'s
+//! business. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header says (`listener/proxy.rs`).
 
 mod proxy;
 mod socket;
@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
 use crate::shared::{Registered, Settings, Shared};
-use crate::{lmtp, pop3};
+use crate::{lmtp, pop2, pop3};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -183,6 +183,7 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
             match listening.protocol {
                 Protocol::Pop3 => shared.spawn(trace, pop3::serve(raw, visit)),
                 Protocol::Lmtp => shared.spawn(trace, lmtp::serve(raw, visit)),
+                Protocol::Pop2 => shared.spawn(trace, pop2::serve(raw, visit)),
             }
         }
         Err(limit) => {
@@ -220,6 +221,7 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
     let last_words = match listening.protocol {
         Protocol::Pop3 => pop3::refusal(),
         Protocol::Lmtp => lmtp::refusal(),
+        Protocol::Pop2 => pop2::refusal(),
     };
     let identity = match (listening.tls, &settings.identity) {
         (TlsMode::Implicit, Some(identity)) => Arc::clone(identity),

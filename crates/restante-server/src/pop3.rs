@@ -4,9 +4,9 @@
 //! message octets are moved, deadlines kept, and what happened is noted for the log. No command is parsed and no reply
 //! spelled here. The login is in `pop3/login.rs`, an open maildrop in `pop3/opened.rs`, the log in `pop3/note.rs`.
 
-mod login;
+pub(crate) mod login;
 mod note;
-mod opened;
+pub(crate) mod opened;
 
 use crate::clock;
 use crate::config::{Protocol, TlsMode};
@@ -323,7 +323,7 @@ impl From<Cut> for End {
     }
 }
 
-fn fault(is_temporary: bool) -> Fault {
+pub(crate) fn fault(is_temporary: bool) -> Fault {
     by_time(is_temporary, Fault::Temporary, Fault::Permanent)
 }
 

@@ -16,7 +16,7 @@ use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
 use restante_proto::capability::Expire;
 use restante_proto::sasl::TokenHint;
-use restante_proto::{lmtp, server};
+use restante_proto::{lmtp, pop2, server};
 use restante_store::Store;
 use std::collections::HashMap;
 use std::error::Error;
@@ -159,12 +159,25 @@ impl Settings {
 
     /// What POP3 offers to this peer.
     pub(crate) fn pop3(&self, peer: Peer) -> &Arc<server::Policy> {
-        let trusts = match self.config.auth.plaintext_without_tls {
+        if self.trusts(peer) { &self.pop3_trusting } else { &self.pop3_careful }
+    }
+
+    /// What POP2 offers to this peer. Made for each session: nobody but a museum has many.
+    pub(crate) fn pop2(&self, peer: Peer) -> Arc<pop2::Policy> {
+        Arc::new(pop2::Policy {
+            hostname: self.config.hostname.clone(),
+            plaintext_without_tls: self.trusts(peer),
+            limits: pop2::Limits::default(),
+        })
+    }
+
+    /// May this peer send passwords in clear?
+    fn trusts(&self, peer: Peer) -> bool {
+        match self.config.auth.plaintext_without_tls {
             Plaintext::Never => false,
             Plaintext::Loopback => peer.is_local(),
             Plaintext::Always => true,
-        };
-        if trusts { &self.pop3_trusting } else { &self.pop3_careful }
+        }
     }
 
     /// A timestamp for the greeting, where APOP is offered (R1939-7.25).

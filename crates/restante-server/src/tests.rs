@@ -176,6 +176,7 @@ pub(crate) fn serve_in_memory(shared: &Arc<Shared>, protocol: Protocol, octets: 
     match protocol {
         Protocol::Pop3 => shared.spawn(trace, pop3::serve(Raw::Memory(ours), visit)),
         Protocol::Lmtp => shared.spawn(trace, lmtp::serve(Raw::Memory(ours), visit)),
+        Protocol::Pop2 => shared.spawn(trace, pop2::serve(Raw::Memory(ours), visit)),
     }
     Client::new(theirs)
 }

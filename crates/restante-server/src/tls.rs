@@ -78,7 +78,8 @@ impl Identity {
         let acceptors = self.current.load_full();
         let acceptor = match protocol {
             Protocol::Pop3 => &acceptors.pop3,
-            Protocol::Lmtp => &acceptors.lmtp,
+            // POP2 has no name in ALPN either.
+            Protocol::Lmtp | Protocol::Pop2 => &acceptors.lmtp,
         };
         match tokio::time::timeout(self.handshake, acceptor.accept(raw)).await {
             Ok(accepted) => accepted,

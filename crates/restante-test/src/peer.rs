@@ -253,6 +253,16 @@ impl Peer {
         body
     }
 
+    /// Reads exactly so many octets.
+    ///
+    /// # Panics
+    /// When the connection ends first.
+    pub fn octets(&mut self, count: usize) -> Vec<u8> {
+        let octets = self.peek(count);
+        self.skip(count);
+        octets
+    }
+
     /// Sends a command and returns its status line, checked for form: `+OK` or `-ERR`, then a space or the end (R1939-3.9, R1939-3.10).
     ///
     /// # Panics

@@ -48,7 +48,10 @@ pub struct Setup {
     pub message_octets_max: Option<u64>,
     /// The most recipients a message may have at LMTP; Restante only.
     pub recipients_max: Option<u32>,
-    /// Lines put into the `[section]` with this name of Restante's configuration ("" is the top).
+    /// Whether Restante speaks POP2 on the site's port for it.
+    pub pop2: bool,
+    /// Lines put into the `[section]` with this name of Restante's configuration ("" is the top; whole tables may stand
+    /// there). `@ROOT@` is replaced by the site's folder, `@SMTP@` by the address of its Postfix.
     pub restante: Vec<(String, String)>,
     /// Lines added to Dovecot's configuration.
     pub dovecot: Vec<&'static str>,
@@ -69,6 +72,7 @@ impl Default for Setup {
             mechanisms: None,
             message_octets_max: None,
             recipients_max: None,
+            pop2: false,
             restante: Vec::new(),
             dovecot: Vec::new(),
             as_nobody: false,
@@ -191,6 +195,15 @@ impl Server {
     #[must_use]
     pub fn lmtp_socket(&self) -> PathBuf {
         self.site.lmtp_socket()
+    }
+
+    /// Connects by POP2; reads nothing.
+    ///
+    /// # Panics
+    /// When nobody listens.
+    #[must_use]
+    pub fn pop2(&self) -> Peer {
+        Peer::connect(self.site.address(site::POP2))
     }
 
     /// Connects by POP3 and reads the greeting.

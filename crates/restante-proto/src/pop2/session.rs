@@ -29,8 +29,10 @@ pub struct Session {
     /// The current message: the number that READ without argument means. 1 when a mailbox is selected; may lie behind the
     /// last message.
     current: u64,
-    /// A maildrop is open.
+    /// A maildrop was opened: this is not the login any more.
     is_open: bool,
+    /// QUIT was taken and answered well.
+    has_quit: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,7 @@ impl Session {
             marks: Marks::new(),
             current: 1,
             is_open: false,
+            has_quit: false,
         }
     }
 
@@ -103,7 +106,7 @@ impl Session {
                         return step;
                     }
                 }
-                State::Released(Then::Quit) => self.close(reply::GOODBYE, output),
+                State::Released(Then::Quit) => self.quit(output),
                 State::Released(Then::Open) => self.state = State::Granted,
                 State::Released(Then::Nothing) => {
                     output.extend_from_slice(reply::NO_MAILBOX);
@@ -201,6 +204,12 @@ impl Session {
         &self.marks
     }
 
+    /// Whether the session has ended as it should: by QUIT, with everything done that was asked for.
+    #[must_use]
+    pub const fn has_quit(&self) -> bool {
+        self.has_quit
+    }
+
     fn greet(&mut self, output: &mut Vec<u8>) {
         if self.transport == Transport::Plain && !self.policy.plaintext_without_tls {
             return self.close(reply::NEEDS_TLS, output);
@@ -244,7 +253,7 @@ impl Session {
                     method,
                 }));
             }
-            (State::Auth, Command::Quit) => self.close(reply::GOODBYE, output),
+            (State::Auth, Command::Quit) => self.quit(output),
             (State::Mbox | State::Item, Command::Quit) => return Some(self.release(Then::Quit)),
             (State::Mbox | State::Item, Command::Fold(mailbox)) => {
                 let is_ours = mailbox.eq_ignore_ascii_case(INBOX);
@@ -308,6 +317,11 @@ impl Session {
         self.listing = Arc::default();
         self.marks = Marks::new();
         self.current = 1;
+    }
+
+    fn quit(&mut self, output: &mut Vec<u8>) {
+        self.has_quit = true;
+        self.close(reply::GOODBYE, output);
     }
 
     fn close(&mut self, words: &[u8], output: &mut Vec<u8>) {

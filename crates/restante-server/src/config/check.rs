@@ -5,8 +5,8 @@
 use super::problem::Problems;
 use super::section::Lines;
 use super::{
-    Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Protocol, SourceType,
-    TlsMode,
+    Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
+    SourceType, TlsMode,
 };
 use crate::assemble::SCRAM_VERIFIERS;
 use crate::{file, tls};
@@ -35,17 +35,20 @@ pub(super) fn listeners(
             problems.error(
                 lines.at(&name),
                 "a listener without protocol",
-                "add protocol = \"pop3\" or \"lmtp\"",
+                "add protocol = \"pop3\", \"lmtp\" or \"pop2\"",
             );
         }
-        if missing("address") {
+        let standard = written.protocol.and_then(standard_address);
+        if missing("address") && standard.is_none() {
             problems.error(
                 lines.at(&name),
                 "a listener without address",
                 "add address = \"IP:port\" or \"unix:/path\"",
             );
         }
-        let (Some(protocol), Some(mut address)) = (written.protocol, written.address) else { continue };
+        let (Some(protocol), Some(mut address)) = (written.protocol, written.address.or(standard)) else {
+            continue;
+        };
         if let Address::Unix(path) = &mut address {
             *path = folder.join(&*path);
         }
@@ -54,6 +57,9 @@ pub(super) fn listeners(
         let tls = written.tls.unwrap_or(default);
         let listen = Listen { protocol, address, tls, mode, proxy_from, proxy_tls };
         one_listener(&listen, &name, has_certificate, lines, problems);
+        if protocol == Protocol::Pop2 {
+            pop2_listener(&listen, &name, config, lines, problems);
+        }
         listeners.push((position, listen));
     }
     duplicates(&listeners, lines, problems);
@@ -74,6 +80,49 @@ fn default_listeners(has_certificate: bool) -> Vec<Listen> {
         listeners.push(pop3(995));
     }
     listeners
+}
+
+/// Where a listener listens that names no address. R937-p.1.1: POP2 has port 109 to itself.
+fn standard_address(protocol: Protocol) -> Option<Address> {
+    let any = |port| Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+    (protocol == Protocol::Pop2).then(|| any(109))
+}
+
+/// POP2 has no way to start TLS, and nothing but a password to log in with.
+fn pop2_listener(listen: &Listen, name: &str, config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    if listen.tls == TlsMode::StartTls {
+        return problems.error(
+            lines.at(&format!("{name}.tls")),
+            "POP2 knows no STARTTLS",
+            "write tls = \"implicit\", or tls = \"off\"",
+        );
+    }
+    if listen.tls == TlsMode::Implicit {
+        return;
+    }
+    let is_near = match &listen.address {
+        Address::Tcp(address) => address.ip().is_loopback(),
+        _ => true,
+    };
+    match config.auth.plaintext_without_tls {
+        Plaintext::Never => problems.error(
+            lines.at(name),
+            format!(
+                "POP2 on {} takes passwords in clear, which auth.plaintext_without_tls forbids",
+                listen.address
+            ),
+            "write tls = \"implicit\" here, or take the listener out",
+        ),
+        Plaintext::Loopback if !is_near => problems.warning(
+            lines.at(name),
+            format!(
+                "POP2 on {} refuses everybody but programs of this machine: it takes passwords in clear",
+                listen.address
+            ),
+            "write tls = \"implicit\" here, or listen on 127.0.0.1",
+        ),
+        Plaintext::Loopback | Plaintext::Always => {}
+    }
 }
 
 fn default_tls(protocol: Protocol, address: &Address, has_certificate: bool) -> TlsMode {

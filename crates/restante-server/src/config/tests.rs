@@ -1,5 +1,7 @@
 //! Configurations, good and bad: what they mean, and what is said about them.
 
+mod older;
+
 use super::*;
 use std::fs;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::process::Process;
-use super::site::{LMTP, NOBODY, POP3, POP3S, Site};
+use super::site::{LMTP, NOBODY, POP2, POP3, POP3S, SMTP, Site};
 use super::{Setup, program};
 
 /// Writes its configuration.
@@ -27,6 +27,9 @@ pub fn configure(site: &Site, setup: &Setup) {
     text.push_str(&listen("pop3", &site.address(POP3).to_string(), tls));
     if setup.tls {
         text.push_str(&listen("pop3", &site.address(POP3S).to_string(), "implicit"));
+    }
+    if setup.pop2 {
+        text.push_str(&listen("pop2", &site.address(POP2).to_string(), "off"));
     }
     text.push_str(&listen("lmtp", &site.address(LMTP).to_string(), "off"));
     text.push_str(&listen("lmtp", &format!("unix:{}", site.lmtp_socket().display()), "off"));
@@ -62,6 +65,7 @@ pub fn configure(site: &Site, setup: &Setup) {
         text.push_str(&format!("recipients_max = {recipients}\n"));
     }
     text.push_str(&format!("{}[limits]\n{}", more("lmtp"), more("limits")));
+    let text = text.replace("@ROOT@", &root.to_string()).replace("@SMTP@", &site.address(SMTP).to_string());
     fs::write(site.path().join("restante.toml"), text).expect("the test's folder is writable");
     if setup.as_nobody {
         // Where nobody can reach it, whatever the modes of the folders above the target folder are.

@@ -20,6 +20,9 @@ pub const LMTP: u16 = 2;
 /// Which port of a site speaks SMTP (Postfix).
 pub const SMTP: u16 = 3;
 
+/// Which port of a site speaks POP2 (Restante, where the setup asks for it).
+pub const POP2: u16 = 6;
+
 /// The numeric user and group that Debian calls nobody and nogroup.
 pub const NOBODY: u32 = 65_534;
 

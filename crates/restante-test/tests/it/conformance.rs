@@ -5,6 +5,7 @@
 
 mod lmtp;
 mod proxy;
+mod rfc0937;
 mod rfc1939;
 mod rfc2449;
 mod rfc2595;

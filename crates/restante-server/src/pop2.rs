@@ -1,0 +1,270 @@
+//! Drives a POP2 session: the login, the retrieval and the removal it asks for, over one connection.
+//!
+//! What is said is decided by `restante_proto::pop2`. Logging in, opening and removing are what `pop3` does, and the same
+//! limits and deadlines hold; only the wire differs. POP2 is off unless a listener asks for it.
+
+use crate::clock;
+use crate::config::{Protocol, TlsMode};
+use crate::connection::{Connection, Heard, Patience};
+use crate::event::{End, Event, SessionEnd};
+use crate::limits::WRITE_OCTETS;
+use crate::listener::{Raw, Visit};
+use crate::pop3::fault;
+use crate::pop3::login::Login;
+use crate::pop3::opened::Opened;
+use restante_proto::body::Plain;
+use restante_proto::pop2::{Session, Step, Transport, rejection};
+use restante_proto::sasl::Credentials;
+use restante_proto::server::{Fault, Phase, Refusal};
+use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError};
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Serves one connection from the greeting to its end.
+pub(crate) async fn serve(raw: Raw, visit: Visit) {
+    let shared = Arc::clone(&visit.shared);
+    let mut guest = Guest::new(raw, visit);
+    let sleep = pin!(tokio::time::sleep_until(guest.login_deadline));
+    let mut drain = pin!(shared.drain.notified());
+    drain.as_mut().enable();
+    let mut patience = Patience::new(sleep, drain, shared.is_draining());
+    let end = match guest.speak(&mut patience).await {
+        Ok(end) | Err(end) => end,
+    };
+    Box::pin(guest.leave(end)).await;
+}
+
+/// What a connection over a limit is told instead of a greeting.
+pub(crate) fn refusal() -> &'static [u8] {
+    rejection(Refusal::TooManySessions)
+}
+
+/// One client and everything it holds.
+struct Guest {
+    visit: Visit,
+    connection: Connection,
+    session: Session,
+    login: Option<Login>,
+    maildrop: Option<Opened>,
+    started: Instant,
+    login_deadline: Instant,
+    retrieved: u64,
+    deleted: u64,
+    /// Messages in the maildrop at login.
+    messages: Option<u64>,
+}
+
+impl Guest {
+    fn new(raw: Raw, visit: Visit) -> Self {
+        let transport = match visit.tls {
+            TlsMode::Implicit => Transport::Tls,
+            // `config::check` refuses STARTTLS here.
+            TlsMode::Off | TlsMode::StartTls => Transport::Plain,
+        };
+        let started = clock::now();
+        Self {
+            connection: visit.connection(raw),
+            session: Session::new(visit.settings.pop2(visit.peer), transport),
+            login: None,
+            maildrop: None,
+            started,
+            login_deadline: started + Duration::from_secs(visit.settings.config.limits.login_s),
+            retrieved: 0,
+            deleted: 0,
+            messages: None,
+            visit,
+        }
+    }
+
+    /// Does what the session asks until one of both sides ends it.
+    async fn speak(&mut self, patience: &mut Patience<'_, '_>) -> Result<End, End> {
+        if self.visit.tls == TlsMode::Implicit {
+            let identity = self.visit.settings.identity.as_ref();
+            Box::pin(self.connection.start_tls(identity, Protocol::Pop2)).await.map_err(End::Handshake)?;
+        }
+        loop {
+            match self.session.step(&mut self.connection.input, &mut self.connection.output) {
+                Step::Read => {
+                    self.connection.write().await?;
+                    let deadline = self.deadline();
+                    match self.connection.read(patience, deadline).await {
+                        Heard::Octets => {}
+                        Heard::End => return Ok(End::Disconnected),
+                        Heard::Silence if self.session.phase() == Phase::Authorization => {
+                            return Ok(End::LoginDeadline);
+                        }
+                        Heard::Silence => return Ok(End::Silence),
+                        Heard::Draining => return Ok(End::Draining),
+                        Heard::Broken(error) => return Ok(End::Broken(error)),
+                    }
+                }
+                Step::Write => self.connection.write().await?,
+                Step::Authenticate(credentials) => Box::pin(self.log_in(credentials)).await,
+                Step::OpenMaildrop => Box::pin(self.open()).await,
+                Step::SendMessage { index } => Box::pin(self.retrieve(index)).await?,
+                Step::Release => Box::pin(self.release()).await,
+                Step::Close => {
+                    // Whoever reads the reply may open the maildrop at once: the lock is released before it.
+                    self.maildrop = None;
+                    let is_quit = self.session.has_quit();
+                    self.connection.write().await?;
+                    return Ok(if is_quit { End::Quit } else { End::Closed });
+                }
+            }
+        }
+    }
+
+    async fn log_in(&mut self, credentials: Credentials) {
+        match self.visit.log_in(&credentials).await {
+            Ok(login) => {
+                self.login = Some(login);
+                self.session.granted();
+            }
+            Err(refusal) => self.session.refused(refusal, &mut self.connection.output),
+        }
+    }
+
+    /// The login goes on, or FOLD has selected the maildrop anew.
+    async fn open(&mut self) {
+        let opened = match &self.login {
+            Some(login) => self.visit.open(login).await,
+            // Without an account there is nobody to open a maildrop for.
+            None => Err(Refusal::Temporary),
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(refusal) => return self.session.refused(refusal, &mut self.connection.output),
+        };
+        for warning in opened.warnings() {
+            self.visit.note_warning(self.login.as_ref().map(|login| &login.account.name), warning);
+        }
+        self.messages.get_or_insert(opened.listing().len() as u64);
+        self.session.opened(Arc::clone(opened.listing()), &mut self.connection.output);
+        self.maildrop = Some(opened);
+    }
+
+    /// RETR: the announced octets and nothing else (R937-cmds.4). What fails takes the connection with it: a client that
+    /// counts octets would take a reply for some of them.
+    async fn retrieve(&mut self, index: usize) -> Result<(), End> {
+        let opened = match &self.maildrop {
+            Some(maildrop) => maildrop.message(index).await,
+            None => Err(MessageError::NoSuchMessage),
+        };
+        let mut message = match opened {
+            Ok(message) => message,
+            Err(error) => {
+                self.note_fault("open a message", &error);
+                self.session.message_failed();
+                return Ok(());
+            }
+        };
+        self.connection.widen_output();
+        let mut chunk = self.visit.shared.buffers.take();
+        let outcome = self.send(&mut message, &mut chunk).await;
+        self.visit.shared.buffers.give_back(chunk);
+        outcome?;
+        self.session.message_sent();
+        self.retrieved += 1;
+        Ok(())
+    }
+
+    async fn send(&mut self, message: &mut Message, chunk: &mut Vec<u8>) -> Result<(), End> {
+        let mut encoder = Plain::new();
+        loop {
+            match message.read(chunk, CHUNK_OCTETS).await {
+                Ok(0) => break,
+                Ok(_) => encoder.encode(chunk, &mut self.connection.output),
+                Err(error) => {
+                    self.note_fault("read a message", &error);
+                    return Err(End::MessageFailed);
+                }
+            }
+            chunk.clear();
+            if self.connection.output.len() >= WRITE_OCTETS {
+                self.connection.write().await?;
+            }
+        }
+        encoder.finish(&mut self.connection.output);
+        // The store sees to it that this is so; a client that counts would be lost if it were not.
+        if encoder.octets() != message.shape().octets {
+            return Err(End::MessageFailed);
+        }
+        Ok(())
+    }
+
+    /// FOLD and QUIT: remove what is marked, release the lock, then the reply.
+    async fn release(&mut self) {
+        let outcome = match self.maildrop.take() {
+            Some(Opened::Exclusive(mut maildrop)) if !self.session.marks().is_empty() => {
+                maildrop.remove(self.session.marks()).await
+            }
+            _ if self.session.marks().is_empty() => return self.session.released(),
+            _ => return self.session.not_released(Fault::Permanent, &mut self.connection.output),
+        };
+        match outcome {
+            Ok(removed) => {
+                self.deleted += removed.messages as u64;
+                let account = self.login.as_ref().map(|login| &login.account.name);
+                removed.warnings.iter().for_each(|warning| self.visit.note_warning(account, warning));
+                self.session.released();
+            }
+            Err(error) => {
+                self.deleted += error.removed as u64;
+                self.note_fault("remove messages", &error);
+                self.session.not_released(fault(error.is_temporary()), &mut self.connection.output);
+            }
+        }
+    }
+
+    /// As for POP3: one moment for all of the login, then a time that begins anew whenever the session got on.
+    fn deadline(&mut self) -> Instant {
+        if self.session.phase() == Phase::Authorization {
+            return self.login_deadline;
+        }
+        self.connection.last_active() + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+    }
+
+    /// Lets go of everything, closes the connection, and says in the log how it was.
+    async fn leave(&mut self, end: End) {
+        self.maildrop = None;
+        let tls = self.connection.tls();
+        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
+        match end {
+            End::Quit
+            | End::Closed
+            | End::Disconnected
+            | End::Draining
+            | End::Silence
+            | End::LoginDeadline => {
+                self.connection.close().await;
+            }
+            // Nothing more may be said on these.
+            _ => self.connection.abort(),
+        }
+        let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
+        self.visit.shared.log.write(&Event::Session(&SessionEnd {
+            trace: self.visit.trace,
+            protocol: Protocol::Pop2,
+            peer: self.visit.peer,
+            account,
+            method,
+            tls,
+            octets_in,
+            octets_out,
+            retrieved: self.retrieved,
+            topped: 0,
+            deleted: self.deleted,
+            messages: self.messages,
+            delivered: 0,
+            duration: clock::now() - self.started,
+            end,
+        }));
+    }
+
+    fn note_fault(&self, doing: &str, error: &dyn Error) {
+        self.visit.note_fault(self.login.as_ref().map(|login| &login.account.name), doing, error);
+    }
+}
