@@ -1,7 +1,8 @@
 //! Listening: sockets bound before anything is served, connections accepted, counted and handed to a session.
 //!
 //! Sockets are opened here and in `listener/`; what is said on them is `pop3.rs`'s, `lmtp.rs`'s and `pop2.rs`'s
-//! business. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header says (`listener/proxy.rs`).
+//! business. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header
+//! says (`listener/proxy.rs`).
 
 mod proxy;
 mod socket;
