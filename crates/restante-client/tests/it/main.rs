@@ -5,6 +5,7 @@
 // Helpers outside of test functions may unwrap and index like those inside: a panic is how a test fails.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod hello;
 mod identity;
 mod lmtp;
 mod pop3;

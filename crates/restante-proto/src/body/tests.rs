@@ -256,3 +256,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn r5322_2_1_1_1_a_line_of_any_length_is_decoded_in_pieces() {
+    let line = [vec![b'x'; 1_000_000], b"\r\n".to_vec()].concat();
+    let wire = [&line[..], b".\r\n"].concat();
+    let (mut decoder, mut decoded) = (Decoder::new(), Vec::new());
+    let ends: Vec<bool> =
+        wire.chunks(4096).map(|piece| decoder.decode(piece, &mut decoded).end).filter(|end| *end).collect();
+    assert_eq!(ends, [true]);
+    assert!(decoded == line);
+}

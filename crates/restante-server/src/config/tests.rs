@@ -48,7 +48,7 @@ fn the_least_configuration_serves_pop3_on_port_110() {
 }
 
 #[test]
-fn a_certificate_adds_port_995_and_stls() {
+fn r8314_4_1_a_certificate_adds_port_995_and_stls() {
     let text = format!("{LEAST}[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");
     let config = read(&folder(), &text).unwrap();
     let listeners: Vec<_> =
@@ -310,6 +310,15 @@ path = "log"
     let plain = |config: &Config| Config { warnings: Vec::new(), ..config.clone() };
     assert_eq!(plain(&again), plain(&config), "{shown}");
     assert_eq!(again.show(), shown);
+}
+
+#[test]
+fn r9325_3_2_1_the_port_for_tls_alone_is_there_without_being_asked_for() {
+    let text = format!("{LEAST}[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n");
+    let config = read(&folder(), &text).unwrap();
+    let pop3s: Vec<_> = config.listen.iter().filter(|listen| listen.tls == TlsMode::Implicit).collect();
+    assert_eq!(pop3s.len(), 1);
+    assert_eq!(pop3s[0].address.to_string(), "0.0.0.0:995");
 }
 
 #[test]

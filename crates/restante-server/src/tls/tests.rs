@@ -76,7 +76,7 @@ async fn a_new_pair_is_used_and_a_bad_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_led_astray_is_refused() {
+async fn r9325_3_8_1_a_client_that_is_led_astray_is_refused() {
     let folder = TempDir::new().unwrap();
     write_pair(&folder, "mail.example.org");
     let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
@@ -133,4 +133,39 @@ async fn a_handshake_has_a_deadline() {
 #[test]
 fn no_certificate_is_no_fault() {
     assert!(Identity::load(&config::Tls::default(), Duration::from_secs(1)).unwrap().is_none());
+}
+
+/// The library draws a new key when half of the lifetime is over and forgets the one before the last.
+#[test]
+fn r9325_3_4_1_tickets_live_for_hours() {
+    let folder = TempDir::new().unwrap();
+    write_pair(&folder, "mail.example.org");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
+    assert!(identity.tickets.enabled());
+    assert!((1..=24 * 3600).contains(&identity.tickets.lifetime()), "{}", identity.tickets.lifetime());
+}
+
+#[test]
+fn r9325_3_10_1_no_early_data_is_taken() {
+    let folder = TempDir::new().unwrap();
+    write_pair(&folder, "mail.example.org");
+    let identity = Identity::load(&settings(&folder), Duration::from_secs(5)).unwrap().unwrap();
+    let acceptors = identity.current.load();
+    for acceptor in [&acceptors.pop3, &acceptors.lmtp] {
+        assert_eq!(acceptor.config().max_early_data_size, 0);
+    }
+}
+
+#[test]
+fn r9325_4_2_1_the_recommended_suites_are_among_ours() {
+    use rustls::CipherSuite as Suite;
+    let ours: Vec<Suite> = provider().cipher_suites.iter().map(|suite| suite.suite()).collect();
+    for suite in [
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    ] {
+        assert!(ours.contains(&suite), "{suite:?}");
+    }
 }
