@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{ledger, test, tidy, tools, work};
+use crate::{fuzz, ledger, test, tidy, tools, work};
 
 /// One thing that must hold.
 struct Step {
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", run: clippy },
     Step { name: "docs", run: docs },
     Step { name: "test", run: || test::run(&[]) },
+    Step { name: "fuzz", run: || fuzz::run(&[], &fuzz::Plan::SMOKE) },
 ];
 
 /// Runs every step, or those named, and stops at the first that fails.
@@ -51,34 +52,20 @@ fn verdict(done: &Result<()>) -> &'static str {
 }
 
 fn fmt() -> Result<()> {
-    work::run(&mut work::cargo(&["fmt", "--all", "--check"]))
+    work::run(&mut work::cargo(&["fmt", "--all", "--check"]))?;
+    // Outside the workspace.
+    work::run(&mut work::cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
 }
 
 fn clippy() -> Result<()> {
-    let arguments = [
-        "clippy",
-        "--locked",
-        "--workspace",
-        work::FEATURES,
-        "--all-targets",
-        "--quiet",
-        "--",
-        "--deny",
-        "warnings",
-    ];
+    let arguments =
+        ["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     work::run(&mut work::cargo(&arguments))
 }
 
 fn docs() -> Result<()> {
-    let mut doc = work::cargo(&[
-        "doc",
-        "--locked",
-        "--workspace",
-        work::FEATURES,
-        "--no-deps",
-        "--document-private-items",
-        "--quiet",
-    ]);
+    let mut doc =
+        work::cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
     work::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 

@@ -1,4 +1,4 @@
-//! The project's own chores behind one door: `cargo xtask ci | test | tidy | ledger`.
+//! The project's own chores behind one door: `cargo xtask ci | test | fuzz | tidy | ledger`.
 //!
 //! `ci` is exactly what `.ci/run` runs and what a developer runs before pushing; the others are steps of it that are
 //! useful alone. Nothing here is shipped, and no crate of the product knows of this one.
@@ -9,6 +9,7 @@
 #![allow(clippy::indexing_slicing)]
 
 mod ci;
+mod fuzz;
 mod ledger;
 mod others;
 mod packages;
@@ -25,6 +26,8 @@ cargo xtask CHORE
 
   ci [STEP…]         everything that must hold before a change goes in, cheapest first (or those steps)
   test [FILTER…]     the Debian packages the tests need, then every test (or those that match)
+  fuzz [TARGET…] [--seconds N] [--jobs N]
+                     the fuzz targets, ten minutes each, one after the other
   tidy               the rules of the house that the compiler does not check
   ledger [--check]   the standards ledger against the tests; writes docs/conformance.md (or checks it)
   packages           what `test` would install, and why
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["ci", steps @ ..] => ci::run(steps),
         ["test", filters @ ..] => test::run(filters),
+        ["fuzz", words @ ..] => fuzz::run_words(words),
         ["tidy"] => tidy::run(),
         ["ledger"] => ledger::run(ledger::Page::Write),
         ["ledger", "--check"] => ledger::run(ledger::Page::Check),

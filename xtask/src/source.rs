@@ -27,7 +27,10 @@ impl Source {
     pub(crate) fn is_test(&self) -> bool {
         let parts: Vec<&str> = self.path.split('/').collect();
         let in_folder = parts.iter().any(|part| matches!(*part, "tests" | "benches"));
-        in_folder || self.path.ends_with("/tests.rs") || self.path.starts_with("crates/restante-test/")
+        in_folder
+            || self.path.ends_with("/tests.rs")
+            || self.path.starts_with("crates/restante-test/")
+            || self.path.starts_with("fuzz/")
     }
 
     /// The octet ranges of inline `#[cfg(test)]` modules.

@@ -32,7 +32,7 @@ impl Finding {
 /// Any breach.
 pub(crate) fn run() -> Result<()> {
     let root = work::root();
-    let sources = source::read_all(root, &["crates", "xtask"])?;
+    let sources = source::read_all(root, &["crates", "fuzz", "xtask"])?;
     let mut findings = Vec::new();
     for source in &sources {
         findings.extend(text::check(source));

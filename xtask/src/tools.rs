@@ -1,6 +1,6 @@
 //! The programs that `ci` needs beside cargo: found, or brought at a pinned version into the target folder.
 //!
-//! cargo-deny is built from source (45 s on two cores); typos comes as the ready wheel of the same release where pip
+//! cargo-deny and cargo-fuzz are built from source (45 s and 25 s on two cores); typos comes as the ready wheel of the same release where pip
 //! is at hand, which takes seconds, and is built otherwise. Nothing is installed outside the target folder.
 
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use anyhow::Result;
 use crate::work;
 
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 const TYPOS: &str = "1.52.0";
 
 /// The path of cargo-deny.
@@ -19,6 +20,16 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     let program = folder.join("bin/cargo-deny");
     if !program.is_file() {
         build("cargo-deny", CARGO_DENY, &["--no-default-features"], &folder)?;
+    }
+    Ok(program)
+}
+
+/// The path of cargo-fuzz.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    let folder = work::target().join("tools").join(format!("cargo-fuzz-{CARGO_FUZZ}"));
+    let program = folder.join("bin/cargo-fuzz");
+    if !program.is_file() {
+        build("cargo-fuzz", CARGO_FUZZ, &[], &folder)?;
     }
     Ok(program)
 }

@@ -30,6 +30,9 @@
 pub mod delivery;
 pub mod disk;
 pub mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod maildir;
 pub mod maildrop;
 pub mod unique_id;

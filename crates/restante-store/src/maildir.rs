@@ -143,5 +143,13 @@ pub(crate) async fn set_unique_ids(
     result.map_err(|error| OverrideError::Maildrop(Failure::new("open", path, error).into()))?
 }
 
+/// What a session would list if the folders agreed with the index.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn index_listing(
+    index: &crate::index::Index,
+) -> std::io::Result<restante_proto::maildrop::Listing> {
+    table::Table::new(index).map(|(_, listing)| listing)
+}
+
 #[cfg(test)]
 mod tests;

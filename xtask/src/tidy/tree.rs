@@ -21,14 +21,15 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
 /// What cargo itself finds.
 fn is_root(path: &str) -> bool {
     let inner = path.strip_prefix("crates/").and_then(|path| path.split_once('/')).map(|(_, inner)| inner);
-    let Some(inner) = inner.or_else(|| path.strip_prefix("xtask/")) else { return false };
+    let inner = inner.or_else(|| path.strip_prefix("xtask/")).or_else(|| path.strip_prefix("fuzz/"));
+    let Some(inner) = inner else { return false };
     let parts: Vec<&str> = inner.split('/').collect();
     matches!(
         parts.as_slice(),
         ["build.rs"]
             | ["src", "lib.rs" | "main.rs"]
             | ["src", "bin", ..]
-            | ["tests" | "benches" | "examples", _]
+            | ["tests" | "benches" | "examples" | "fuzz_targets", _]
             | ["tests" | "benches" | "examples", _, "main.rs"]
     )
 }

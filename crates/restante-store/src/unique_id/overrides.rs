@@ -109,7 +109,8 @@ impl Overrides {
         records.bytes
     }
 
-    fn read(file: &[u8]) -> Option<Self> {
+    /// Reads the file's bytes; `None` when they are damaged.
+    pub(crate) fn read(file: &[u8]) -> Option<Self> {
         let header = Header::read(file, codec::UNIQUE_IDS)?;
         let mut reader = Reader::new(file, header.nonce);
         let mut overrides = Self::default();

@@ -1,0 +1,59 @@
+//! The door for the fuzz targets in `fuzz/`: the bytes of the sidecar files, without a disk. Nothing else may use it; it
+//! is there with the feature `fuzzing` alone.
+
+use restante_proto::maildrop::Listing;
+
+use crate::index::Index;
+use crate::index::codec::{Header, INDEX, Records, UNIQUE_IDS};
+use crate::maildir::index_listing;
+use crate::unique_id::overrides::Overrides;
+
+/// What a session would believe of an index.
+#[derive(Debug)]
+pub struct Replayed {
+    /// What would be listed.
+    pub listing: Listing,
+    /// The file names of the messages, with their flags.
+    pub names: Vec<Vec<u8>>,
+    /// Every byte of the file was understood.
+    pub is_whole: bool,
+    /// How many messages would be removed at the next opening.
+    pub pending: usize,
+    /// The same, written anew as the keeper of the index does.
+    pub rewritten: Vec<u8>,
+}
+
+/// Replays the bytes of an index file.
+#[must_use]
+pub fn replay(file: Vec<u8>) -> Replayed {
+    let mut index = Index::replay(file);
+    let (is_whole, pending) = (index.origin.is_some(), index.pending.len());
+    index.sort();
+    let mut records = Records::file(INDEX, Header { nonce: 1, count: 0 });
+    let mut names = Vec::new();
+    for record in &index.records {
+        let parts = [record.base, record.suffix, record.unique_id].map(|span| index.bytes(span));
+        records.message(record, parts);
+        let [base, suffix, _] = parts;
+        names.push([base, suffix].concat());
+    }
+    let listing = index_listing(&index).expect("an index holds what a listing can hold");
+    Replayed { listing, names, is_whole, pending, rewritten: records.bytes }
+}
+
+/// Reads the bytes of a file of unique-ids and writes them anew; `None` when it is damaged.
+#[must_use]
+pub fn unique_ids(file: &[u8]) -> Option<Vec<u8>> {
+    Overrides::read(file).map(|overrides| overrides.write(1))
+}
+
+/// A file of these records with the right checksums: an index, or unique-ids.
+#[must_use]
+pub fn sealed(is_index: bool, records: &[(u8, &[u8])]) -> Vec<u8> {
+    let count = if is_index { 0 } else { u32::try_from(records.len()).unwrap_or(u32::MAX) };
+    let mut file = Records::file(if is_index { INDEX } else { UNIQUE_IDS }, Header { nonce: 7, count });
+    for &(kind, body) in records {
+        file.push(kind, |bytes| bytes.extend_from_slice(body));
+    }
+    file.bytes
+}

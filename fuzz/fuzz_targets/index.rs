@@ -1,0 +1,51 @@
+//! The files beside the messages: whatever their bytes are, no name leads out of the maildrop, every unique-id is one, and
+//! what was understood is written so that it is understood the same again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use restante_proto::maildrop::UniqueId;
+use restante_store::fuzzing::{replay, sealed, unique_ids};
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&form, bytes)) = input.split_first() else { return };
+    // Checksums keep a fuzzer out, so it may also write only what they cover.
+    match form & 3 {
+        0 => index(bytes.to_vec()),
+        1 => index(sealed(true, &records(bytes))),
+        2 => overrides(bytes),
+        _ => overrides(&sealed(false, &records(bytes))),
+    }
+});
+
+/// Records, each of them a kind, a length and a body.
+fn records(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut records = Vec::new();
+    while let [kind, length, rest @ ..] = bytes {
+        let (body, after) = rest.split_at(usize::from(*length).min(rest.len()));
+        records.push((*kind, body));
+        bytes = after;
+    }
+    records
+}
+
+fn index(file: Vec<u8>) {
+    let found = replay(file);
+    assert_eq!(found.listing.len(), found.names.len());
+    for (at, name) in found.names.iter().enumerate() {
+        assert!(!name.is_empty() && !name.starts_with(b".") && !name.contains(&b'/') && !name.contains(&0));
+        assert!(found.listing.unique_id(at).is_some_and(|unique_id| UniqueId::parse(unique_id).is_ok()));
+    }
+    assert!(found.is_whole || found.pending == 0, "nothing is removed on the word of a damaged index");
+    let again = replay(found.rewritten.clone());
+    assert!(again.is_whole && again.names == found.names && again.rewritten == found.rewritten);
+    assert!((0..again.listing.len()).all(|at| {
+        again.listing.octets(at) == found.listing.octets(at)
+            && again.listing.unique_id(at) == found.listing.unique_id(at)
+    }));
+}
+
+fn overrides(file: &[u8]) {
+    if let Some(written) = unique_ids(file) {
+        assert_eq!(unique_ids(&written).as_ref(), Some(&written));
+    }
+}
