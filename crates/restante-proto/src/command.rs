@@ -56,6 +56,8 @@ pub enum Command<'a> {
     Utf8,
     /// LANG (RFC 6856 section 3): the language range, or none for the list of languages.
     Lang(Option<&'a [u8]>),
+    /// LAST of RFC 1460, which RFC 1725 took out.
+    Last,
     /// QUIT.
     Quit,
 }
@@ -105,6 +107,7 @@ impl<'a> Command<'a> {
             // R6856-2.1.1
             b"UTF8" => none(arguments, Self::Utf8),
             b"LANG" => lang(arguments),
+            b"LAST" => none(arguments, Self::Last),
             b"QUIT" => none(arguments, Self::Quit),
             _ => Err(Flaw::Unknown),
         }
@@ -135,7 +138,7 @@ impl<'a> Command<'a> {
             }
             Self::Lang(Some(range)) => word(range, output),
             Self::Capa | Self::Stls | Self::Stat | Self::List(None) | Self::Utf8 | Self::Lang(None) => {}
-            Self::Noop | Self::Rset | Self::Uidl(None) | Self::Quit => {}
+            Self::Noop | Self::Rset | Self::Uidl(None) | Self::Last | Self::Quit => {}
         }
         output.extend_from_slice(b"\r\n");
     }
@@ -160,6 +163,7 @@ impl<'a> Command<'a> {
             Self::Uidl(_) => "UIDL",
             Self::Utf8 => "UTF8",
             Self::Lang(_) => "LANG",
+            Self::Last => "LAST",
             Self::Quit => "QUIT",
         }
     }

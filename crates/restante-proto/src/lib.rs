@@ -49,6 +49,7 @@
 //!     login_delay_s: None,
 //!     utf8: true,
 //!     language: restante_proto::reply::language::Language::English,
+//!     last: false,
 //!     limits: Limits::default(),
 //! });
 //! let stored = b"Subject: hello\n\n.\nworld";

@@ -249,6 +249,13 @@ pub(crate) fn stat(messages: usize, octets: Octets, output: &mut Vec<u8>) {
     output.extend_from_slice(b"\r\n");
 }
 
+/// The reply to LAST: the highest message accessed, 0 for none (R1460-5.1, R1460-5.2).
+pub(crate) fn last(number: Option<MessageNumber>, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"+OK ");
+    decimal(number.map_or(0, |number| u64::from(number.as_u32())), output);
+    output.extend_from_slice(b"\r\n");
+}
+
 /// The reply to LIST of one message.
 pub(crate) fn scan_listing(number: MessageNumber, octets: Octets, output: &mut Vec<u8>) {
     // R1939-5.8

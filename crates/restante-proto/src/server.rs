@@ -16,7 +16,7 @@ use crate::body::Extent;
 use crate::capability::{Capability, Expire};
 use crate::command::Flaw;
 use crate::line::Input;
-use crate::maildrop::{Listing, Marks, MessageNumber};
+use crate::maildrop::{Accessed, Listing, Marks, MessageNumber};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
 use crate::reply::language::{Language, Voice};
@@ -56,6 +56,8 @@ pub struct Policy {
     pub utf8: bool,
     /// The language that "LANG *" means. A session begins in [`Language::Default`] all the same.
     pub language: Language,
+    /// Whether LAST of RFC 1460 is a command. What was accessed must then be kept from session to session.
+    pub last: bool,
     /// The bounds of a session.
     pub limits: Limits,
 }
@@ -139,8 +141,8 @@ pub enum Step {
         /// How much of it.
         extent: Extent,
     },
-    /// Remove the messages of [`Session::marks`], durably, and release the lock. Answers: [`Session::removed`],
-    /// [`Session::not_removed`].
+    /// Remove the messages of [`Session::marks`], durably, keep [`Session::accessed`] for later sessions, and release the
+    /// lock. Either may be empty. Answers: [`Session::removed`], [`Session::not_removed`].
     Remove,
     /// Release the maildrop if one is open, write the output, close the connection. Nothing is removed.
     Close(Ending),
@@ -453,6 +455,17 @@ impl Session {
             State::Transaction(state) => state.marks(),
             State::Update(state) => state.marks(),
             State::Greeting | State::Authorization(_) | State::Closed(_) => &NONE,
+        }
+    }
+
+    /// What was accessed, in the sense of LAST. Also while [`Step::Remove`] is being answered; `None` where nothing was, or
+    /// LAST is not offered.
+    #[must_use]
+    pub fn accessed(&self) -> Option<&Accessed> {
+        match &self.state {
+            State::Transaction(state) => state.accessed(),
+            State::Update(state) => state.accessed(),
+            State::Greeting | State::Authorization(_) | State::Closed(_) => None,
         }
     }
 }

@@ -52,6 +52,7 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
             Command::Stat,
             Command::Noop,
             Command::Rset,
+            Command::Last,
             Command::Quit,
         ])
         .prop_map(|command| line(&command)),

@@ -307,6 +307,9 @@ impl Authorization {
             Ok(Command::Rset | Command::Top { .. } | Command::Uidl(_)) | Err(Flaw::NoSuchMessage) => {
                 Outcome::Bad(catalogue::WRONG_STATE)
             }
+            // R1460-5.1
+            Ok(Command::Last) if context.policy.last => Outcome::Bad(catalogue::WRONG_STATE),
+            Ok(Command::Last) => Outcome::Bad(flaw(Flaw::Unknown)),
             Err(what) => Outcome::Bad(flaw(what)),
         }
     }

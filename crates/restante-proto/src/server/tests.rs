@@ -14,6 +14,7 @@ use crate::maildrop::Octets;
 mod authorization;
 mod every_split;
 mod languages;
+mod last;
 mod limits;
 mod sasl;
 mod transaction;
@@ -31,6 +32,8 @@ struct World {
     /// The message that cannot be opened, if any.
     fault: Option<(usize, Fault)>,
     removal: Result<(), Fault>,
+    /// The highest message accessed before.
+    last: Option<u32>,
     /// How many octets of a message are encoded before the output is written.
     chunk_octets: usize,
 }
@@ -62,6 +65,7 @@ fn world() -> World {
             login_delay_s: None,
             utf8: true,
             language: Language::English,
+            last: false,
             limits: Limits::default(),
         },
         transport: Transport::Plain,
@@ -71,6 +75,7 @@ fn world() -> World {
         messages: messages.map(|(message, id)| (message.as_bytes().to_vec(), id.to_string())).to_vec(),
         fault: None,
         removal: Ok(()),
+        last: None,
         chunk_octets: 3,
     }
 }
@@ -147,7 +152,8 @@ impl Run {
                         "X" => self.session.refused(Refusal::Permanent),
                         _ => {
                             let listing = Arc::new(self.world.listing());
-                            self.session.opened(Opening { listing, rights: self.world.rights, last: None });
+                            let last = self.world.last.and_then(MessageNumber::new);
+                            self.session.opened(Opening { listing, rights: self.world.rights, last });
                         }
                     }
                 }
@@ -156,6 +162,11 @@ impl Run {
                     let marks: Vec<_> = self.session.marks().iter().collect();
                     assert_eq!(self.session.phase(), Phase::Update);
                     self.note(&format!("remove {marks:?}"));
+                    if let Some(accessed) = self.session.accessed() {
+                        let messages: Vec<_> = accessed.messages.iter().collect();
+                        let anew = if accessed.starts_anew { " anew" } else { "" };
+                        self.note(&format!("keep {messages:?}{anew}"));
+                    }
                     match self.world.removal {
                         Ok(()) => self.session.removed(),
                         Err(fault) => self.session.not_removed(fault),

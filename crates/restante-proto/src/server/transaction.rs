@@ -1,15 +1,16 @@
-//! The TRANSACTION state: STAT, LIST, RETR, DELE, NOOP, RSET, TOP, UIDL, CAPA and QUIT over the listing taken at
-//! login. Nothing here changes the maildrop: DELE only marks.
+//! The TRANSACTION state: STAT, LIST, RETR, DELE, NOOP, RSET, TOP, UIDL, LAST, CAPA and QUIT over the listing taken at
+//! login. Nothing here changes the maildrop: DELE only marks, and what was accessed is kept at QUIT.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::update::Update;
 use super::{Context, Ending, Fault, Opening, Phase, Rights, State, Step, Turn, flaw, unanswered, unasked};
 use crate::body::Extent;
-use crate::command::Command;
+use crate::command::{Command, Flaw};
 use crate::line::{Input, Line, LineEnd};
-use crate::maildrop::{Listing, Marks, MessageNumber, Octets};
+use crate::maildrop::{Accessed, Listing, Marks, MessageNumber, Octets};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
 
@@ -22,6 +23,10 @@ pub(super) struct Transaction {
     marks: Marks,
     /// The octets of the marked messages together.
     marked: Octets,
+    /// The highest message accessed, in this session or before it (LAST).
+    last: Option<MessageNumber>,
+    /// What this session accessed, as soon as it did. Never where LAST is not offered.
+    accessed: Option<Box<Accessed>>,
     rights: Rights,
     moment: Moment,
 }
@@ -51,9 +56,14 @@ enum Column {
 
 impl Transaction {
     pub(super) fn new(opening: Opening) -> Self {
-        let Opening { listing, rights, last: _ } = opening;
-        // R1939-4.7
-        Self { listing, marks: Marks::new(), marked: Octets::default(), rights, moment: Moment::Welcome }
+        let Opening { listing, rights, last } = opening;
+        let (marked, moment) = (Octets::default(), Moment::Welcome);
+        // R1939-4.7, R1460-4.1
+        Self { listing, marks: Marks::new(), marked, last, accessed: None, rights, moment }
+    }
+
+    pub(super) fn accessed(&self) -> Option<&Accessed> {
+        self.accessed.as_deref()
     }
 
     pub(super) const fn marks(&self) -> &Marks {
@@ -83,6 +93,8 @@ impl Transaction {
         self.moment = Moment::Sending;
         match extent {
             Extent::Whole => {
+                // R1460-5.3. TOP does not count (R1460-5.7).
+                self.access(index, context);
                 let octets = self.listing.octets(index).unwrap_or_default().as_u64();
                 catalogue::MESSAGE_FOLLOWS.append(&[octets], context.voice, output);
             }
@@ -154,8 +166,14 @@ impl Transaction {
                 // R1939-5.21
                 self.marks.clear();
                 self.marked = Octets::default();
+                self.start_anew(context);
                 self.tell_contents(context, output)
             }
+            Command::Last if context.policy.last => {
+                reply::last(self.last, output);
+                Turn::Again
+            }
+            Command::Last => return Err(flaw(Flaw::Unknown)),
             Command::Capa => {
                 // R2449-5.1
                 context.list_capabilities(Phase::Transaction, output);
@@ -218,6 +236,8 @@ impl Transaction {
             Ok(octets) => {
                 self.marks.mark(number.index());
                 self.marked = self.marked + octets;
+                // R1460-5.4
+                self.access(number.index(), context);
                 catalogue::MARKED
             }
             Err(reply) => reply,
@@ -227,11 +247,29 @@ impl Transaction {
     }
 
     fn quit(&mut self, context: &Context, output: &mut Vec<u8>) -> Turn {
-        if self.marks.is_empty() {
+        let is_unchanged = self.marks.is_empty() && self.accessed.is_none();
+        if is_unchanged || self.rights == Rights::ReadOnly {
             context.say(catalogue::GOODBYE, output);
             return Turn::Enter(State::Closed(Ending::Quit));
         }
-        Turn::Enter(State::Update(Update::new(core::mem::take(&mut self.marks))))
+        let marks = core::mem::take(&mut self.marks);
+        Turn::Enter(State::Update(Update::new(marks, self.accessed.take())))
+    }
+
+    /// Notes that a message was accessed. A lower one lowers nothing.
+    fn access(&mut self, index: usize, context: &Context) {
+        if context.policy.last {
+            self.accessed.get_or_insert_default().messages.mark(index);
+            self.last = self.last.max(MessageNumber::from_index(index));
+        }
+    }
+
+    /// R1460-5.5: nothing counts as accessed, neither in this session nor in those before it.
+    fn start_anew(&mut self, context: &Context) {
+        if context.policy.last {
+            self.last = None;
+            self.accessed = Some(Box::new(Accessed { messages: Marks::new(), starts_anew: true }));
+        }
     }
 
     /// The size of a message that may be referred to, or the reply that says why not (R1939-5.11, R1939-5.12).

@@ -1,15 +1,17 @@
-//! The UPDATE state: after QUIT with deletion marks, until the reply.
+//! The UPDATE state: after QUIT with deletion marks or messages accessed, until the reply.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Context, Ending, Fault, State, Step, Turn, unanswered, unasked};
-use crate::maildrop::Marks;
+use crate::maildrop::{Accessed, Marks};
 use crate::reply::{self, catalogue};
 
-/// QUIT was received and there are messages to remove.
+/// QUIT was received and the maildrop is to change.
 #[derive(Debug)]
 pub(super) struct Update {
     marks: Marks,
+    accessed: Option<Box<Accessed>>,
     moment: Moment,
 }
 
@@ -22,8 +24,8 @@ enum Moment {
 }
 
 impl Update {
-    pub(super) const fn new(marks: Marks) -> Self {
-        Self { marks, moment: Moment::Asking }
+    pub(super) const fn new(marks: Marks, accessed: Option<Box<Accessed>>) -> Self {
+        Self { marks, accessed, moment: Moment::Asking }
     }
 
     pub(super) fn turn(&mut self, context: &Context, output: &mut Vec<u8>) -> Turn {
@@ -53,6 +55,10 @@ impl Update {
 
     pub(super) const fn marks(&self) -> &Marks {
         &self.marks
+    }
+
+    pub(super) fn accessed(&self) -> Option<&Accessed> {
+        self.accessed.as_deref()
     }
 
     fn answer(&mut self, moment: Moment) {

@@ -44,6 +44,7 @@ impl Server {
             login_delay_s: None,
             utf8: true,
             language: crate::reply::language::Language::English,
+            last: false,
             limits: server::Limits::default(),
         };
         let session = server::Session::new(Arc::new(policy), transport, Some("<1.2@host.example>".into()));
