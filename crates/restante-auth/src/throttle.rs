@@ -11,7 +11,9 @@
 //! more is no new guess: a forgotten printer does not raise the count. A refused connection is the business of the limits.
 //!
 //! Names and passwords are kept as keyed 64-bit digests alone. Tables are bounded; when one is full, the half that was longest
-//! untouched is forgotten.
+//! untouched is forgotten. LOGIN-DELAY, which holds up those who logged in *well*, is in `throttle/login_delay`.
+
+pub mod login_delay;
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
