@@ -9,7 +9,9 @@ use restante_auth::directory::{Notify, SourceError, embedded, file};
 use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
+use restante_proto::capability::Expire;
 use restante_store::disk::LocalDisk;
+use restante_store::maildir::bulletins;
 use restante_store::{Location, Store, maildir};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,9 +30,19 @@ pub fn store(config: &Config) -> Store {
         folder_mode: maildrop.folder_mode.0,
         file_mode: maildrop.file_mode.0,
         host: config.hostname.clone(),
+        bulletins: config.bulletins.path.clone().map(|folder| bulletins::Settings {
+            folder,
+            first_max: usize::try_from(config.bulletins.new_account_max).unwrap_or(usize::MAX),
+        }),
         ..maildir::Settings::new(maildrop.path.root())
     };
     Store::maildir(Arc::new(LocalDisk), settings)
+}
+
+/// How long mail is kept before the server itself removes it: what EXPIRE announces, and what anything that removes mail
+/// by itself has to go by (R2449-6.7.3, R2449-6.7.6). Nothing does, so mail is kept for ever, in every account alike.
+pub fn expire(_config: &Config) -> Expire {
+    Expire::Never
 }
 
 /// Where an account's maildrop lies.

@@ -7,6 +7,7 @@
 //! All faults of a file are reported at once. Relative paths are relative to the folder of the file.
 
 mod address;
+mod bulletins;
 mod check;
 mod network;
 mod pop3;
@@ -26,6 +27,7 @@ use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
 pub use network::Network;
+pub use bulletins::Bulletins;
 pub use pop3::Pop3;
 pub use problem::{Problem, Severity};
 pub use template::{Template, TemplateError};
@@ -85,7 +87,7 @@ pub struct Config {
     /// The name of this host in greetings, APOP timestamps, LMTP banners and `Received` lines.
     /// Default: the machine's own name.
     pub hostname: String,
-    /// The folder of the embedded accounts and of the control socket. Default `/var/lib/restante`.
+    /// The folder of the embedded accounts, of the last logins and of the control socket. Default `/var/lib/restante`.
     pub state_dir: PathBuf,
     /// What is listened on. Default: POP3 on port 110, and on port 995 when there is a certificate.
     pub listen: Vec<Listen>,
@@ -99,6 +101,8 @@ pub struct Config {
     pub maildrop: Maildrop,
     /// How POP3 is spoken.
     pub pop3: Pop3,
+    /// Messages that every account is given once.
+    pub bulletins: Bulletins,
     /// Delivery by LMTP.
     pub lmtp: Lmtp,
     /// How much and how long.
@@ -122,6 +126,7 @@ impl Default for Config {
             sources: Vec::new(),
             maildrop: Maildrop::default(),
             pop3: Pop3::default(),
+            bulletins: Bulletins::default(),
             lmtp: Lmtp::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -141,6 +146,7 @@ impl Config {
         "auth",
         "maildrop",
         "pop3",
+        "bulletins",
         "lmtp",
         "limits",
         "log",
@@ -168,6 +174,8 @@ impl Config {
         self.maildrop.show(&mut output);
         output.push_str("\n[pop3]\n");
         self.pop3.show(&mut output);
+        output.push_str("\n[bulletins]\n");
+        self.bulletins.show(&mut output);
         output.push_str("\n[lmtp]\n");
         self.lmtp.show(&mut output);
         output.push_str("\n[limits]\n");
@@ -202,6 +210,7 @@ impl Config {
             sources,
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
+            bulletins: file.table("bulletins", |section| finished(section, Bulletins::read, Bulletins::KEYS)),
             lmtp: file.table("lmtp", |section| finished(section, Lmtp::read, Lmtp::KEYS)),
             limits: file.table("limits", |section| finished(section, Limits::read, Limits::KEYS)),
             log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),
@@ -223,6 +232,7 @@ impl Config {
         }
         self.maildrop.path.start_at(folder);
         self.maildrop.marker.iter_mut().for_each(start);
+        self.bulletins.path.iter_mut().for_each(start);
         self.log.path.iter_mut().for_each(start);
     }
 }

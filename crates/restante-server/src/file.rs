@@ -1,4 +1,4 @@
-//! The files of the server itself: configuration, certificate and key, log file, unix sockets.
+//! The files of the server itself: configuration, certificate and key, log file, the journal of logins, unix sockets.
 //!
 //! Message files are not here: they are read and written through `restante_store` alone. Everything here is small,
 //! and is read at start, at a reload or on the blocking pool.
@@ -7,9 +7,9 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The whole of a text file.
@@ -105,6 +105,57 @@ pub(crate) fn remove_socket(path: &Path) -> io::Result<()> {
 /// Opens a log file for appending; made if missing, readable by its owner and group.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o640).open(path)
+}
+
+/// A file of the server's own that is appended to and now and then written anew. Nothing is synced.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// Opens the file, made with its folder if missing, and reads it.
+    ///
+    /// # Errors
+    /// It cannot be made, read or written, or is larger than `octets_max`.
+    pub(crate) fn open(path: &Path, octets_max: u64) -> io::Result<(Self, Vec<u8>)> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let file = open_journal(path)?;
+        let octets = read(path, octets_max)?;
+        Ok((Self { path: path.to_owned(), file }, octets))
+    }
+
+    /// Appends to it.
+    ///
+    /// # Errors
+    /// A part may have been written.
+    pub(crate) fn append(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.file.write_all(octets)
+    }
+
+    /// Puts a file with these octets in its place.
+    ///
+    /// # Errors
+    /// The old one is still there.
+    pub(crate) fn replace(&mut self, octets: &[u8]) -> io::Result<()> {
+        let new = self.path.with_extension("new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = open_journal(&new)?;
+        file.write_all(octets)?;
+        fs::rename(&new, &self.path)?;
+        self.file = file;
+        Ok(())
+    }
+}
+
+fn open_journal(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).mode(0o600).open(path)
 }
 
 /// The machine's own name, or `localhost`.

@@ -21,6 +21,7 @@ mod limits;
 pub mod listener;
 mod lmtp;
 mod pop2;
+mod login_delay;
 mod pop3;
 pub mod run;
 mod shared;
@@ -114,7 +115,8 @@ impl Server {
                 bound.push((listen.clone(), socket));
             }
         }
-        let settings = load(config, self.shared.log.clone()).await.map_err(ReloadError::Settings)?;
+        let mut settings = load(config, self.shared.log.clone()).await.map_err(ReloadError::Settings)?;
+        settings.take_over(&self.shared.settings.load());
         warn(&settings.config, &self.shared.log);
         let wanted = settings.config.listen.clone();
         self.shared.settings.store(Arc::new(settings));

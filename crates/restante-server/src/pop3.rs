@@ -19,7 +19,7 @@ use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
 use restante_proto::sasl::Channel;
 use restante_proto::server::{Ending, Fault, Phase, Refusal, Session, Step, Transport, rejection};
-use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError};
+use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError, Warning};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,7 +214,7 @@ impl Guest {
         self.connection.write().await
     }
 
-    /// UPDATE: remove what is marked, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
+    /// UPDATE: remove what is marked, keep what LAST goes by, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
     async fn update(&mut self) {
         let mut maildrop = match self.maildrop.take() {
             Some(Opened::Exclusive(maildrop)) => maildrop,
@@ -223,6 +223,11 @@ impl Guest {
             None => return self.session.not_removed(Fault::Temporary),
         };
         let outcome = maildrop.remove(self.session.marks()).await;
+        if let Some(accessed) = self.session.accessed()
+            && let Err(failure) = maildrop.keep_accessed(accessed, self.session.marks()).await
+        {
+            self.note_warning(&Warning::Accessed(failure));
+        }
         drop(maildrop);
         match outcome {
             Ok(removed) => {

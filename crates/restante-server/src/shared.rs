@@ -9,12 +9,12 @@ use crate::config::{Config, Plaintext};
 use crate::connection::Buffers;
 use crate::event::{Event, Log, Peer, Trace};
 use crate::limits::Admission;
+use crate::login_delay::{self, LastLogins};
 use crate::tls::{Identity, PairError};
 use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
-use restante_proto::capability::Expire;
 use restante_proto::sasl::TokenHint;
 use restante_proto::{lmtp, pop2, server};
 use restante_store::Store;
@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -115,6 +116,8 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) authenticator: Authenticator,
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Where there is a LOGIN-DELAY.
+    pub(crate) last_logins: Option<Arc<LastLogins>>,
     pub(crate) lmtp: Arc<lmtp::Policy>,
     /// For peers that may send passwords in clear, and for the others.
     pop3_trusting: Arc<server::Policy>,
@@ -139,12 +142,14 @@ impl Settings {
             assemble::authenticator(&config, Some(notify)).map_err(SettingsError::Accounts)?;
         let handshake = Duration::from_secs(config.limits.handshake_s);
         let identity = Identity::load(&config.tls, handshake).map_err(SettingsError::Certificate)?;
+        let last_logins = open_last_logins(&config, log)?;
         let careful = pop3_policy(&config, &authenticator);
         let trusting = server::Policy { plaintext_without_tls: true, ..careful.clone() };
         Ok(Self {
             store: assemble::store(&config),
             authenticator,
             identity: identity.map(Arc::new),
+            last_logins,
             lmtp: Arc::new(lmtp::Policy {
                 hostname: config.hostname.clone(),
                 message_octets_max: config.lmtp.message_octets_max,
@@ -155,6 +160,15 @@ impl Settings {
             pop3_careful: Arc::new(careful),
             config,
         })
+    }
+
+    /// Goes on with the last logins of the settings that these replace, so that there is one table for one file.
+    pub(crate) fn take_over(&mut self, before: &Self) {
+        if let (Some(_), Some(last_logins)) = (&self.last_logins, &before.last_logins)
+            && self.config.state_dir == before.config.state_dir
+        {
+            self.last_logins = Some(Arc::clone(last_logins));
+        }
     }
 
     /// What POP3 offers to this peer.
@@ -191,6 +205,22 @@ impl Settings {
     }
 }
 
+fn open_last_logins(config: &Config, log: &Log) -> Result<Option<Arc<LastLogins>>, SettingsError> {
+    if config.pop3.login_delay_s == 0 {
+        return Ok(None);
+    }
+    let path = login_delay::path(&config.state_dir);
+    let (last_logins, damaged) = match LastLogins::open(&config.state_dir) {
+        Ok(opened) => opened,
+        Err(error) => return Err(SettingsError::LastLogins(path, error)),
+    };
+    if damaged > 0 {
+        let problem = format!("{damaged} records of {} are damaged and were left out", path.display());
+        log.write(&Event::Warning { problem: &problem });
+    }
+    Ok(Some(Arc::new(last_logins)))
+}
+
 fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy {
     let wanted = config.auth.mechanisms.as_ref();
     let is_wanted =
@@ -204,11 +234,12 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         token_hint: TokenHint::default(),
         user_pass: config.auth.user_pass,
         plaintext_without_tls: false,
-        // R2449-6.7.6: the server itself removes nothing.
-        expire: Some(Expire::Never),
-        login_delay_s: None,
         utf8: config.pop3.utf8,
         language: config.pop3.language,
+        expire: Some(assemble::expire(config)),
+        // R2449-6.5.2, R2449-6.5.3: the same for every account, so that it is exact before login too.
+        login_delay_s: u32::try_from(config.pop3.login_delay_s).ok().filter(|&seconds| seconds > 0),
+        last: config.pop3.last,
         limits: server::Limits::default(),
     }
 }
@@ -220,6 +251,8 @@ pub enum SettingsError {
     Accounts(SourceError),
     /// The certificate or the key.
     Certificate(PairError),
+    /// The file of the last logins, without which no LOGIN-DELAY outlives the server.
+    LastLogins(PathBuf, std::io::Error),
     /// The reading of the files was interrupted.
     Interrupted(tokio::task::JoinError),
 }
@@ -229,6 +262,9 @@ impl fmt::Display for SettingsError {
         match self {
             Self::Accounts(_) => f.write_str("a source of accounts cannot be used"),
             Self::Certificate(_) => f.write_str("TLS cannot be used"),
+            Self::LastLogins(path, _) => {
+                write!(f, "the last logins cannot be kept in {}, as login_delay_s needs it", path.display())
+            }
             Self::Interrupted(_) => f.write_str("accounts and certificate were not read to the end"),
         }
     }
@@ -239,6 +275,7 @@ impl Error for SettingsError {
         match self {
             Self::Accounts(error) => Some(error),
             Self::Certificate(error) => Some(error),
+            Self::LastLogins(_, error) => Some(error),
             Self::Interrupted(error) => Some(error),
         }
     }

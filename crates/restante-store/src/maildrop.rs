@@ -208,6 +208,8 @@ pub enum Warning {
         /// The first of them.
         example: Failure,
     },
+    /// What earlier sessions accessed is not known, or what this one did is not kept: LAST begins lower than it should.
+    Accessed(Failure),
     /// So many bulletins were not given; there will be another try unless a later one was given.
     Bulletins {
         /// How many.
@@ -234,6 +236,7 @@ impl fmt::Display for Warning {
             Self::Unreadable { messages, example } => {
                 write!(f, "{messages} messages are unreadable, the first: {example}")
             }
+            Self::Accessed(failure) => write!(f, "LAST begins lower than it should: {failure}"),
             Self::Bulletins { bulletins, example } => {
                 write!(f, "{bulletins} bulletins were not given, the first: {example}")
             }

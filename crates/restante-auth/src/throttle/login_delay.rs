@@ -35,6 +35,24 @@ pub struct Restored {
     pub damaged: u64,
 }
 
+/// The logins of one moment, to be written without holding anybody up.
+#[derive(Debug)]
+pub struct Snapshot {
+    logins: Vec<(Digest, u64)>,
+}
+
+impl Snapshot {
+    /// The whole file.
+    pub fn write(&self) -> Vec<u8> {
+        self.logins.iter().flat_map(|(account, login_ms)| encode(account, *login_ms)).collect()
+    }
+
+    /// How many records that are.
+    pub fn records(&self) -> u64 {
+        self.logins.len() as u64
+    }
+}
+
 impl LoginDelays {
     /// The logins in a file of records. Damaged records are left out: whom they would have delayed is not.
     pub fn read(file: &[u8]) -> Restored {
@@ -52,10 +70,10 @@ impl LoginDelays {
         Restored { delays, records: records.len() as u64 + u64::from(!rest.is_empty()), damaged }
     }
 
-    /// All logins as a new file, without those that delay nobody any more.
-    pub fn write(&mut self, now: SystemTime, delay: Duration) -> Vec<u8> {
+    /// What a new file has to hold: all logins but those that delay nobody any more.
+    pub fn snapshot(&mut self, now: SystemTime, delay: Duration) -> Snapshot {
         self.sweep(milliseconds(now), delay);
-        self.logins.iter().flat_map(|(account, login_ms)| encode(account, *login_ms)).collect()
+        Snapshot { logins: self.logins.iter().map(|(account, login_ms)| (*account, *login_ms)).collect() }
     }
 
     /// How long the account must wait for its next login; zero when it may log in now.
@@ -215,7 +233,7 @@ mod tests {
             file.extend(delays.claim(&name(account), at(second), MINUTE).unwrap());
         }
         file.extend(delays.claim(&name("a"), at(60), MINUTE).unwrap());
-        for file in [file, delays.write(at(60), MINUTE)] {
+        for file in [file, delays.snapshot(at(60), MINUTE).write()] {
             let restored = LoginDelays::read(&file);
             assert_eq!(restored.damaged, 0);
             let seconds = ["a", "b", "c", "d"]
@@ -223,7 +241,7 @@ mod tests {
             assert_eq!(seconds, [60, 1, 2, 0]);
         }
         // What is over is not written any more.
-        assert_eq!(LoginDelays::read(&delays.write(at(62), MINUTE)).records, 1);
+        assert_eq!(delays.snapshot(at(62), MINUTE).records(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::problem::Problems;
 use super::section::Lines;
 use super::{
     Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
-    SourceType, TlsMode,
+    SourceType, TlsMode, bulletins,
 };
 use crate::assemble::SCRAM_VERIFIERS;
 use crate::{file, tls};
@@ -218,6 +218,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
         account_source(source, position, lines, problems);
     }
     maildrops(config, lines, problems);
+    bulletins::check(&config.bulletins, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
         problems.error(
             lines.at("log.target"),

@@ -13,6 +13,11 @@ section! {
         /// The language that a client gets that leaves the choice to the server (`LANG *`): `en`, `de`, `fr`, `es`, `it`,
         /// `pt`, `nl` or `pl`. A client that does not ask is answered in English. Default `en`.
         language: Language = Language::English;
+        /// Seconds after a login during which the same account's next one is refused with `[LOGIN-DELAY]`; announced by
+        /// CAPA. The last logins are kept in `state_dir`. 0: no delay. Default 0.
+        login_delay_s: u64 = 0, in 0..=86_400;
+        /// Is LAST of RFC 1460 a command? What was accessed is then kept in the maildrops. Default false.
+        last: bool = false;
     }
 }
 

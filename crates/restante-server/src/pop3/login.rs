@@ -1,7 +1,7 @@
 //! From credentials to an open maildrop.
 //!
-//! The order is fixed and read top-down in `login`: credentials, then the places that are limited, then lock and listing,
-//! then the reply. Nothing about an account is learned or held by anybody who has not shown what opens it (R2449-8.1.2).
+//! The order is fixed and read top-down in `login`: credentials, then LOGIN-DELAY and the places that are limited, then lock
+//! and listing, then the reply. Nothing about an account is learned or held by anybody who has not shown what opens it (R2449-8.1.2).
 //! The steps themselves are those of any session: `pop2.rs` takes them too.
 
 use super::opened::Opened;
@@ -11,13 +11,16 @@ use crate::clock;
 use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
+use crate::login_delay::{Claim, LastLogins};
 use restante_auth::account::Account;
 use restante_auth::verify::Verdict;
+use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::Credentials;
 use restante_proto::server::{Opening, Refusal, Step};
-use restante_store::maildrop::OpenError;
+use restante_store::maildrop::{OpenError, Warning};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who is logged in, and how.
 pub(crate) struct Login {
@@ -50,16 +53,38 @@ impl Guest {
             self.note_warning(warning);
         }
         self.messages = Some(opened.listing().len() as u64);
-        self.session.opened(Opening::full(Arc::clone(opened.listing())));
+        let last = self.last_accessed(&opened).await;
+        self.session.opened(Opening { last, ..Opening::full(Arc::clone(opened.listing())) });
         self.maildrop = Some(opened);
     }
 }
 
+impl Guest {
+    /// Where LAST begins (R1460-4.1), if it is offered.
+    async fn last_accessed(&self, opened: &Opened) -> Option<MessageNumber> {
+        if !self.visit.settings.config.pop3.last {
+            return None;
+        }
+        let last = opened.last_accessed().await.unwrap_or_else(|failure| {
+            self.note_warning(&Warning::Accessed(failure));
+            None
+        });
+        last.and_then(MessageNumber::from_index)
+    }
+}
+
 impl Visit {
-    /// Verifies, then takes one of the account's places.
+    /// Verifies, looks whether that comes too early, then takes one of the account's places.
     pub(crate) async fn log_in(&self, credentials: &Credentials) -> Result<Login, Refusal> {
         let account = self.verify(credentials).await?;
         let method = credentials.method().name();
+        // R2449-8.1.1.2, R2449-8.1.2: who has not shown what opens the account learns nothing of its logins.
+        if let Some((logins, delay)) = self.login_delay() {
+            let wait = logins.wait(&account.name, clock::wall(), delay);
+            if !wait.is_zero() {
+                return Err(self.refuse_early(&account, method, wait));
+            }
+        }
         match self.shared.admission.enter(&account.name, &self.settings.config.limits) {
             Some(pass) => Ok(Login { account, method, _pass: pass }),
             None => {
@@ -100,7 +125,7 @@ impl Visit {
         }
     }
 
-    /// Takes the lock of an account's maildrop and lists it.
+    /// Takes the lock of an account's maildrop and lists it. From here on the login counts for LOGIN-DELAY.
     pub(crate) async fn open(&self, login: &Login) -> Result<Opened, Refusal> {
         let Login { account, method, .. } = login;
         let settings = &self.settings;
@@ -108,13 +133,42 @@ impl Visit {
             self.note_fault(Some(&account.name), "find the maildrop", &error);
             Refusal::Permanent
         })?;
-        settings.store.open(&location, clock::wall()).await.map(Opened::Exclusive).map_err(|error| {
+        let opened = settings.store.open(&location, clock::wall()).await.map(Opened::Exclusive);
+        let opened = opened.map_err(|error| {
             match error {
                 OpenError::InUse => self.note_refused_account(account, method, &error),
                 _ => self.note_fault(Some(&account.name), "open the maildrop", &error),
             }
             open_refusal(&error)
-        })
+        })?;
+        self.claim(login).await?;
+        Ok(opened)
+    }
+
+    /// Notes that the account is logged in now. Of two sessions that came this far at once the second is refused.
+    async fn claim(&self, login: &Login) -> Result<(), Refusal> {
+        let Some((logins, delay)) = self.login_delay() else { return Ok(()) };
+        match logins.claim(&login.account.name, clock::wall(), delay).await {
+            Claim::Noted => Ok(()),
+            // R2449-6.5.4 still holds, but for a restart.
+            Claim::Unwritten(error) => {
+                self.note_fault(Some(&login.account.name), "keep the time of the login", &error);
+                Ok(())
+            }
+            Claim::Early(wait) => Err(self.refuse_early(&login.account, login.method, wait)),
+        }
+    }
+
+    /// The last logins and how far apart they must be, where that is configured.
+    fn login_delay(&self) -> Option<(&Arc<LastLogins>, Duration)> {
+        let delay = Duration::from_secs(self.settings.config.pop3.login_delay_s);
+        self.settings.last_logins.as_ref().map(|logins| (logins, delay))
+    }
+
+    fn refuse_early(&self, account: &Account, method: &str, wait: Duration) -> Refusal {
+        let reason = format_args!("the next login is possible in {} s", wait.as_millis().div_ceil(1000));
+        self.note_refused_account(account, method, &reason);
+        Refusal::LoginDelay
     }
 
     /// What failed logins are counted by. Programs of this machine count as one.

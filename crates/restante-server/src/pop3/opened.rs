@@ -3,6 +3,7 @@
 //! `login` opens it, RETR and TOP read from it. Removing is for the holder of the lock alone, so it is not here.
 
 use restante_proto::maildrop::Listing;
+use restante_store::failure::Failure;
 use restante_store::maildrop::{Inspection, Maildrop, Message, MessageError, Warning};
 use std::sync::Arc;
 
@@ -29,6 +30,14 @@ impl Opened {
         match self {
             Self::Exclusive(maildrop) => maildrop.warnings(),
             Self::Inspection(inspection) => inspection.warnings(),
+        }
+    }
+
+    /// The highest message that earlier sessions accessed. What is only looked at remembers nothing.
+    pub(crate) async fn last_accessed(&self) -> Result<Option<usize>, Failure> {
+        match self {
+            Self::Exclusive(maildrop) => maildrop.last_accessed().await,
+            Self::Inspection(_) => Ok(None),
         }
     }
 

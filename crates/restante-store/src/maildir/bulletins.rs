@@ -46,6 +46,25 @@ pub(super) fn deliver(maildirs: &Maildirs, maildir: &Path, now: SystemTime, warn
     warnings.extend(example.map(|example| Warning::Bulletins { bulletins, example }));
 }
 
+/// What is wrong with the bulletins of a folder, up to [`FAULTS_MAX`] of them: for a look before it is used.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn faults(disk: &dyn Disk, folder: &Path) -> Result<Vec<Failure>, Failure> {
+    let mut names = BTreeSet::new();
+    let mut see = |name: &OsStr, kind| {
+        if kind != Kind::Folder && is_bulletin(name.as_bytes()) && names.len() < LOOKED_AT_MAX {
+            names.insert(name.to_owned());
+        }
+    };
+    disk.list(&folder.join("."), &mut see).map_err(Failure::at("list the bulletins in", folder))?;
+    let fault = |name| {
+        let path = folder.join(name);
+        read_message(disk, &path).err().map(|error| Failure::new("give the bulletin", &path, error))
+    };
+    Ok(names.iter().filter_map(fault).take(FAULTS_MAX).collect())
+}
+
 /// The bulletins of one opening.
 struct Round<'a> {
     maildirs: &'a Maildirs,
@@ -349,6 +368,12 @@ fn canonical(message: &[u8]) -> Vec<u8> {
 
 /// So many bulletins are given at one opening; the next one goes on. Keeps a login short after a long absence.
 const ROUND_MAX: usize = 100;
+
+/// More files than anybody posts; looking at a folder must come to an end.
+const LOOKED_AT_MAX: usize = 1000;
+
+/// Enough to see what is wrong.
+pub const FAULTS_MAX: usize = 10;
 
 /// A larger bulletin is none: it would be written once for each account.
 pub const BULLETIN_BYTES_MAX: u64 = 1024 * 1024;
