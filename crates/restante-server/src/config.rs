@@ -26,8 +26,8 @@ use toml::de::{DeTable, DeValue};
 use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
-pub use network::Network;
 pub use bulletins::Bulletins;
+pub use network::Network;
 pub use pop3::Pop3;
 pub use problem::{Problem, Severity};
 pub use template::{Template, TemplateError};

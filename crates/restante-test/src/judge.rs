@@ -53,6 +53,12 @@ impl Case {
         self.site(|setup| setup.accounts.push((name.to_owned(), password.to_owned())))
     }
 
+    /// Puts a line into the `[section]` with this name of Restante's configuration.
+    #[must_use]
+    pub fn restante(self, section: &str, line: &str) -> Self {
+        self.site(|setup| setup.restante.push((section.to_owned(), line.to_owned())))
+    }
+
     /// Dovecot is known not to obey, for this reason. It is still asked, and must fail.
     #[must_use]
     pub fn dovecot_departs(mut self, reason: &'static str) -> Self {

@@ -28,7 +28,7 @@ pub struct Capabilities {
     pub pipelining: bool,
     /// How long mail is kept, if that is said.
     pub expire: Option<Expire>,
-    /// How many seconds must lie between two logins, if that is said (R2449-6.5.5).
+    /// How many seconds must lie between two logins, if that is said. After login it is exact.
     pub login_delay_s: Option<u32>,
     /// What the server is; for a log, never to act on (R2449-6.9.2).
     pub implementation: Option<String>,
@@ -46,6 +46,13 @@ impl Capabilities {
     /// Whether AUTH is listed with this mechanism.
     pub fn has_mechanism(&self, mechanism: Mechanism) -> bool {
         self.sasl.as_ref().is_some_and(|names| names.iter().any(|name| name == mechanism.name()))
+    }
+
+    /// How many seconds to leave between two checks of this maildrop, when its owner wants `wanted_s`: never fewer than the
+    /// server demands, or the next login is refused (R2449-6.5.5). Whoever polls asks here.
+    #[must_use]
+    pub fn check_interval_s(&self, wanted_s: u64) -> u64 {
+        wanted_s.max(self.login_delay_s.map_or(0, u64::from))
     }
 
     /// Takes one line in. R2449-5.9: what is not known changes nothing.
@@ -85,3 +92,20 @@ pub(crate) fn text(octets: &[u8]) -> String {
 
 /// The most unknown lines that are kept. Servers are known to list a handful.
 pub const OTHER_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r2449_6_5_5_the_login_delay_is_the_smallest_interval_between_checks() {
+        let mut capabilities = Capabilities::default();
+        assert_eq!(capabilities.check_interval_s(60), 60);
+        capabilities.add(b"LOGIN-DELAY 300 USER");
+        assert_eq!(capabilities.check_interval_s(60), 300);
+        assert_eq!(capabilities.check_interval_s(900), 900);
+        // What the list says after login counts.
+        capabilities.add(b"LOGIN-DELAY 30");
+        assert_eq!(capabilities.check_interval_s(60), 60);
+    }
+}

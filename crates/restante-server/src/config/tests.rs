@@ -380,6 +380,7 @@ fn the_manual_names_every_key() {
         AuthSource::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
+        Bulletins::KEYS,
         Lmtp::KEYS,
         Limits::KEYS,
         Log::KEYS,
@@ -391,6 +392,50 @@ fn the_manual_names_every_key() {
             "{key} is not in the manual"
         );
     }
+}
+
+#[test]
+fn bulletins_are_looked_at_and_keep_nothing_from_starting() {
+    let folder = folder();
+    let text = format!("{LEAST}[bulletins]\npath = \"board\"\n");
+    let warnings = |text: &str| -> Vec<String> {
+        read(&folder, text).unwrap().warnings.into_iter().map(|problem| problem.what).collect()
+    };
+    let [missing] = &*warnings(&text) else { panic!("{:?}", warnings(&text)) };
+    assert!(
+        missing.starts_with("bulletins.path: cannot list the bulletins in ") && missing.contains("board")
+    );
+    let board = folder.path().join("board");
+    fs::create_dir(&board).unwrap();
+    fs::write(board.join("1"), "From: op\n\nhello\n").unwrap();
+    fs::write(board.join(".2"), "unfinished").unwrap();
+    assert!(warnings(&text).is_empty(), "{:?}", warnings(&text));
+    fs::write(board.join("3"), "hello all").unwrap();
+    let [broken] = &*warnings(&text) else { panic!("{:?}", warnings(&text)) };
+    assert!(broken.contains("board/3") && broken.contains("header field"), "{broken}");
+    let config = read(&folder, &text).unwrap();
+    assert_eq!((config.bulletins.path, config.bulletins.new_account_max), (Some(board), 10));
+    assert_eq!(
+        warnings(&format!("{LEAST}[bulletins]\nnew_account_max = 3\n")),
+        ["bulletins.new_account_max has no effect without a folder of bulletins"]
+    );
+    assert_eq!(
+        problems(&format!("{LEAST}[bulletins]\npath = \"board\"\nnew_account_max = 101\n")),
+        ["5: bulletins.new_account_max = 101 is out of bounds"]
+    );
+}
+
+#[test]
+fn the_older_commands_are_off_and_a_delay_has_bounds() {
+    let config = read(&folder(), LEAST).unwrap();
+    assert_eq!((config.pop3.last, config.pop3.login_delay_s, config.bulletins.path), (false, 0, None));
+    assert_eq!(
+        problems(&format!("{LEAST}[pop3]\nlogin_delay_s = 90000\nlast = \"yes\"\n")),
+        [
+            "4: pop3.login_delay_s = 90000 is out of bounds",
+            "5: pop3.last: this is a string, but true or false is wanted"
+        ]
+    );
 }
 
 #[test]

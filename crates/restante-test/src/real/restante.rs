@@ -65,6 +65,16 @@ pub fn configure(site: &Site, setup: &Setup) {
         text.push_str(&format!("recipients_max = {recipients}\n"));
     }
     text.push_str(&format!("{}[limits]\n{}", more("lmtp"), more("limits")));
+    // The sections that no test's site has unless it asks for them.
+    let optional: std::collections::BTreeSet<&str> = setup
+        .restante
+        .iter()
+        .map(|(section, _)| section.as_str())
+        .filter(|name| !ALWAYS.contains(name))
+        .collect();
+    for section in optional {
+        text.push_str(&format!("[{section}]\n{}", more(section)));
+    }
     let text = text.replace("@ROOT@", &root.to_string()).replace("@SMTP@", &site.address(SMTP).to_string());
     fs::write(site.path().join("restante.toml"), text).expect("the test's folder is writable");
     if setup.as_nobody {
@@ -75,6 +85,9 @@ pub fn configure(site: &Site, setup: &Setup) {
         }
     }
 }
+
+/// The sections that every site's configuration has.
+const ALWAYS: &[&str] = &["", "tls", "auth", "auth.source", "maildrop", "lmtp", "limits"];
 
 fn listen(protocol: &str, address: &str, tls: &str) -> String {
     format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"{address}\"\ntls = \"{tls}\"\n")

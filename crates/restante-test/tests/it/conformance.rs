@@ -6,6 +6,7 @@
 mod lmtp;
 mod proxy;
 mod rfc0937;
+mod rfc1460;
 mod rfc1939;
 mod rfc1957;
 mod rfc2449;

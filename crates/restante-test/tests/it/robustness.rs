@@ -1,5 +1,6 @@
 //! What no standard mentions: floods, broken peers, broken files, full disks. The others must not notice.
 
+mod bulletins;
 mod disk;
 mod files;
 mod peers;

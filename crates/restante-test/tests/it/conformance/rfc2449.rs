@@ -436,6 +436,145 @@ fn r2449_6_7_6_a_site_that_keeps_mail_says_so() {
 }
 
 #[test]
+fn r2449_6_7_4_before_login_the_same_expiry_is_announced_as_after_it() {
+    the_same_in_both_states("EXPIRE", Case::new().dovecot_departs("it never announces EXPIRE"));
+}
+
+#[test]
+fn r2449_6_7_5_an_expiry_that_is_the_same_for_all_carries_no_user() {
+    the_same_in_both_states("EXPIRE", Case::new().dovecot_departs("it never announces EXPIRE"));
+}
+
+/// What is the same for every account is announced alike before and after login, and without USER.
+fn the_same_in_both_states(tag: &str, case: Case) {
+    case.run(|server| {
+        let announced = |list: Vec<String>| list.into_iter().find(|line| line.starts_with(tag)).unwrap();
+        let before = announced(server.pop3().list("CAPA"));
+        assert_eq!(before.split(' ').count(), 2, "{before}");
+        for account in ["alice", "bob"] {
+            assert_eq!(announced(server.login(account).list("CAPA")), before);
+        }
+    });
+}
+
+/// A server whose accounts wait for an hour between two logins.
+fn delaying() -> Case {
+    Case::with_mail(two()).restante("pop3", "login_delay_s = 3600").dovecot_not_asked("it has no LOGIN-DELAY")
+}
+
+/// A login with this password; the reply.
+fn try_login(server: &restante_test::real::Server, account: &str, password: &str) -> String {
+    let mut peer = server.pop3();
+    // R2449-8.1.1.2
+    assert!(peer.ok(&format!("USER {account}")).starts_with("+OK"), "{}", peer.transcript());
+    peer.command(&format!("PASS {password}"))
+}
+
+fn logged_out(mut peer: Peer) {
+    peer.ok("QUIT");
+    peer.end();
+}
+
+#[test]
+fn r2449_6_5_1_a_second_login_within_the_delay_is_refused() {
+    delaying().run(|server| {
+        logged_out(server.login("alice"));
+        let reply = try_login(server, "alice", "secret");
+        assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{reply:?}");
+        // The other account's delay is its own, and its mail is still delivered.
+        logged_out(server.login("bob"));
+        server.deliver(&["alice"], b"Subject: x\r\n\r\nx\r\n");
+    });
+}
+
+#[test]
+fn r2449_6_5_1_after_the_delay_the_login_is_granted_though_others_were_refused() {
+    Case::with_mail(two())
+        .restante("pop3", "login_delay_s = 1")
+        .dovecot_not_asked("it has no LOGIN-DELAY")
+        .run(|server| {
+            logged_out(server.login("alice"));
+            // Were the delay begun anew by a refusal, this would never come to an end.
+            logged_out(server.login_when_free("alice"));
+        });
+}
+
+#[test]
+fn r2449_6_5_2_the_announced_delay_is_what_any_account_can_meet() {
+    the_same_in_both_states("LOGIN-DELAY", delaying());
+}
+
+#[test]
+fn r2449_6_5_3_a_delay_that_is_the_same_for_all_carries_no_user() {
+    delaying().run(|server| {
+        assert!(server.pop3().list("CAPA").contains(&"LOGIN-DELAY 3600".to_owned()));
+        assert!(server.login("alice").list("CAPA").contains(&"LOGIN-DELAY 3600".to_owned()));
+    });
+    Case::new().run(|server| {
+        assert!(!tags(&server.login("alice").list("CAPA")).contains("LOGIN-DELAY"));
+    });
+}
+
+#[test]
+fn r2449_6_5_4_the_delay_is_enforced_after_a_restart_and_after_a_death() {
+    delaying().run(|server| {
+        logged_out(server.login("alice"));
+        server.kill();
+        server.start_again();
+        let reply = try_login(server, "alice", "secret");
+        assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{reply:?}");
+        logged_out(server.login("bob"));
+        server.stop();
+        server.start_again();
+        for account in ["alice", "bob"] {
+            let reply = try_login(server, account, "secret");
+            assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{account}: {reply:?}");
+        }
+    });
+}
+
+#[test]
+fn r2449_6_5_4_what_was_no_login_delays_nobody() {
+    delaying().run(|server| {
+        // A wrong password, a connection that is dropped before it, and a maildrop that does not open.
+        let reply = try_login(server, "alice", "wrong");
+        assert!(reply.starts_with("-ERR [AUTH]"), "{reply:?}");
+        server.pop3().ok("USER alice");
+        let maildrop = server.site().maildrop("alice");
+        let (new, away) = (maildrop.join("new"), maildrop.join("away"));
+        std::fs::rename(&new, &away).unwrap();
+        std::fs::write(&new, b"no folder").unwrap();
+        let reply = try_login(server, "alice", "secret");
+        assert!(reply.starts_with("-ERR [SYS/"), "{reply:?}");
+        std::fs::remove_file(&new).unwrap();
+        std::fs::rename(&away, &new).unwrap();
+        logged_out(server.login("alice"));
+    });
+}
+
+#[test]
+fn r2449_8_1_1_1_login_delay_is_said_to_whoever_has_the_password() {
+    delaying().run(|server| {
+        logged_out(server.login("alice"));
+        let mut peer = server.pop3();
+        let reply = peer.command("AUTH PLAIN AGFsaWNlAHNlY3JldA==");
+        assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{reply:?}");
+        // The session goes on, and another account can log in.
+        peer.login("bob", "secret");
+    });
+}
+
+#[test]
+fn r2449_8_1_1_2_who_does_not_know_the_password_learns_nothing_of_the_last_login() {
+    delaying().run(|server| {
+        logged_out(server.login("alice"));
+        let (early, unknown) = (try_login(server, "alice", "wrong"), try_login(server, "nobody", "wrong"));
+        assert!(early.starts_with("-ERR [AUTH]"), "{early:?}");
+        assert_eq!(early, unknown);
+    });
+}
+
+#[test]
 fn r2449_6_8_1_uidl_is_announced_in_both_states() {
     Case::with_mail(two()).run(|server| announced_in_both_states(server, "UIDL"));
 }
