@@ -300,16 +300,13 @@ impl Authorization {
                 context.say(catalogue::GOODBYE, output);
                 Outcome::Turn(Turn::Enter(State::Closed(Ending::Quit)))
             }
-            // R1939-3.18, R1939-5.6
+            Ok(Command::Last) if !context.policy.last => Outcome::Bad(flaw(Flaw::Unknown)),
+            // R1939-3.18, R1939-5.6, R1460-5.1
             Ok(Command::Stat | Command::List(_) | Command::Retr(_) | Command::Dele(_) | Command::Noop) => {
                 Outcome::Bad(catalogue::WRONG_STATE)
             }
-            Ok(Command::Rset | Command::Top { .. } | Command::Uidl(_)) | Err(Flaw::NoSuchMessage) => {
-                Outcome::Bad(catalogue::WRONG_STATE)
-            }
-            // R1460-5.1
-            Ok(Command::Last) if context.policy.last => Outcome::Bad(catalogue::WRONG_STATE),
-            Ok(Command::Last) => Outcome::Bad(flaw(Flaw::Unknown)),
+            Ok(Command::Rset | Command::Top { .. } | Command::Uidl(_) | Command::Last)
+            | Err(Flaw::NoSuchMessage) => Outcome::Bad(catalogue::WRONG_STATE),
             Err(what) => Outcome::Bad(flaw(what)),
         }
     }
