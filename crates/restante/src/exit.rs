@@ -8,9 +8,11 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// An exit status, named and numbered as in sysexits.h.
+/// An exit status, named and numbered as in sysexits.h, but for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Code {
+    /// A server that was judged violates a standard. Not of sysexits.h: it is the answer to a question, no failure.
+    Violated = 1,
     /// The command line was wrong.
     Usage = 64,
     /// What came in was wrong: a message too large, a file that is not what it should be.

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Deliver(Deliver),
     Account(Account),
     Maildrop(Maildrop),
+    Check(Check),
     Completions(Completions),
     Man(Man),
 }
@@ -184,6 +185,66 @@ pub(crate) enum MaildropCommand {
     },
 }
 
+/// Judge any POP3 server by the laws of the standards
+///
+/// Any server will do, over the wire, without a look at its configuration. What can be seen before login is judged without
+/// an account; most laws need one (--user, or a name in the URL). The password comes from --password-file,
+/// --password-command, the variable RESTANTE_PASSWORD, or is asked for; it is not sent where somebody could read it.
+///
+/// Messages are only read, and sessions end by closing the connection, unless --destructive is given. Exit status: 0
+/// when no law is violated, 1 when one is, 75 when some could not be judged.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// The server: pop://[user@]host[:port] (STLS where it is offered), or pops:// for TLS from the first octet
+    #[arg(value_name = "URL", required_unless_present = "list")]
+    pub(crate) url: Option<String>,
+    /// The account to log in as, instead of the one in the URL
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Read the password from the first line of a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "password_command")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Take the first line that a shell command prints as the password
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub(crate) password_command: Option<String>,
+    /// Send the password even without TLS, or to a server whose certificate cannot be verified
+    ///
+    /// To loopback addresses it is sent without this.
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
+    /// Verify certificates by the authorities in this PEM file instead of the machine's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca: Option<PathBuf>,
+    /// Mark messages deleted as well; for a maildrop whose messages may be lost
+    ///
+    /// Only messages that this run has delivered itself are removed on purpose. A server that does wrong may remove others.
+    #[arg(long)]
+    pub(crate) destructive: bool,
+    /// Deliver messages of its own, by lmtp://HOST:PORT, smtp://HOST:PORT or a unix socket
+    #[arg(long, value_name = "PLACE", requires_all = ["destructive", "recipient"])]
+    pub(crate) deliver_to: Option<String>,
+    /// The address that leads to the maildrop
+    #[arg(long, value_name = "ADDRESS", requires = "deliver_to")]
+    pub(crate) recipient: Option<String>,
+    /// Judge the autologout timer as well, which takes ten minutes
+    #[arg(long)]
+    pub(crate) slow: bool,
+    /// Judge this law alone (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) only: Vec<String>,
+    /// Leave this law out (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) skip: Vec<String>,
+    /// Write a JUnit report as well
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) junit: Option<PathBuf>,
+    /// List the laws with their sections, and judge nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
 /// Print the completions for a shell
 ///
 /// For bash: restante completions bash > /etc/bash_completion.d/restante
@@ -244,7 +305,8 @@ const EXIT_STATUS: &str = "Exit status, as in sysexits.h:
   64 wrong usage          70 fault of the program   77 not permitted
   65 wrong data           73 cannot create          78 wrong configuration
   66 no input             74 cannot read or write
-  67 no such account";
+  67 no such account
+   1 of 'restante check': the server violates a standard";
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Deliver(flags) => cmd::deliver::run(&flags),
         Command::Account(flags) => cmd::account::run(&flags.command),
         Command::Maildrop(flags) => cmd::maildrop::run(&flags.command),
+        Command::Check(flags) => cmd::check::run(&flags),
         Command::Completions(flags) => cmd::completions::run(&flags),
         Command::Man(flags) => cmd::man::run(&flags),
     }

@@ -190,6 +190,14 @@ pub(crate) fn new_password(account: &str, from_stdin: bool) -> Result<Secret, Fa
     Ok(first)
 }
 
+/// A password that is there already, asked for once on the terminal.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn password(account: &str) -> Result<Secret, Failure> {
+    prompt(&format!("Password for {}: ", visible(account)))
+}
+
 fn prompt(question: &str) -> Result<Secret, Failure> {
     rpassword::prompt_password(question)
         .map(|password| Secret::new(password.into_bytes()))

@@ -14,17 +14,28 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("restante-auth", &["restante-proto"]),
     ("restante-server", &["restante-proto", "restante-store", "restante-auth"]),
     ("restante-client", &["restante-proto"]),
+    ("restante-check", &["restante-proto", "restante-client"]),
     (
         "restante",
-        &["restante-proto", "restante-store", "restante-auth", "restante-server", "restante-client"],
+        &[
+            "restante-proto",
+            "restante-store",
+            "restante-auth",
+            "restante-server",
+            "restante-client",
+            "restante-check",
+        ],
     ),
     ("xtask", &[]),
 ];
 
-/// What a crate may use of `restante_proto`: in product code, and more in tests.
-const ROOMS: &[(&str, &[&str], &[&str])] = &[
-    ("crates/restante-store/", &["maildrop"], &["maildrop", "body"]),
-    ("crates/restante-auth/", &["sasl", "secret"], &["sasl", "secret"]),
+/// What a crate may use of another one: in product code, and more in tests.
+const ROOMS: &[(&str, &str, &[&str], &[&str])] = &[
+    ("crates/restante-store/", "restante_proto", &["maildrop"], &["maildrop", "body"]),
+    ("crates/restante-auth/", "restante_proto", &["sasl", "secret"], &["sasl", "secret"]),
+    // What judges a server shares no protocol code with what serves or fetches, in its tests neither.
+    ("crates/restante-check/", "restante_proto", &["url"], &["url"]),
+    ("crates/restante-check/", "restante_client", &["connect", "error"], &["connect", "error"]),
 ];
 
 /// The dependencies between our crates, as their manifests name them.
@@ -55,18 +66,17 @@ fn forbidden_arrows(manifest: &str, allowed: &[&str]) -> Result<Vec<String>> {
     Ok(ours.cloned().collect())
 }
 
-/// The rooms of proto that a file of another crate enters.
+/// The closed rooms that a file of another crate enters.
 pub(super) fn check_modules(source: &Source) -> Vec<Finding> {
-    let Some((_, product, test)) = ROOMS.iter().find(|(folder, ..)| source.path.starts_with(folder)) else {
-        return Vec::new();
-    };
     let mut findings = Vec::new();
-    for at in words(&source.code, "restante_proto") {
-        let rooms = if source.is_test_at(at) { test } else { product };
-        for room in entered(&source.code[at + "restante_proto".len()..]) {
-            if !rooms.contains(&room) {
-                let what = format!("enters restante_proto::{room}; here only {} is open", rooms.join(", "));
-                findings.push(Finding::at(source, at, what));
+    for (_, of, product, test) in ROOMS.iter().filter(|(folder, ..)| source.path.starts_with(folder)) {
+        for at in words(&source.code, of) {
+            let rooms = if source.is_test_at(at) { test } else { product };
+            for room in entered(&source.code[at + of.len()..]) {
+                if !rooms.contains(&room) {
+                    let what = format!("enters {of}::{room}; here only {} is open", rooms.join(", "));
+                    findings.push(Finding::at(source, at, what));
+                }
             }
         }
     }
@@ -128,5 +138,8 @@ mod tests {
         assert_eq!(check(store, "#[cfg(test)]\nmod tests { use restante_proto::body::Encoder; }"), 0);
         assert_eq!(check(store, "#[cfg(test)]\nmod tests { use restante_proto::server::Session; }"), 1);
         assert_eq!(check("crates/restante-server/src/a.rs", "use restante_proto::server::Session;"), 0);
+        let judge = "crates/restante-check/src/a.rs";
+        assert_eq!(check(judge, "use restante_proto::url::PopUrl; use restante_client::connect::Tls;"), 0);
+        assert_eq!(check(judge, "use restante_proto::reply::Reply; use restante_client::pop3::Client;"), 2);
     }
 }

@@ -58,7 +58,9 @@ fn file_length(source: &Source, findings: &mut Vec<Finding>) {
 
 /// One crate spells the status indicators, so that replies cannot drift apart.
 fn wire_words(source: &Source, findings: &mut Vec<Finding>) {
-    if source.path.starts_with("crates/restante-proto/") || source.path.starts_with("xtask/") {
+    // Who judges replies has to spell them by himself, or he would not notice when they are spelled wrong.
+    let spellers = ["crates/restante-proto/", "crates/restante-check/", "xtask/"];
+    if spellers.iter().any(|folder| source.path.starts_with(folder)) {
         return;
     }
     for word in ["+OK", "-ERR"] {

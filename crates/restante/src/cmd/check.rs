@@ -1,0 +1,327 @@
+//! `restante check`: puts the laws of `restante-check` to a server and prints what came of it. Reads the password from where the
+//! command line says, and decides nothing else.
+
+use std::env;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use restante_check::judge::{self, Need};
+use restante_check::report::{Finding, Report};
+use restante_check::target::{AUTOLOGOUT_MIN, Credentials, Delivery, Settings, Target};
+use restante_check::verdict::{Breach, Level, Verdict};
+use restante_check::{RunError, run as judge_server};
+use restante_client::connect::{pem_roots, platform_roots};
+use restante_proto::secret::Secret;
+use rustls::RootCertStore;
+use serde::Serialize;
+
+use crate::clock;
+use crate::exit::{self, Code, Failure};
+use crate::flags::Check;
+use crate::terminal::{self, Paint, Style};
+
+/// Runs `restante check`.
+pub(crate) fn run(flags: &Check) -> Result<(), Failure> {
+    if flags.list {
+        return list(flags.json.json);
+    }
+    let url = flags.url.as_deref().ok_or_else(|| {
+        Failure::new(Code::Usage, "no server was named").remedy("restante check pops://mail.example.org")
+    })?;
+    let settings = settings(flags, url)?;
+    let paint = Paint::for_stdout();
+    let mut printed = Ok(());
+    let mut progress = |finding: &Finding| {
+        if !flags.json.json && printed.is_ok() {
+            printed = terminal::print(&row(finding, paint));
+        }
+    };
+    let report = judge_server(&settings, &mut progress).map_err(failed)?;
+    printed?;
+    if let Some(path) = &flags.junit {
+        write(path, &report.junit())?;
+    }
+    terminal::print(&if flags.json.json { report.json() } else { details(&report, paint) })?;
+    if report.left_behind {
+        terminal::complain("warning: messages that this run delivered may still be in the maildrop");
+    }
+    outcome(&report)
+}
+
+/// What the command line asks for.
+fn settings(flags: &Check, url: &str) -> Result<Settings, Failure> {
+    let target = Target::parse(url).map_err(|error| Failure::new(Code::Usage, format!("{url}: {error}")))?;
+    let user = flags.user.clone().or_else(|| target.user.clone());
+    let mut settings = Settings::new(target, token()?, clock::wall(), clock::now);
+    settings.credentials = match user {
+        Some(user) => Some(credentials(flags, &user)?),
+        None => None,
+    };
+    settings.roots = roots(flags)?;
+    settings.allow_plaintext = flags.allow_plaintext;
+    settings.is_destructive = flags.destructive;
+    settings.delivery = delivery(flags)?;
+    settings.idle = flags.slow.then_some(AUTOLOGOUT_MIN);
+    settings.only.clone_from(&flags.only);
+    settings.skip.clone_from(&flags.skip);
+    Ok(settings)
+}
+
+fn delivery(flags: &Check) -> Result<Option<Delivery>, Failure> {
+    let (Some(place), Some(recipient)) = (&flags.deliver_to, &flags.recipient) else { return Ok(None) };
+    let delivery = Delivery::parse(place, recipient).ok_or_else(|| {
+        Failure::new(Code::Usage, format!("cannot deliver to {recipient} at {place}")).remedy(
+            "name lmtp://HOST:PORT, smtp://HOST:PORT or the path of a unix socket, and a plain address",
+        )
+    })?;
+    Ok(Some(delivery))
+}
+
+/// The authorities to trust: those of the file that was named, else those of the machine, if it has any.
+fn roots(flags: &Check) -> Result<Option<Arc<RootCertStore>>, Failure> {
+    let Some(path) = &flags.ca else { return Ok(platform_roots().ok().map(Arc::new)) };
+    let pem = read(path, CA_OCTETS_MAX)?;
+    let roots = pem_roots(&pem)
+        .map_err(|error| Failure::new(Code::Data, format!("{}: {}", path.display(), exit::chain(&error))))?;
+    Ok(Some(Arc::new(roots)))
+}
+
+/// The account and its password, from where the command line says, else from the environment, else asked for.
+fn credentials(flags: &Check, user: &str) -> Result<Credentials, Failure> {
+    let password = if let Some(path) = &flags.password_file {
+        Secret::new(read(path, PASSWORD_OCTETS_MAX)?)
+    } else if let Some(command) = &flags.password_command {
+        told_by(command)?
+    } else if let Some(password) = from_environment() {
+        password
+    } else if std::io::stdin().is_terminal() {
+        terminal::password(user)?
+    } else {
+        return Err(Failure::new(Code::Usage, format!("no password for {user}"))
+            .remedy("use --password-file, --password-command or the variable RESTANTE_PASSWORD"));
+    };
+    Credentials::new(user, first_line(password.expose())).ok_or_else(|| {
+        Failure::new(Code::Data, "the name or the password is empty, or holds what POP3 cannot say")
+    })
+}
+
+/// The first line that a command prints.
+// The only program that is started here is the one that the person named.
+#[allow(clippy::disallowed_methods)]
+fn told_by(command: &str) -> Result<Secret, Failure> {
+    let refused = |what: String| Failure::new(Code::NoInput, format!("the password command failed: {what}"));
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = shell.spawn().map_err(|error| refused(error.to_string()))?;
+    let mut printed = Vec::with_capacity(1024);
+    if let Some(output) = child.stdout.take() {
+        output
+            .take(PASSWORD_OCTETS_MAX)
+            .read_to_end(&mut printed)
+            .map_err(|error| refused(error.to_string()))?;
+    }
+    let printed = Secret::new(printed);
+    let status = child.wait().map_err(|error| refused(error.to_string()))?;
+    match status.success() {
+        true => Ok(printed),
+        false => Err(refused(status.to_string())),
+    }
+}
+
+// The program reads the environment for everybody else.
+#[allow(clippy::disallowed_methods)]
+fn from_environment() -> Option<Secret> {
+    use std::os::unix::ffi::OsStringExt;
+    env::var_os("RESTANTE_PASSWORD").map(|value| Secret::new(value.into_vec()))
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    let line = text.split(|&octet| octet == b'\n').next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// A word that no message has.
+fn token() -> Result<String, Failure> {
+    let mut octets = [0; 10];
+    getrandom::fill(&mut octets)
+        .map_err(|error| Failure::new(Code::Software, format!("no random octets: {error}")))?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+// A file that the person named.
+#[allow(clippy::disallowed_methods)]
+fn read(path: &Path, octets_max: u64) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::file("read", path, &error);
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(octets_max).read_to_end(&mut octets).map_err(failed)?;
+    Ok(octets)
+}
+
+// As above.
+#[allow(clippy::disallowed_methods)]
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::file("write", path, &error))
+}
+
+/// One line of the table.
+fn row(finding: &Finding, paint: Paint) -> String {
+    let word = format!("{:<9}", finding.verdict.word());
+    let word = match finding.verdict {
+        Verdict::Pass => paint.paint(Style::Good, &word),
+        Verdict::Fail(_) => paint.paint(Style::Bad, &word),
+        Verdict::Warning(_) | Verdict::Undecided { .. } => paint.paint(Style::Bold, &word),
+        Verdict::NotApplicable { .. } => paint.paint(Style::Faint, &word),
+    };
+    let more = match &finding.verdict {
+        Verdict::NotApplicable { why } | Verdict::Undecided { why } => {
+            format!(" ({})", terminal::visible(why))
+        }
+        _ => String::new(),
+    };
+    format!("{word}  {:<29}  {}{more}\n", finding.key, finding.title)
+}
+
+/// Every broken law with what shows it, and the counts.
+fn details(report: &Report, paint: Paint) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let (Verdict::Fail(breach) | Verdict::Warning(breach)) = &finding.verdict else { continue };
+        text.push_str(&broken(finding, breach, paint));
+    }
+    let summary = report.summary();
+    text.push_str(&format!(
+        "\n{}: {} passed, {} failed, {} warnings, {} not applicable, {} undecided\n",
+        terminal::visible(&report.target),
+        summary.passed,
+        summary.failed,
+        summary.warnings,
+        summary.not_applicable,
+        summary.undecided
+    ));
+    text
+}
+
+fn broken(finding: &Finding, breach: &Breach, paint: Paint) -> String {
+    let style = if matches!(finding.verdict, Verdict::Fail(_)) { Style::Bad } else { Style::Bold };
+    let heading = paint.paint(style, &format!("{} {}", finding.verdict.word(), finding.key));
+    let mut text = format!("\n{heading}: {}\n", finding.title);
+    if !finding.rows.is_empty() {
+        text.push_str(&format!(
+            "  law       {} ({})\n",
+            finding.sections.join(", "),
+            finding.rows.join(", ")
+        ));
+    }
+    text.push_str(&format!("  expected  {}\n", terminal::visible(&breach.expected)));
+    text.push_str(&format!("  found     {}\n", terminal::visible(&breach.found)));
+    for line in &finding.transcript {
+        text.push_str(&format!("    {}\n", terminal::visible(line)));
+    }
+    text
+}
+
+/// How the program ends.
+fn outcome(report: &Report) -> Result<(), Failure> {
+    let summary = report.summary();
+    if summary.failed > 0 {
+        return Err(Failure::said(Code::Violated));
+    }
+    match summary.undecided {
+        0 => Ok(()),
+        count => Err(Failure::new(Code::Temporary, format!("{count} laws could not be judged"))),
+    }
+}
+
+fn failed(error: RunError) -> Failure {
+    let code = match &error {
+        RunError::System(_) => Code::Temporary,
+        RunError::NoSuchJudge(_) => {
+            return Failure::new(Code::Usage, error.to_string()).remedy("see 'restante check --list'");
+        }
+        RunError::Unreachable(_) => Code::Unavailable,
+        RunError::NoLogin(_) => Code::Permission,
+    };
+    Failure::new(code, terminal::visible(&error.to_string()))
+}
+
+/// Prints the laws themselves.
+fn list(as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        let entries: Vec<Entry> = judge::all()
+            .map(|judge| Entry {
+                key: judge.key,
+                title: judge.title,
+                level: judge.level,
+                sections: judge.sections(),
+                rows: judge.rows,
+                needs: judge.needs.iter().map(need).collect(),
+            })
+            .collect();
+        return terminal::print_json(&entries);
+    }
+    let mut text = String::new();
+    for judge in judge::all() {
+        let level = match judge.level {
+            Level::Must => "MUST",
+            Level::Should => "SHOULD",
+            Level::Practice => "practice",
+        };
+        let needs: Vec<String> = judge.needs.iter().map(need).collect();
+        let needs = if needs.is_empty() { String::new() } else { format!("; needs {}", needs.join(", ")) };
+        text.push_str(&format!("{:<29}  {}\n", judge.key, judge.title));
+        text.push_str(&format!("{:31}{level}, {}{needs}\n", "", judge.sections().join(", ")));
+    }
+    terminal::print(&text)
+}
+
+/// What a judge takes, in words.
+fn need(need: &Need) -> String {
+    match need {
+        Need::Account => "an account".into(),
+        Need::Messages(1) => "a message".into(),
+        Need::Messages(count) => format!("{count} messages"),
+        Need::Destructive => "--destructive".into(),
+        Need::Delivery => "--deliver-to".into(),
+        Need::Tls => "TLS".into(),
+        Need::Slow => "--slow".into(),
+    }
+}
+
+/// A law for programs.
+#[derive(Serialize)]
+struct Entry {
+    key: &'static str,
+    title: &'static str,
+    level: Level,
+    sections: Vec<String>,
+    rows: &'static [&'static str],
+    needs: Vec<String>,
+}
+
+/// Octets of a password, or of what a command prints, that are read.
+const PASSWORD_OCTETS_MAX: u64 = 4096;
+/// Octets of a file of authorities that are read.
+const CA_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_and_keeps_its_blanks() {
+        for (text, line) in
+            [(&b" pass phrase \nmore"[..], &b" pass phrase "[..]), (b"x\r\n", b"x"), (b"x", b"x"), (b"", b"")]
+        {
+            assert_eq!(first_line(text), line);
+        }
+    }
+
+    #[test]
+    fn a_command_tells_the_password_or_fails() {
+        assert_eq!(told_by("printf 'a b\\nc'").unwrap().expose(), b"a b\nc");
+        assert!(told_by("exit 3").unwrap_err().line().unwrap().contains("exit status: 3"));
+    }
+}
