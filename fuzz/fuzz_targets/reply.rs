@@ -111,7 +111,7 @@ fn requests() -> Vec<Request> {
     let number = MessageNumber::new(1).expect("not 0");
     let login = |method| {
         let password = Secret::new(b"secret".to_vec());
-        Request::Login(Login { method, user: b"user".to_vec(), authorization: None, password })
+        Request::Login(Login::new(method, b"user".to_vec(), password))
     };
     vec![
         Request::Capabilities,

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use restante_fuzz::Schedule;
 use restante_proto::sasl::exchange::{Exchange, Progress, Surroundings};
-use restante_proto::sasl::{self, Channel, Credentials, Mechanism, ScramFacts, plain};
+use restante_proto::sasl::{self, Channel, Credentials, Mechanism, ScramFacts, TokenTerms, plain};
 use restante_proto::secret::Secret;
 
 fuzz_target!(|input: &[u8]| {
@@ -34,21 +34,22 @@ fn exchange(mechanism: Mechanism, schedule: &mut Schedule<'_>) {
         server_end_point: traits & 2 != 0,
         certificate: traits & 4 != 0,
     };
-    let surroundings = Surroundings { channel, is_binding_offered: traits & 8 != 0 };
+    let token_terms = TokenTerms::default();
+    let is_binding_offered = traits & 8 != 0;
+    let surroundings =
+        Surroundings { hostname: "host.example", channel, is_binding_offered, token_terms: &token_terms };
     let initial = (traits & 16 != 0).then(|| schedule.octets(u8::MAX));
-    let Some(mut exchange) = Exchange::new(mechanism, surroundings) else {
-        panic!("{mechanism:?} is among all and cannot be carried out");
-    };
-    let mut progress = exchange.begin(initial);
+    let mut exchange = Exchange::new(mechanism);
+    let mut progress = exchange.begin(initial, surroundings);
     for _ in 0..8 {
         progress = match progress {
-            Progress::Challenge(_) => exchange.respond(schedule.octets(u8::MAX)),
-            Progress::Nonce => exchange.nonce(NONCE, "host.example"),
+            Progress::Challenge(_) => exchange.respond(schedule.octets(u8::MAX), surroundings),
+            Progress::Nonce => exchange.nonce(NONCE, surroundings),
             Progress::PrepareScram(query) => {
                 assert!(!query.user.is_empty() && query.binding.is_none_or(|kind| channel.has(kind)));
                 let binding = query.binding.map_or_else(Vec::new, |kind| kind.name().as_bytes().to_vec());
                 let (nonce, salt) = (NONCE.to_vec(), b"salt of sixteen.".to_vec());
-                exchange.scram_prepared(ScramFacts { nonce, salt, iterations: 4096, binding })
+                exchange.scram_prepared(&ScramFacts { nonce, salt, iterations: 4096, binding })
             }
             Progress::Complete(credentials) => return check(&credentials),
             Progress::Invalid(_) => return,
@@ -81,9 +82,15 @@ fn plain_there_and_back(schedule: &mut Schedule<'_>) {
     let authorization = Some(schedule.octets(16)).filter(|name| !name.is_empty());
     let (name, secret) = (schedule.octets(16), Secret::new(schedule.octets(16).to_vec()));
     let Some(message) = plain::encode(authorization, name, &secret) else { return };
-    let mut exchange = Exchange::new(Mechanism::Plain, Surroundings::default()).expect("PLAIN is known");
+    let token_terms = TokenTerms::default();
+    let surroundings = Surroundings {
+        hostname: "host.example",
+        channel: Channel::default(),
+        is_binding_offered: false,
+        token_terms: &token_terms,
+    };
     let Progress::Complete(Credentials::Password { user, authorization: read, password, .. }) =
-        exchange.begin(Some(message.expose()))
+        Exchange::new(Mechanism::Plain).begin(Some(message.expose()), surroundings)
     else {
         panic!("what was encoded is not read");
     };

@@ -10,7 +10,7 @@ use restante_proto::client::{self, Ending, Event, Limits, Outcome};
 use restante_proto::line::Input;
 use restante_proto::maildrop::{Listing, MessageNumber, Octets};
 use restante_proto::reply::language::Language;
-use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenHint, apop};
+use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenTerms, apop};
 use restante_proto::secret::Secret;
 use restante_proto::server::{self, Fault, Opening, Policy, Refusal, Transport};
 use std::collections::{BTreeSet, VecDeque};
@@ -54,12 +54,8 @@ fn request(schedule: &mut Schedule<'_>) -> Request {
                 Method::Apop,
             ];
             let password: &[u8] = if schedule.below(8) == 7 { b"wrong" } else { PASSWORD };
-            Request::Login(Login {
-                method: methods[usize::from(schedule.below(4))],
-                user: USER.to_vec(),
-                authorization: None,
-                password: Secret::new(password.to_vec()),
-            })
+            let method = methods[usize::from(schedule.below(4))];
+            Request::Login(Login::new(method, USER.to_vec(), Secret::new(password.to_vec())))
         }
         2 => Request::Capabilities,
         3 => Request::StartTls,
@@ -321,7 +317,7 @@ impl Server {
             hostname: "host.example".into(),
             implementation: None,
             mechanisms: Mechanism::ALL.to_vec(),
-            token_hint: TokenHint::default(),
+            token_terms: TokenTerms::default(),
             user_pass: true,
             plaintext_without_tls: true,
             expire: None,

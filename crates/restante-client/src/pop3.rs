@@ -105,13 +105,17 @@ impl Client {
     /// Connection, TLS, a greeting that refuses, STLS not offered.
     pub async fn connect(address: &Address, security: Security, settings: Settings) -> Result<Self, Error> {
         let mut wire = Wire::open(address, settings.deadlines, settings.trace).await?;
+        let mut session = Session::new(settings.limits);
         let mut stls = None;
         match security {
             Security::None => {}
-            Security::Implicit(tls) => wire.start_tls(&tls).await?,
+            Security::Implicit(tls) => {
+                wire.start_tls(&tls).await?;
+                session.set_encrypted();
+            }
             Security::Stls(tls) => stls = Some(tls),
         }
-        let mut client = Self { wire, session: Session::new(settings.limits), tls: stls, is_busy: true };
+        let mut client = Self { wire, session, tls: stls, is_busy: true };
         client.finished(|_| {}).await.map_err(|error| match error {
             Error::Refused(refusal) => Error::Rejected(refusal),
             error => error,

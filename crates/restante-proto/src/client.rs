@@ -6,6 +6,7 @@
 
 pub mod capabilities;
 pub mod cause;
+pub mod choice;
 mod login;
 pub mod request;
 mod session;
@@ -120,6 +121,11 @@ pub enum NotPossible {
     NeedsUtf8User,
     /// LANG, and STLS is still to be had: in clear anybody could change it (R6856-7.2).
     LanguageBeforeTls,
+    /// A SCRAM mechanism that is not bound to the TLS connection, although both sides could: take a "-PLUS"
+    /// (R5802-6.4).
+    BindingOffered,
+    /// The mechanism cannot carry the name or the token.
+    NotEncodable,
 }
 
 impl fmt::Display for NotPossible {
@@ -131,6 +137,8 @@ impl fmt::Display for NotPossible {
             Self::NeedsUtf8User => {
                 "the server takes names and passwords outside ASCII only with a SASL mechanism"
             }
+            Self::BindingOffered => "the server can bind the login to the TLS connection, so it is to be",
+            Self::NotEncodable => "the SASL mechanism cannot carry this name or token",
             Self::LanguageBeforeTls => "no language is chosen before TLS, which the server offers",
         })
     }
@@ -150,6 +158,15 @@ pub enum ProtocolError {
     ListingTooLong,
     /// The server asked for a SASL response where none is due.
     UnexpectedChallenge,
+    /// A challenge is not what the mechanism says, or does not go with what we said before.
+    InvalidChallenge,
+    /// SCRAM: the server asks for fewer iterations than is safe, or more than is bearable; see
+    /// [`ITERATIONS_MIN`](crate::sasl::scram::ITERATIONS_MIN) and
+    /// [`ITERATIONS_MAX`](crate::sasl::scram::ITERATIONS_MAX).
+    Iterations,
+    /// SCRAM: the server says that the login succeeded, and has not shown that it knows the password's verifier. It is
+    /// somebody else (R5802-5.2).
+    ServerUnproven,
     /// Octets came that answer nothing.
     Unsolicited,
     /// Octets came between the reply to STLS and the TLS handshake. Somebody may have put them there (R2595-4.7).
@@ -164,6 +181,11 @@ impl fmt::Display for ProtocolError {
             Self::BareLineFeed => "the server ended a line without a carriage return",
             Self::ListingTooLong => "the server sent a listing that is too long",
             Self::UnexpectedChallenge => "the server asked for a SASL response where none is due",
+            Self::InvalidChallenge => "the server sent a SASL challenge that does not fit the mechanism",
+            Self::Iterations => "the server asks for too few or too many iterations of the password's hash",
+            Self::ServerUnproven => {
+                "the server has not shown that it knows the password: it may be another one"
+            }
             Self::Unsolicited => "the server sent something that answers nothing",
             Self::InjectedBeforeTls => "something was sent between the reply to STLS and the TLS handshake",
         })

@@ -42,7 +42,7 @@
 //!     hostname: "mail.example.org".into(),
 //!     implementation: None,
 //!     mechanisms: vec![],
-//!     token_hint: Default::default(),
+//!     token_terms: Default::default(),
 //!     user_pass: true,
 //!     plaintext_without_tls: true,
 //!     expire: None,

@@ -15,8 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
+pub mod anonymous;
 pub mod apop;
+pub mod cram_md5;
 pub mod exchange;
+pub mod external;
 pub mod login;
 pub mod oauth;
 pub mod plain;
@@ -54,8 +57,22 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Every mechanism this crate can carry out, in the order they are announced: the preferred one first.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// Every mechanism, in the order they are announced: the preferred one first.
+    pub const ALL: [Self; 13] = [
+        Self::ScramSha512Plus,
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha512,
+        Self::ScramSha256,
+        Self::ScramSha1,
+        Self::OAuthBearer,
+        Self::XOAuth2,
+        Self::External,
+        Self::CramMd5,
+        Self::Plain,
+        Self::Login,
+        Self::Anonymous,
+    ];
 
     /// The registered name, in upper case.
     #[must_use]
@@ -259,13 +276,22 @@ impl fmt::Debug for ServerSignature {
     }
 }
 
-/// What a client is told when its token is refused, beside that (RFC 7628 section 3.2.2).
+/// What a server says about tokens, and expects of those who send one (RFC 7628 sections 3.2 and 3.2.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TokenHint {
-    /// The scope that a token needs, words with one space between them.
+pub struct TokenTerms {
+    /// The scope that a token needs, told when one is refused.
     pub scope: Option<String>,
-    /// The URL of the OpenID provider's configuration, where a client learns how to get a token.
+    /// The URL of the OpenID provider's configuration, where a client learns how to get a token; told when one is
+    /// refused.
     pub openid_configuration: Option<String>,
+    /// By which names clients know this server. When there are some, a host that OAUTHBEARER names must be one of them.
+    pub hosts: Vec<String>,
+}
+
+impl TokenTerms {
+    fn knows_host(&self, host: &[u8]) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(host))
+    }
 }
 
 /// What a login attempt asserts. User names are octets as typed; what they mean is not decided here.

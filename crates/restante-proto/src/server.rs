@@ -22,7 +22,7 @@ use crate::reply::catalogue::{self, Entry};
 use crate::reply::language::{Language, Voice};
 use crate::sasl::exchange::Surroundings;
 use crate::sasl::{
-    Channel, Credentials, Mechanism, ScramFacts, ScramQuery, ServerSignature, TokenHint, apop,
+    Channel, Credentials, Mechanism, ScramFacts, ScramQuery, ServerSignature, TokenTerms, apop,
 };
 
 use authorization::Authorization;
@@ -42,8 +42,8 @@ pub struct Policy {
     pub implementation: Option<String>,
     /// The mechanisms that the sources of accounts can serve, in the order to announce them.
     pub mechanisms: Vec<Mechanism>,
-    /// What a client learns when its token is refused.
-    pub token_hint: TokenHint,
+    /// What is said about bearer tokens.
+    pub token_terms: TokenTerms,
     /// Whether USER and PASS are offered.
     pub user_pass: bool,
     /// Whether passwords are taken without TLS from this peer.
@@ -256,6 +256,8 @@ struct Context {
     timestamp: Option<Box<str>>,
     /// All missing without TLS.
     channel: Channel,
+    /// A login was bound to the TLS connection already, and failed: the binding serves no other (R9266-4.1.1).
+    is_binding_spent: bool,
     bad_commands: u16,
     /// In which language replies are.
     voice: Voice,
@@ -294,7 +296,9 @@ impl Session {
         let timestamp = apop_timestamp.filter(is_valid).map(String::into_boxed_str);
         let channel = Channel::default();
         let voice = Voice::default();
-        let context = Context { policy, transport, timestamp, channel, bad_commands: 0, voice };
+        let is_binding_spent = false;
+        let context =
+            Context { policy, transport, timestamp, channel, is_binding_spent, bad_commands: 0, voice };
         Self { context, state: State::Greeting }
     }
 
@@ -517,9 +521,14 @@ impl Context {
         }
     }
 
-    fn surroundings(&self) -> Surroundings {
+    fn surroundings(&self) -> Surroundings<'_> {
         let is_bound = |mechanism: Mechanism| mechanism.scram().is_some_and(|(_, is_bound)| is_bound);
-        Surroundings { channel: self.channel, is_binding_offered: self.mechanisms().any(is_bound) }
+        Surroundings {
+            hostname: &self.policy.hostname,
+            channel: self.channel,
+            is_binding_offered: self.mechanisms().any(is_bound),
+            token_terms: &self.policy.token_terms,
+        }
     }
 
     /// Whether STLS is permitted now: not once UTF8 was issued (R6856-2.1.12).

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
-use restante_proto::sasl::TokenHint;
+use restante_proto::sasl::TokenTerms;
 use restante_proto::{lmtp, pop2, server};
 use restante_store::Store;
 use std::collections::HashMap;
@@ -231,7 +231,7 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         hostname: config.hostname.clone(),
         implementation: Some("Restante".to_owned()),
         mechanisms,
-        token_hint: TokenHint::default(),
+        token_terms: TokenTerms::default(),
         user_pass: config.auth.user_pass,
         plaintext_without_tls: false,
         utf8: config.pop3.utf8,

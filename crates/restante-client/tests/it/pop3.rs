@@ -22,7 +22,7 @@ fn number(number: u32) -> MessageNumber {
 }
 
 fn login(method: Method) -> Login {
-    Login { method, user: b"fred".to_vec(), authorization: None, password: Secret::new(b"secret".to_vec()) }
+    Login::new(method, b"fred".to_vec(), Secret::new(b"secret".to_vec()))
 }
 
 /// A client that is logged in to a server that then follows `script`.

@@ -55,6 +55,12 @@ impl Capabilities {
         wanted_s.max(self.login_delay_s.map_or(0, u64::from))
     }
 
+    /// Whether AUTH is listed with any mechanism that binds a login to the TLS connection.
+    pub fn offers_binding(&self) -> bool {
+        let is_bound = |mechanism: &Mechanism| mechanism.scram().is_some_and(|(_, is_bound)| is_bound);
+        Mechanism::ALL.iter().any(|mechanism| is_bound(mechanism) && self.has_mechanism(*mechanism))
+    }
+
     /// Takes one line in. R2449-5.9: what is not known changes nothing.
     pub(super) fn add(&mut self, line: &[u8]) {
         match Capability::parse(line.trim_ascii_end()) {

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::ProtocolError;
 use super::capabilities::Capabilities;
-use super::request::{COMMAND_OCTETS_MAX, Login};
+use super::request::{COMMAND_OCTETS_MAX, InitialResponse, Login};
+use super::{NotPossible, ProtocolError};
 use crate::command::Command;
 use crate::reply::{Reply, Status, parse_challenge};
-use crate::sasl::{self, Mechanism, Method, apop, plain};
+use crate::sasl::oauth::{self, Form};
+use crate::sasl::scram::client::{self as scram, Bound, Fault, Verdict};
+use crate::sasl::{self, Mechanism, Method, apop, cram_md5, plain};
 use crate::secret::Secret;
 
 /// One login, from its first command to its last reply.
@@ -17,21 +19,36 @@ pub(super) struct Exchange {
     stage: Stage,
 }
 
-/// What the last line sent was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the last line sent was, and with it what may come.
+#[derive(Debug)]
 enum Stage {
     /// USER, with PASS to follow.
     User,
     /// The last line of all: its reply decides.
     Last,
-    /// AUTH PLAIN without the message, or with it for a server that may ask again.
-    Plain,
-    /// AUTH LOGIN.
-    LoginBegin,
+    /// AUTH of a mechanism in which the server speaks first.
+    ServerFirst,
     /// The user name of LOGIN.
     LoginUser,
+    /// AUTH of a mechanism in which the client speaks first, without its message or with it.
+    ClientFirst(Opening),
+    /// The first message of SCRAM, in a line of its own.
+    ScramFirst(scram::Exchange),
+    /// The last message of SCRAM.
+    ScramLast(scram::Exchange),
+    /// The server has shown that it knows the verifier, and has heard that we are content.
+    ScramVerified,
     /// `*`: the exchange is cancelled, only a refusal can follow.
     Cancelled,
+}
+
+/// The first message of a mechanism in which the client speaks first.
+#[derive(Debug)]
+struct Opening {
+    message: Secret,
+    scram: Option<scram::Exchange>,
+    /// It stands in the AUTH line already. A server that does not know initial responses asks for it all the same.
+    is_sent: bool,
 }
 
 /// What a reply line means for the login.
@@ -43,13 +60,13 @@ pub(super) enum Progress<'a> {
 }
 
 impl Exchange {
-    /// Appends the first line. The login has been checked; `None` when APOP has no timestamp to work on.
+    /// Appends the first line. The login has been checked.
     pub(super) fn begin(
         login: Login,
         capabilities: Option<&Capabilities>,
         timestamp: Option<&[u8]>,
         output: &mut Vec<u8>,
-    ) -> Option<Self> {
+    ) -> Result<Self, NotPossible> {
         let stage = match login.method {
             Method::UserPass => {
                 Command::User(&login.user).encode(output);
@@ -57,42 +74,28 @@ impl Exchange {
             }
             Method::Apop => {
                 // R1939-7.26 R1939-7.29
-                let digest = apop::digest(timestamp?, &login.password);
+                let timestamp = timestamp.ok_or(NotPossible::NoTimestamp)?;
+                let digest = apop::digest(timestamp, &login.password);
                 Command::Apop { user: &login.user, digest }.encode(output);
                 Stage::Last
             }
-            Method::Sasl(Mechanism::Plain) => {
-                // R5034-3.3: a server that lists no SASL may be one of RFC 1734, which has no initial response.
-                let mut initial = Vec::new();
-                if capabilities.is_some_and(|capabilities| capabilities.has_mechanism(Mechanism::Plain)) {
-                    login.encode_plain(&mut initial);
-                }
-                let initial = Secret::new(initial);
-                // R5034-4.9
-                let octets = b"AUTH PLAIN \r\n".len() + initial.expose().len();
-                let is_sent = !initial.is_empty() && octets <= COMMAND_OCTETS_MAX;
-                let mechanism = Mechanism::Plain.name().as_bytes();
-                let argument = is_sent.then(|| initial.expose());
-                Command::Auth { mechanism: Some((mechanism, argument)) }.encode(output);
-                Stage::Plain
-            }
-            Method::Sasl(_) => {
-                let mechanism = Mechanism::Login.name().as_bytes();
-                Command::Auth { mechanism: Some((mechanism, None)) }.encode(output);
-                Stage::LoginBegin
+            Method::Sasl(mechanism) => {
+                let opening = login.opening(mechanism, capabilities)?;
+                login.authenticate(mechanism, opening, capabilities, output)
             }
         };
-        Some(Self { login, stage })
+        Ok(Self { login, stage })
     }
 
     /// What a trace may show instead of the line that awaits its reply.
     pub(super) fn redaction(&self) -> Option<&'static str> {
-        match (self.stage, self.login.method) {
-            (Stage::User | Stage::LoginBegin | Stage::Cancelled, _) => None,
+        match (&self.stage, self.login.method) {
+            (Stage::User | Stage::ServerFirst | Stage::Cancelled, _) => None,
             (Stage::Last, Method::UserPass) => Some("PASS ****"),
             (Stage::Last, Method::Apop) => Some("APOP ****"),
-            (Stage::Plain, _) => Some("AUTH PLAIN ****"),
-            (Stage::LoginUser | Stage::Last, _) => Some("****"),
+            (Stage::ClientFirst(Opening { is_sent: false, .. }), _) => None,
+            (Stage::ClientFirst(_), Method::Sasl(mechanism)) => Some(redacted(mechanism)),
+            _ => Some("****"),
         }
     }
 
@@ -104,55 +107,174 @@ impl Exchange {
     ) -> Result<Progress<'a>, ProtocolError> {
         if let Some(challenge) = parse_challenge(line) {
             self.respond(challenge, output)?;
+            output.extend_from_slice(b"\r\n");
             return Ok(Progress::Sent);
         }
         let reply = Reply::parse(line).map_err(|_| ProtocolError::NotAReply)?;
-        if self.stage == Stage::User && reply.status == Status::Ok {
-            Command::Pass(self.login.password.expose()).encode(output);
-            self.stage = Stage::Last;
-            return Ok(Progress::Sent);
+        match (&self.stage, reply.status) {
+            (Stage::User, Status::Ok) => {
+                Command::Pass(self.login.password.expose()).encode(output);
+                self.stage = Stage::Last;
+                Ok(Progress::Sent)
+            }
+            // R5802-5.2: whoever says so has not shown to be the server.
+            (stage, Status::Ok) if self.login.is_scram() && !matches!(stage, Stage::ScramVerified) => {
+                Err(ProtocolError::ServerUnproven)
+            }
+            _ => Ok(Progress::Over(reply)),
         }
-        Ok(Progress::Over(reply))
     }
 
-    /// Appends the response to a challenge.
+    /// Appends the response to a challenge, without its line end.
     fn respond(&mut self, challenge: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        // R5034-4.13: strict, no octet is skipped.
-        let is_base64 = sasl::decode_base64(challenge).is_ok();
-        self.stage = match self.stage {
-            Stage::User | Stage::Cancelled => return Err(ProtocolError::UnexpectedChallenge),
-            Stage::Last if matches!(self.login.method, Method::UserPass | Method::Apop) => {
+        let stage = core::mem::replace(&mut self.stage, Stage::Cancelled);
+        match (&stage, self.login.method) {
+            (Stage::User | Stage::Cancelled | Stage::ScramVerified, _)
+            | (Stage::Last, Method::UserPass | Method::Apop) => {
                 return Err(ProtocolError::UnexpectedChallenge);
             }
-            // R5034-4.14; and a mechanism that is over has nothing more to say.
-            _ if !is_base64 => cancel(output),
-            Stage::Last => cancel(output),
-            Stage::Plain => {
-                self.login.encode_plain(output);
-                Stage::Last
-            }
-            // What the challenges of LOGIN say differs from server to server and is ignored.
-            Stage::LoginBegin => {
-                sasl::encode_base64(&self.login.user, output);
-                Stage::LoginUser
-            }
-            Stage::LoginUser => {
-                sasl::encode_base64(self.login.password.expose(), output);
-                Stage::Last
-            }
+            _ => {}
+        }
+        // R5034-4.13, R5034-4.14: strict, no octet is skipped.
+        let Ok(challenge) = sasl::decode_base64(challenge) else {
+            output.push(b'*');
+            return Ok(());
         };
-        output.extend_from_slice(b"\r\n");
+        self.stage = self.login.respond(stage, challenge.expose(), output)?;
         Ok(())
     }
 }
 
 impl Login {
-    /// Appends the message of PLAIN in base64.
-    fn encode_plain(&self, output: &mut Vec<u8>) {
-        let message = plain::encode(self.authorization.as_deref(), &self.user, &self.password);
-        debug_assert!(message.is_some(), "the parts were checked when the request was submitted");
-        if let Some(message) = message {
-            sasl::encode_base64(message.expose(), output);
+    fn is_scram(&self) -> bool {
+        matches!(self.method, Method::Sasl(mechanism) if mechanism.scram().is_some())
+    }
+
+    /// The message with which the client begins; `None` where the server speaks first.
+    fn opening(
+        &self,
+        mechanism: Mechanism,
+        capabilities: Option<&Capabilities>,
+    ) -> Result<Option<Opening>, NotPossible> {
+        let user = (!self.user.is_empty()).then_some(&self.user[..]);
+        let message = match mechanism {
+            Mechanism::CramMd5 | Mechanism::Login => return Ok(None),
+            Mechanism::Plain => plain::encode(self.authorization.as_deref(), &self.user, &self.password),
+            Mechanism::External => Some(Secret::new(self.authorization.clone().unwrap_or_default())),
+            Mechanism::Anonymous => Some(Secret::new(self.user.clone())),
+            Mechanism::OAuthBearer => {
+                let endpoint = self.extras.endpoint.as_ref().map(|(host, port)| (&host[..], *port));
+                oauth::bearer(user, endpoint, &self.password)
+            }
+            Mechanism::XOAuth2 => oauth::xoauth2(&self.user, &self.password),
+            _ => return self.scram_opening(mechanism, capabilities).map(Some),
+        };
+        let message = message.ok_or(NotPossible::NotEncodable)?;
+        Ok(Some(Opening { message, scram: None, is_sent: false }))
+    }
+
+    fn scram_opening(
+        &self,
+        mechanism: Mechanism,
+        capabilities: Option<&Capabilities>,
+    ) -> Result<Opening, NotPossible> {
+        let (hash, is_bound) = mechanism.scram().ok_or(NotPossible::NotEncodable)?;
+        // R5802-6.4
+        let bound = match (&self.extras.binding, is_bound) {
+            (Some(binding), true) => Bound::To(binding),
+            (Some(_), false) if capabilities.is_some_and(Capabilities::offers_binding) => {
+                return Err(NotPossible::BindingOffered);
+            }
+            (Some(_), false) => Bound::NotOffered,
+            (None, _) => Bound::Unsupported,
+        };
+        let names = (&self.user[..], self.authorization.as_deref());
+        let begun = scram::Exchange::begin(hash, bound, names, &self.extras.nonce);
+        let (exchange, message) = begun.ok_or(NotPossible::NotEncodable)?;
+        Ok(Opening { message: Secret::new(message), scram: Some(exchange), is_sent: false })
+    }
+
+    /// Appends AUTH, with the client's message when it is wanted there and fits.
+    fn authenticate(
+        &self,
+        mechanism: Mechanism,
+        opening: Option<Opening>,
+        capabilities: Option<&Capabilities>,
+        output: &mut Vec<u8>,
+    ) -> Stage {
+        let name = mechanism.name().as_bytes();
+        let Some(mut opening) = opening else {
+            // R4422-5.1
+            Command::Auth { mechanism: Some((name, None)) }.encode(output);
+            return Stage::ServerFirst;
+        };
+        // R5034-4.10
+        let mut argument = b"=".to_vec();
+        if !opening.message.is_empty() {
+            argument.clear();
+            sasl::encode_base64(opening.message.expose(), &mut argument);
+        }
+        let argument = Secret::new(argument);
+        // R5034-4.9
+        let octets = b"AUTH  \r\n".len() + name.len() + argument.expose().len();
+        // R5034-3.3: a server that lists no SASL may be one of RFC 1734, which has no initial response.
+        let is_listed = capabilities.is_some_and(|capabilities| capabilities.has_mechanism(mechanism));
+        opening.is_sent = is_listed
+            && octets <= COMMAND_OCTETS_MAX
+            && self.extras.initial_response == InitialResponse::WhenShort;
+        let argument = opening.is_sent.then(|| argument.expose());
+        Command::Auth { mechanism: Some((name, argument)) }.encode(output);
+        Stage::ClientFirst(opening)
+    }
+
+    /// Appends the response to a challenge that may come now; gives what was sent.
+    fn respond(&self, stage: Stage, challenge: &[u8], output: &mut Vec<u8>) -> Result<Stage, ProtocolError> {
+        Ok(match stage {
+            Stage::ServerFirst if self.method == Method::Sasl(Mechanism::CramMd5) => {
+                sasl::encode_base64(&cram_md5::response(&self.user, &self.password, challenge), output);
+                Stage::Last
+            }
+            // What the challenges of LOGIN say differs from server to server and is ignored.
+            Stage::ServerFirst => {
+                sasl::encode_base64(&self.user, output);
+                Stage::LoginUser
+            }
+            Stage::LoginUser => {
+                sasl::encode_base64(self.password.expose(), output);
+                Stage::Last
+            }
+            Stage::ClientFirst(opening) if !opening.is_sent || challenge.is_empty() => {
+                sasl::encode_base64(opening.message.expose(), output);
+                opening.scram.map_or(Stage::Last, Stage::ScramFirst)
+            }
+            Stage::ClientFirst(Opening { scram: Some(mut exchange), .. })
+            | Stage::ScramFirst(mut exchange) => {
+                let message = exchange.prove(challenge, &self.password).map_err(server_fault)?;
+                sasl::encode_base64(&message, output);
+                Stage::ScramLast(exchange)
+            }
+            Stage::ScramLast(exchange) => match exchange.verify(challenge).map_err(server_fault)? {
+                // R5034-4.22: an empty line.
+                Verdict::Verified => Stage::ScramVerified,
+                Verdict::Refused => cancel(output),
+            },
+            // The reason why a token is refused; the reply that refuses it comes behind (R7628-3.2.3.1,
+            // XOAUTH2-Google.3).
+            Stage::ClientFirst(_) | Stage::Last if self.form().is_some() => {
+                sasl::encode_base64(self.form().map_or(b"", Form::dummy), output);
+                Stage::Cancelled
+            }
+            // A mechanism that is over has nothing more to say.
+            _ => cancel(output),
+        })
+    }
+
+    /// Which form of a token it is, if it is one.
+    fn form(&self) -> Option<Form> {
+        match self.method {
+            Method::Sasl(Mechanism::OAuthBearer) => Some(Form::Bearer),
+            Method::Sasl(Mechanism::XOAuth2) => Some(Form::XOAuth2),
+            _ => None,
         }
     }
 }
@@ -161,4 +283,31 @@ impl Login {
 fn cancel(output: &mut Vec<u8>) -> Stage {
     output.push(b'*');
     Stage::Cancelled
+}
+
+const fn server_fault(fault: Fault) -> ProtocolError {
+    match fault {
+        Fault::Message => ProtocolError::InvalidChallenge,
+        Fault::Iterations => ProtocolError::Iterations,
+        Fault::Signature => ProtocolError::ServerUnproven,
+    }
+}
+
+/// AUTH with an initial response, for a trace.
+const fn redacted(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::ScramSha512Plus => "AUTH SCRAM-SHA-512-PLUS ****",
+        Mechanism::ScramSha256Plus => "AUTH SCRAM-SHA-256-PLUS ****",
+        Mechanism::ScramSha1Plus => "AUTH SCRAM-SHA-1-PLUS ****",
+        Mechanism::ScramSha512 => "AUTH SCRAM-SHA-512 ****",
+        Mechanism::ScramSha256 => "AUTH SCRAM-SHA-256 ****",
+        Mechanism::ScramSha1 => "AUTH SCRAM-SHA-1 ****",
+        Mechanism::OAuthBearer => "AUTH OAUTHBEARER ****",
+        Mechanism::XOAuth2 => "AUTH XOAUTH2 ****",
+        Mechanism::External => "AUTH EXTERNAL ****",
+        Mechanism::CramMd5 => "AUTH CRAM-MD5 ****",
+        Mechanism::Plain => "AUTH PLAIN ****",
+        Mechanism::Login => "AUTH LOGIN ****",
+        Mechanism::Anonymous => "AUTH ANONYMOUS ****",
+    }
 }

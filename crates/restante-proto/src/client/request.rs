@@ -6,7 +6,8 @@ use core::fmt;
 
 use crate::command::Command;
 use crate::maildrop::MessageNumber;
-use crate::sasl::{Mechanism, Method};
+use crate::sasl::scram::client::Binding;
+use crate::sasl::{Mechanism, Method, anonymous};
 use crate::secret::Secret;
 
 /// One thing to be done; most are one command.
@@ -52,16 +53,47 @@ pub enum Request {
 }
 
 /// Who logs in, and how.
+///
+/// Names and secrets are sent as they are. Whoever types them may write them in several ways of Unicode: for SCRAM they are
+/// to be prepared with SASLprep before (RFC 5802 section 5.1), in ASCII nothing changes by that.
 #[derive(Debug)]
 pub struct Login {
     /// USER and PASS, one of the SASL mechanisms, or APOP.
     pub method: Method,
-    /// The user name: not empty, without CR, LF and NUL.
+    /// The user name: without CR, LF and NUL, and not empty, except that [`Mechanism::OAuthBearer`] can leave it to follow
+    /// from the token. For [`Mechanism::Anonymous`] what we tell of ourselves, see [`anonymous::is_trace`]; may be empty.
+    /// Not sent by [`Mechanism::External`].
     pub user: Vec<u8>,
-    /// On whose behalf, if that is somebody else; only [`Mechanism::Plain`] can say it.
+    /// On whose behalf, if that is somebody else; only PLAIN, EXTERNAL and the SCRAM mechanisms can say it.
     pub authorization: Option<Vec<u8>>,
-    /// The password or shared secret: not empty, without CR, LF and NUL.
+    /// The password, shared secret or token: not empty, without CR, LF and NUL. Not looked at by EXTERNAL and ANONYMOUS.
     pub password: Secret,
+    /// What some mechanisms need beside that.
+    pub extras: Extras,
+}
+
+/// What some mechanisms need beside names and secrets.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// SCRAM: 16 or more octets of chance, never used before.
+    pub nonce: Vec<u8>,
+    /// SCRAM: what of the TLS connection the login can be bound to; `None` only where there is nothing. It is used by the
+    /// "-PLUS" mechanisms, and the others tell the server that it could have been (RFC 5802 section 6).
+    pub binding: Option<Binding>,
+    /// OAUTHBEARER: the host and port that the connection goes to.
+    pub endpoint: Option<(String, u16)>,
+    /// Where the client's first message stands.
+    pub initial_response: InitialResponse,
+}
+
+/// Where the client's first message of a SASL exchange stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitialResponse {
+    /// In the AUTH line when the server lists the mechanism and the line has at most 255 octets, else in the next.
+    #[default]
+    WhenShort,
+    /// In the next line, when the server has asked for it. Exchange Online takes tokens only so (XOAUTH2-Microsoft.1).
+    Never,
 }
 
 /// Why a request is not taken.
@@ -75,10 +107,12 @@ pub enum InvalidRequest {
     Authorization,
     /// The command would be longer than the 255 octets that RFC 2449 section 4 allows.
     TooLong,
-    /// The mechanism is not known here.
-    Mechanism,
     /// A language range is not made of letters, digits and hyphens.
     Language,
+    /// A SCRAM mechanism without enough chance, or a "-PLUS" without a binding.
+    Extras,
+    /// A token, and the connection is not encrypted (R7628-3.1, XOAUTH2-0.1).
+    NeedsTls,
     /// QUIT was submitted already, or the session has ended.
     Closing,
 }
@@ -90,8 +124,9 @@ impl fmt::Display for InvalidRequest {
             Self::UserHasSpace => "only a SASL mechanism can carry a user name with a space",
             Self::Authorization => "the login method cannot say on whose behalf",
             Self::TooLong => "the command would be longer than 255 octets",
-            Self::Mechanism => "the SASL mechanism is not known",
             Self::Language => "a language range is made of letters, digits and hyphens",
+            Self::Extras => "the SASL mechanism lacks a nonce or a channel binding",
+            Self::NeedsTls => "a token is sent over an encrypted connection only",
             Self::Closing => "the session has ended",
         })
     }
@@ -100,6 +135,12 @@ impl fmt::Display for InvalidRequest {
 impl core::error::Error for InvalidRequest {}
 
 impl Login {
+    /// A login on one's own behalf, with a password or token and nothing beside it.
+    #[must_use]
+    pub fn new(method: Method, user: Vec<u8>, password: Secret) -> Self {
+        Self { method, user, authorization: None, password, extras: Extras::default() }
+    }
+
     /// Whether it takes "UTF8 USER" to say it (R6856-2.2.7, R6856-2.2.9).
     pub(super) fn needs_utf8_user(&self) -> bool {
         let is_sasl = !matches!(self.method, Method::UserPass | Method::Apop);
@@ -108,18 +149,9 @@ impl Login {
     }
 
     /// Whether the login can be said at all; all that is left to do after this is to say it.
-    pub(super) fn check(&self) -> Result<(), InvalidRequest> {
+    pub(super) fn check(&self, is_encrypted: bool) -> Result<(), InvalidRequest> {
+        self.check_parts()?;
         let password = self.password.expose();
-        let parts = [&self.user[..], password, self.authorization.as_deref().unwrap_or(b"-")];
-        if parts.iter().any(|part| part.is_empty() || part.iter().any(|octet| b"\r\n\0".contains(octet))) {
-            return Err(InvalidRequest::Argument);
-        }
-        if matches!(self.method, Method::Sasl(mechanism) if !Mechanism::ALL.contains(&mechanism)) {
-            return Err(InvalidRequest::Mechanism);
-        }
-        if self.authorization.is_some() && self.method != Method::Sasl(Mechanism::Plain) {
-            return Err(InvalidRequest::Authorization);
-        }
         // R2449-4.4. Lines of a SASL exchange have no limit of their own (R5034-4.15).
         let octets = match self.method {
             Method::UserPass | Method::Apop if self.user.contains(&b' ') => {
@@ -127,9 +159,49 @@ impl Login {
             }
             Method::UserPass => self.user.len().max(password.len()) + b"USER \r\n".len(),
             Method::Apop => b"APOP  \r\n".len() + self.user.len() + 32,
-            Method::Sasl(_) => 0,
+            Method::Sasl(mechanism) if mechanism.is_token() && !is_encrypted => {
+                return Err(InvalidRequest::NeedsTls);
+            }
+            Method::Sasl(mechanism) => {
+                if let Some((_, is_bound)) = mechanism.scram() {
+                    let has_binding =
+                        self.extras.binding.as_ref().is_some_and(|binding| !binding.octets.is_empty());
+                    if self.extras.nonce.len() < NONCE_OCTETS_MIN || (is_bound && !has_binding) {
+                        return Err(InvalidRequest::Extras);
+                    }
+                }
+                0
+            }
         };
         if octets > COMMAND_OCTETS_MAX { Err(InvalidRequest::TooLong) } else { Ok(()) }
+    }
+
+    /// Which of name, authorization and password are needed, and what may stand in them.
+    fn check_parts(&self) -> Result<(), InvalidRequest> {
+        let is_sound = |part: &[u8]| !part.iter().any(|octet| b"\r\n\0".contains(octet));
+        let authorization = self.authorization.as_deref().unwrap_or(b"-");
+        let parts = [&self.user[..], self.password.expose(), authorization];
+        let (needs_user, needs_password, takes_authorization) = match self.method {
+            Method::Sasl(Mechanism::Anonymous) if !anonymous::is_trace(&self.user) => {
+                return Err(InvalidRequest::Argument);
+            }
+            Method::Sasl(Mechanism::Anonymous) => (false, false, false),
+            Method::Sasl(Mechanism::External) => (false, false, true),
+            Method::Sasl(Mechanism::OAuthBearer) => (false, true, false),
+            Method::Sasl(Mechanism::Plain) => (true, true, true),
+            Method::Sasl(mechanism) => (true, true, mechanism.scram().is_some()),
+            Method::UserPass | Method::Apop => (true, true, false),
+        };
+        let is_missing = (needs_user && self.user.is_empty())
+            || (needs_password && self.password.is_empty())
+            || authorization.is_empty();
+        if is_missing || !parts.into_iter().all(is_sound) {
+            return Err(InvalidRequest::Argument);
+        }
+        if self.authorization.is_some() && !takes_authorization {
+            return Err(InvalidRequest::Authorization);
+        }
+        Ok(())
     }
 }
 
@@ -189,3 +261,6 @@ const RANGE_OCTETS_MAX: usize = 100;
 
 /// The longest command with its CRLF (R2449-4.4).
 pub(super) const COMMAND_OCTETS_MAX: usize = 255;
+
+/// As many octets of chance as no two logins will ever share.
+const NONCE_OCTETS_MIN: usize = 16;

@@ -36,6 +36,8 @@ pub struct Session {
     is_logged_in: bool,
     /// UTF8 was answered positively.
     is_utf8: bool,
+    /// The connection is encrypted.
+    is_encrypted: bool,
     /// QUIT was submitted.
     is_quitting: bool,
     /// QUIT was appended to the output.
@@ -94,9 +96,15 @@ impl Session {
             timestamp: None,
             is_logged_in: false,
             is_utf8: false,
+            is_encrypted: false,
             is_quitting: false,
             is_quit_sent: false,
         }
+    }
+
+    /// Tells that the connection was encrypted from the beginning. STLS needs no telling.
+    pub fn set_encrypted(&mut self) {
+        self.is_encrypted = true;
     }
 
     /// What the server listed last, in answer to CAPA. `None` before that, when CAPA was refused (R2449-5.8), and
@@ -148,7 +156,7 @@ impl Session {
             return Err(InvalidRequest::Closing);
         }
         match &request {
-            Request::Login(login) => login.check()?,
+            Request::Login(login) => login.check(self.is_encrypted)?,
             Request::Language(range) if !is_language_range(range) => return Err(InvalidRequest::Language),
             Request::Quit => self.is_quitting = true,
             _ => {}
@@ -177,6 +185,7 @@ impl Session {
         if self.state == State::StartTls {
             // R2595-4.11: what was said before may have been said by anybody.
             self.capabilities = None;
+            self.is_encrypted = true;
             self.state = State::Dialogue;
         }
     }
@@ -237,10 +246,8 @@ impl Session {
                 Request::Login(login) => {
                     let timestamp = self.timestamp.as_deref();
                     match Exchange::begin(login, self.capabilities.as_ref(), timestamp, output) {
-                        Some(exchange) => Kind::Login(exchange),
-                        None => {
-                            return Some(Event::Finished(Outcome::NotPossible(NotPossible::NoTimestamp)));
-                        }
+                        Ok(exchange) => Kind::Login(exchange),
+                        Err(why) => return Some(Event::Finished(Outcome::NotPossible(why))),
                     }
                 }
                 request => {

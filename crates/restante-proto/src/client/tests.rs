@@ -141,12 +141,7 @@ fn number(number: u32) -> MessageNumber {
 }
 
 fn login(method: Method) -> Request {
-    Request::Login(Login {
-        method,
-        user: b"fred".to_vec(),
-        authorization: None,
-        password: Secret::new(b" pass word ".to_vec()),
-    })
+    Request::Login(Login::new(method, b"fred".to_vec(), Secret::new(b" pass word ".to_vec())))
 }
 
 #[test]
@@ -328,12 +323,11 @@ fn r5034_4_1_an_initial_response_with_sasl_in_capa() {
 #[test]
 fn r5034_4_9_a_long_initial_response_waits_to_be_asked() {
     for (length, is_initial) in [(174, true), (175, false)] {
-        let mut driver = Driver::with_capabilities("SASL PLAIN\r\n").submit(Request::Login(Login {
-            method: Method::Sasl(Mechanism::Plain),
-            user: b"fred".to_vec(),
-            authorization: None,
-            password: Secret::new(vec![b'x'; length]),
-        }));
+        let mut driver = Driver::with_capabilities("SASL PLAIN\r\n").submit(Request::Login(Login::new(
+            Method::Sasl(Mechanism::Plain),
+            b"fred".to_vec(),
+            Secret::new(vec![b'x'; length]),
+        )));
         driver.run(&[b"+ \r\n"]).unwrap();
         let first = driver.log.lines().next().unwrap();
         assert_eq!(first != "C: AUTH PLAIN", is_initial, "{length}");
@@ -368,12 +362,11 @@ fn r1939_7_26_apop() {
     let mut driver = Driver::new();
     driver
         .session
-        .submit(Request::Login(Login {
-            method: Method::Apop,
-            user: b"mrose".to_vec(),
-            authorization: None,
-            password: Secret::new(b"tanstaaf".to_vec()),
-        }))
+        .submit(Request::Login(Login::new(
+            Method::Apop,
+            b"mrose".to_vec(),
+            Secret::new(b"tanstaaf".to_vec()),
+        )))
         .unwrap();
     driver.run(&[b"+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\r\n", b"+OK\r\n"]).unwrap();
     assert_eq!(driver.log, "= done\nC: APOP mrose c4c9334bac560ecc979e58001b3e22fb\n= done\n");
@@ -397,12 +390,7 @@ fn arguments_cannot_become_commands() {
             [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
         {
             let mut session = Session::new(Limits::default());
-            let login = Login {
-                method,
-                user: user.into(),
-                authorization: None,
-                password: Secret::new(password.into()),
-            };
+            let login = Login::new(method, user.into(), Secret::new(password.into()));
             assert_eq!(session.submit(Request::Login(login)), Err(InvalidRequest::Argument), "{user:?}");
         }
     }
@@ -411,12 +399,7 @@ fn arguments_cannot_become_commands() {
 #[test]
 fn r2449_4_4_commands_beyond_255_octets_are_not_sent() {
     for (octets, expected) in [(248, Ok(())), (249, Err(InvalidRequest::TooLong))] {
-        let login = Login {
-            method: Method::UserPass,
-            user: b"u".to_vec(),
-            authorization: None,
-            password: Secret::new(vec![b'x'; octets]),
-        };
+        let login = Login::new(Method::UserPass, b"u".to_vec(), Secret::new(vec![b'x'; octets]));
         assert_eq!(Session::new(Limits::default()).submit(Request::Login(login)), expected);
     }
 }

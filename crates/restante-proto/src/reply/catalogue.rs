@@ -484,6 +484,28 @@ entries! {
         nl "Het antwoord past niet bij het mechanisme"
         pl "Odpowiedź nie pasuje do mechanizmu"
     }
+    /// What SCRAM binds a login to is not this TLS connection, or is not what both sides can do.
+    AUTH_BINDING "-ERR " {
+        en "The channel binding does not fit"
+        de "Die Kanalbindung passt nicht"
+        fr "La liaison au canal ne correspond pas"
+        es "La vinculación de canal no coincide"
+        it "Il vincolo al canale non corrisponde"
+        pt "A vinculação ao canal não corresponde"
+        nl "De kanaalbinding klopt niet"
+        pl "Powiązanie z kanałem się nie zgadza"
+    }
+    /// A binding serves one login on a connection (R9266-4.1.1).
+    AUTH_BINDING_SPENT "-ERR " {
+        en "The channel binding was used already, connect again"
+        de "Die Kanalbindung wurde schon verwendet, bitte neu verbinden"
+        fr "La liaison au canal a déjà servi, reconnectez-vous"
+        es "La vinculación de canal ya se usó, conéctese de nuevo"
+        it "Il vincolo al canale è già stato usato, riconnettersi"
+        pt "A vinculação ao canal já foi usada, ligue-se de novo"
+        nl "De kanaalbinding is al gebruikt, maak opnieuw verbinding"
+        pl "Powiązanie z kanałem zostało już użyte, połącz się ponownie"
+    }
     AUTH_NO_INITIAL_RESPONSE "-ERR " {
         en "The mechanism takes no initial response"
         de "Der Mechanismus erlaubt keine erste Antwort"

@@ -2,34 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::exchange::{Invalid, Progress};
+use super::exchange::Invalid;
 use super::{Credentials, Mechanism, Method};
 use crate::secret::Secret;
-
-/// The server's side. The client speaks first.
-#[derive(Debug)]
-pub struct Exchange(());
-
-impl Exchange {
-    pub(super) const fn new() -> Self {
-        Self(())
-    }
-
-    pub(super) fn begin(&self, initial: Option<&[u8]>) -> Progress {
-        match initial {
-            // R5034-4.6
-            None => Progress::Challenge(Vec::new()),
-            Some(message) => self.respond(message),
-        }
-    }
-
-    pub(super) fn respond(&self, message: &[u8]) -> Progress {
-        match decode(message) {
-            Ok(credentials) => Progress::Complete(credentials),
-            Err(invalid) => Progress::Invalid(invalid),
-        }
-    }
-}
 
 /// The client's message for a login as `user`, acting as `authorization` if given. No part may hold NUL or (but for
 /// the authorization identity) be empty, else the server cannot read it; `None` then.
@@ -52,7 +27,8 @@ pub fn encode(authorization: Option<&[u8]>, user: &[u8], password: &Secret) -> O
     Some(Secret::new(message))
 }
 
-fn decode(message: &[u8]) -> Result<Credentials, Invalid> {
+/// Reads the client's message.
+pub(super) fn decode(message: &[u8]) -> Result<Credentials, Invalid> {
     // R4616-2.3: exactly two NULs. Lengths are bounded by the line alone, so 255 octets each are taken (R4616-2.2).
     let mut parts = message.split(|&octet| octet == 0);
     let (Some(authorization), Some(user), Some(password), None) =

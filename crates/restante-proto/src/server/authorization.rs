@@ -108,7 +108,7 @@ impl Authorization {
             }
             Moment::Refused(refusal) => self.refuse(refusal, context, output),
             Moment::TokenRefused => {
-                reply::challenge(&oauth::refusal(&context.policy.token_hint), output);
+                reply::challenge(&oauth::refusal(&context.policy.token_terms), output);
                 self.moment = Moment::Acknowledging;
                 Turn::Again
             }
@@ -208,7 +208,7 @@ impl Authorization {
         match outcome {
             Outcome::Turn(turn) => turn,
             Outcome::StartTls => unanswered(),
-            Outcome::Verify(credentials) => self.verify(credentials),
+            Outcome::Verify(credentials) => self.verify(credentials, context),
             Outcome::Ask(step) => Turn::Ask(step),
             Outcome::Bad(reply) => {
                 context.complain(reply, context.policy.limits.bad_commands_before_login_max, output)
@@ -232,7 +232,7 @@ impl Authorization {
 
     fn execute_line(&mut self, line: &[u8], context: &mut Context, output: &mut Vec<u8>) -> Outcome {
         match core::mem::replace(&mut self.moment, Moment::Command) {
-            Moment::Responding(exchange) => self.respond(exchange, line, output),
+            Moment::Responding(exchange) => self.respond(exchange, line, context, output),
             Moment::Confirming => self.confirm(line),
             // R7628-3.2.3.1, XOAUTH2-Google.3: a dummy or a cancellation, and it makes no difference which.
             Moment::Acknowledging => self.refuse_wrong(),
@@ -366,6 +366,9 @@ impl Authorization {
                 catalogue::MECHANISM_UNKNOWN
             });
         }
+        if context.is_binding_spent && mechanism.scram().is_some_and(|(_, is_bound)| is_bound) {
+            return Outcome::Bad(catalogue::AUTH_BINDING_SPENT);
+        }
         // R5034-4.1
         let initial = match initial {
             None => None,
@@ -375,21 +378,25 @@ impl Authorization {
                 Err(_) => return Outcome::Bad(catalogue::AUTH_NOT_BASE64),
             },
         };
-        let Some(mut exchange) = Exchange::new(mechanism, context.surroundings()) else {
-            return Outcome::Bad(catalogue::MECHANISM_UNKNOWN);
-        };
-        let progress = exchange.begin(initial.as_ref().map(Secret::expose));
+        let mut exchange = Exchange::new(mechanism);
+        let progress = exchange.begin(initial.as_ref().map(Secret::expose), context.surroundings());
         self.go_on(exchange, progress, output)
     }
 
-    fn respond(&mut self, mut exchange: Exchange, line: &[u8], output: &mut Vec<u8>) -> Outcome {
+    fn respond(
+        &mut self,
+        mut exchange: Exchange,
+        line: &[u8],
+        context: &Context,
+        output: &mut Vec<u8>,
+    ) -> Outcome {
         // R5034-4.8, R1734-2.1
         if line == b"*" {
             return Outcome::Bad(catalogue::AUTH_CANCELLED);
         }
         // R5034-4.12, R5034-4.13
         let Ok(response) = sasl::decode_base64(line) else { return Outcome::Bad(catalogue::AUTH_NOT_BASE64) };
-        let progress = exchange.respond(response.expose());
+        let progress = exchange.respond(response.expose(), context.surroundings());
         self.go_on(exchange, progress, output)
     }
 
@@ -412,6 +419,13 @@ impl Authorization {
             Progress::Invalid(Invalid::Credentials) => self.refuse_wrong(),
             // R3206-6.1: nothing was verified, so no [AUTH].
             Progress::Invalid(Invalid::Syntax) => Outcome::Bad(catalogue::AUTH_MALFORMED),
+            // R5802-6.1, R5802-6.2, R5802-6.3
+            Progress::Invalid(Invalid::Binding) => Outcome::Bad(catalogue::AUTH_BINDING),
+            // R7628-3.2.2.1: the same as for a token that was looked at.
+            Progress::Invalid(Invalid::Token) => {
+                self.moment = Moment::TokenRefused;
+                Outcome::Turn(Turn::Again)
+            }
             // R5034-4.11
             Progress::Invalid(Invalid::InitialResponse) => Outcome::Bad(catalogue::AUTH_NO_INITIAL_RESPONSE),
         }
@@ -421,11 +435,11 @@ impl Authorization {
     fn resume(&mut self, context: &mut Context, output: &mut Vec<u8>) -> Turn {
         let (exchange, progress) = match core::mem::replace(&mut self.moment, Moment::Command) {
             Moment::HavingNonce(mut exchange, octets) => {
-                let progress = exchange.nonce(&octets, &context.policy.hostname);
+                let progress = exchange.nonce(&octets, context.surroundings());
                 (exchange, progress)
             }
             Moment::Prepared(mut exchange, facts) => {
-                let progress = exchange.scram_prepared(*facts);
+                let progress = exchange.scram_prepared(&facts);
                 (exchange, progress)
             }
             moment => {
@@ -437,7 +451,8 @@ impl Authorization {
         self.conclude(outcome, context, output)
     }
 
-    fn verify(&mut self, credentials: Credentials) -> Turn {
+    fn verify(&mut self, credentials: Credentials, context: &mut Context) -> Turn {
+        context.is_binding_spent |= matches!(&credentials, Credentials::Scram(claim) if claim.is_bound);
         self.moment = Moment::Verifying(match credentials {
             Credentials::Scram(_) => Proof::Mutual,
             Credentials::Token { .. } => Proof::Token,

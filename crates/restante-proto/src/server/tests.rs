@@ -10,6 +10,7 @@ use std::vec::Vec;
 use super::*;
 use crate::body::Encoder;
 use crate::maildrop::Octets;
+use crate::sasl::{BindingKind, cram_md5, scram};
 
 mod authorization;
 mod every_split;
@@ -57,8 +58,8 @@ fn world() -> World {
         policy: Policy {
             hostname: "mail.example.org".into(),
             implementation: Some("Restante 1".into()),
-            mechanisms: Mechanism::ALL.to_vec(),
-            token_hint: TokenHint::default(),
+            mechanisms: vec![Mechanism::Plain, Mechanism::Login],
+            token_terms: TokenTerms::default(),
             user_pass: true,
             plaintext_without_tls: true,
             expire: Some(Expire::Never),
@@ -93,7 +94,10 @@ impl World {
     }
 
     fn start(self) -> Run {
-        let session = Session::new(Arc::new(self.policy.clone()), self.transport, self.timestamp.clone());
+        let mut session = Session::new(Arc::new(self.policy.clone()), self.transport, self.timestamp.clone());
+        if self.transport == Transport::Tls {
+            session.set_channel(self.channel);
+        }
         let mut run = Run {
             world: self,
             session,
@@ -172,7 +176,11 @@ impl Run {
                         Err(fault) => self.session.not_removed(fault),
                     }
                 }
-                Step::Nonce | Step::PrepareScram(_) => self.session.refused(Refusal::Temporary),
+                Step::Nonce => {
+                    self.note("nonce");
+                    self.session.nonce(&[0x2A; 16]);
+                }
+                Step::PrepareScram(query) => self.prepare_scram(&query),
                 Step::Close(ending) => {
                     self.note("close");
                     self.ending = Some(ending);
@@ -184,30 +192,61 @@ impl Run {
         }
     }
 
+    /// Everybody has a verifier of "secret"; but "nobody's" facts cannot be had.
+    fn prepare_scram(&mut self, query: &ScramQuery) {
+        let ScramQuery { user, hash, binding } = query;
+        self.note(&format!(
+            "prepare <{}> {hash:?} {:?}",
+            user.escape_ascii(),
+            binding.map(BindingKind::name)
+        ));
+        if user == b"nobody" {
+            return self.session.refused(Refusal::Temporary);
+        }
+        let binding = binding.map(|kind| kind.name().as_bytes().to_vec()).unwrap_or_default();
+        self.session.scram_prepared(ScramFacts {
+            nonce: vec![0x2A; 18],
+            salt: b"salt".to_vec(),
+            iterations: 4096,
+            binding,
+        });
+    }
+
     /// The password decides: "secret" is right, some others are right but lead to trouble.
     fn authenticate(&mut self, credentials: &Credentials) {
+        let mut signature = None;
         let (password, authorization) = match credentials {
             Credentials::Password { password, authorization, .. } => {
                 (password.expose().to_vec(), authorization.clone())
             }
             Credentials::Apop { timestamp, digest, .. } => {
                 let secret = crate::secret::Secret::new(b"tanstaaf".to_vec());
-                let is_right = apop::verify(timestamp, &secret, digest);
-                (if is_right { b"secret".to_vec() } else { b"wrong".to_vec() }, None)
+                (right(apop::verify(timestamp, &secret, digest)), None)
             }
-            _ => (b"wrong".to_vec(), None),
+            Credentials::Cram { challenge, digest, .. } => {
+                let secret = crate::secret::Secret::new(b"secret".to_vec());
+                (right(cram_md5::verify(challenge, &secret, digest)), None)
+            }
+            Credentials::Scram(claim) => {
+                signature = scram::tests::verify(claim, b"secret", b"salt", 4096);
+                (right(signature.is_some()), claim.authorization.clone())
+            }
+            Credentials::Token { token, .. } => (token.expose().to_vec(), None),
+            Credentials::External { .. } => (right(self.world.channel.certificate), None),
+            Credentials::Anonymous { trace } => (right(true), Some(trace.clone())),
         };
         let acting = authorization.map(|name| format!(" as {}", name.escape_ascii())).unwrap_or_default();
         let method = credentials.method().name();
         self.password = password.escape_ascii().to_string();
         let user = credentials.user().escape_ascii();
         self.note(&format!("{method} <{user}{acting}> <{}>", self.password));
-        match &*self.password {
-            "secret" | "B" | "X" => self.session.granted(),
-            "delay" => self.session.refused(Refusal::LoginDelay),
-            "temporary" => self.session.refused(Refusal::Temporary),
-            "many" => self.session.refused(Refusal::TooManySessions),
-            "down" => self.session.refused(Refusal::ShuttingDown),
+        match (&*self.password, signature) {
+            ("secret", Some(signature)) => self.session.granted_with(signature),
+            ("secret" | "B" | "X", None) => self.session.granted(),
+            ("delay", _) => self.session.refused(Refusal::LoginDelay),
+            ("temporary", _) => self.session.refused(Refusal::Temporary),
+            ("many", _) => self.session.refused(Refusal::TooManySessions),
+            ("down", _) => self.session.refused(Refusal::ShuttingDown),
             _ => self.session.refused(Refusal::Credentials),
         }
     }
@@ -233,6 +272,11 @@ impl Run {
         assert!(!lines.iter().any(|line| line.contains(['\r', '\n'])), "{text:?}");
         lines
     }
+}
+
+/// The password that stands for a digest or a proof.
+fn right(is_right: bool) -> Vec<u8> {
+    if is_right { b"secret".to_vec() } else { b"wrong".to_vec() }
 }
 
 /// Plays the lines that begin with "C: " and compares all that is said and done with the others.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::*;
 use crate::body::{Encoder, Extent};
 use crate::maildrop::Listing;
-use crate::sasl::{Channel, Credentials, Mechanism, TokenHint};
+use crate::sasl::{Channel, Credentials, Mechanism, TokenTerms};
 use crate::server;
 
 const MESSAGES: [&[u8]; 3] =
@@ -37,7 +37,7 @@ impl Server {
             hostname: "host.example".into(),
             implementation: None,
             mechanisms: Mechanism::ALL.to_vec(),
-            token_hint: TokenHint::default(),
+            token_terms: TokenTerms::default(),
             user_pass: true,
             plaintext_without_tls: true,
             expire: None,
@@ -201,12 +201,7 @@ fn a_wrong_password_is_auth() {
     for method in
         [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
     {
-        let wrong = Login {
-            method,
-            user: b"fred".to_vec(),
-            authorization: None,
-            password: Secret::new(b"wrong".to_vec()),
-        };
+        let wrong = Login::new(method, b"fred".to_vec(), Secret::new(b"wrong".to_vec()));
         let mut driver = Driver::new();
         server = Server::new(server::Transport::Plain, true);
         driver = driver.submit(Request::Capabilities).submit(Request::Login(wrong));

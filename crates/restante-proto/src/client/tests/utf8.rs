@@ -4,7 +4,7 @@ use super::*;
 
 fn with_user(method: Method) -> Request {
     let password = Secret::new("größe".as_bytes().to_vec());
-    Request::Login(Login { method, user: "jürgen".into(), authorization: None, password })
+    Request::Login(Login::new(method, "jürgen".into(), password))
 }
 
 #[test]

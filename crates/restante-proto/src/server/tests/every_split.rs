@@ -56,6 +56,8 @@ fn any_world(is_strict: bool, is_faulty: bool) -> World {
     world.timestamp = Some("<1896.697170952@dbc.mtview.ca.us>".into());
     world.fault = is_faulty.then_some((0, Fault::Temporary));
     world.policy.limits.bad_commands_before_login_max = 100;
+    world.policy.mechanisms = Mechanism::ALL.to_vec();
+    world.channel = Channel { exporter: true, server_end_point: is_faulty, certificate: true };
     world
 }
 
@@ -99,7 +101,7 @@ proptest! {
     }
 }
 
-const COMMANDS: [&str; 42] = [
+const COMMANDS: [&str; 54] = [
     "USER alice\r\nPASS secret",
     "USER alice\r\nPASS secret",
     "USER alice\r\nPASS secret",
@@ -119,6 +121,18 @@ const COMMANDS: [&str; 42] = [
     "AUTH PLAIN",
     "AUTH PLAIN AGFsaWNlAHNlY3JldA==",
     "AGFsaWNlAHNlY3JldA==",
+    "AUTH SCRAM-SHA-256\r\nbiwsbj11LHI9eA==",
+    "AUTH SCRAM-SHA-1 biwsbj11LHI9eA==",
+    "AUTH SCRAM-SHA-1-PLUS cD10bHMtZXhwb3J0ZXIsLG49dSxyPXg=",
+    "c=biws,r=x,p=AAAA",
+    "Yz1iaXdzLHI9eA==",
+    "AUTH CRAM-MD5",
+    "YSAwMDAxMDIwMzA0MDUwNjA3MDgwOTBhMGIwYzBkMGUwZg==",
+    "AUTH OAUTHBEARER bixhPXUsAWF1dGg9QmVhcmVyIHNlY3JldAEB",
+    "AUTH XOAUTH2\r\ndXNlcj11AWF1dGg9QmVhcmVyIHgBAQ==\r\n",
+    "AQ==",
+    "AUTH EXTERNAL =",
+    "AUTH ANONYMOUS c2lyaGM=",
     "AUTH LOGIN",
     "YWxpY2U=",
     "c2VjcmV0",

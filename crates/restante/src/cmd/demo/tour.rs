@@ -136,12 +136,8 @@ async fn log_in(
     let settings = pop3::Settings { trace: recorder.map(Recorder::trace), ..pop3::Settings::default() };
     let mut client = pop3::Client::connect(&address(server), security, settings).await.map_err(failed)?;
     client.capabilities().await.map_err(failed)?;
-    let login = Login {
-        method: Method::UserPass,
-        user: parties.account.clone().into_bytes(),
-        authorization: None,
-        password: Secret::new(parties.password.clone().into_bytes()),
-    };
+    let password = Secret::new(parties.password.clone().into_bytes());
+    let login = Login::new(Method::UserPass, parties.account.clone().into_bytes(), password);
     client.login(login).await.map_err(failed)?;
     Ok(client)
 }
