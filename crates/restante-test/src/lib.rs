@@ -1,7 +1,8 @@
 //! Judges: everything the tests that cross a socket or a process need.
 //!
 //! [`real`] starts real servers (Restante, Dovecot, Postfix) in folders of their own, [`peer`] speaks POP3 and LMTP to them
-//! octet by octet, [`judge`] runs one requirement against several of them, [`transcript`] plays whole dialogues.
+//! octet by octet, [`judge`] runs one requirement against several of them, [`transcript`] plays whole dialogues,
+//! [`replay`] the recorded sessions of real clients.
 //! Nothing here is shipped. The tests themselves are in `tests/`: conformance (`it`), clients and servers of others
 //! (`interop`), sudden death (`crash`).
 
@@ -15,5 +16,6 @@ pub mod judge;
 pub mod mail;
 pub mod peer;
 pub mod real;
+pub mod replay;
 pub mod transcript;
 pub mod wait;

@@ -9,6 +9,7 @@ mod clients;
 mod corpus;
 mod others;
 mod servers;
+mod transcripts;
 
 use restante_test::real::Kind;
 
