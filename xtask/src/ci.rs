@@ -58,14 +58,30 @@ fn fmt() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let arguments =
-        ["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    let arguments = [
+        "clippy",
+        "--locked",
+        "--workspace",
+        work::FEATURES,
+        "--all-targets",
+        "--quiet",
+        "--",
+        "--deny",
+        "warnings",
+    ];
     work::run(&mut work::cargo(&arguments))
 }
 
 fn docs() -> Result<()> {
-    let mut doc =
-        work::cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    let mut doc = work::cargo(&[
+        "doc",
+        "--locked",
+        "--workspace",
+        work::FEATURES,
+        "--no-deps",
+        "--document-private-items",
+        "--quiet",
+    ]);
     work::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 

@@ -20,18 +20,27 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
         if filters.is_empty() {
             work::run(&mut documentation_tests())?;
         }
-        work::run(with_program(work::cargo(&["nextest", "run", "--locked", "--workspace"]).args(filters)))
+        work::run(with_program(
+            work::cargo(&["nextest", "run", "--locked", "--workspace", work::FEATURES]).args(filters),
+        ))
     } else {
         println!(
             "cargo-nextest is not installed: falling back to `cargo test`, which runs the same tests more slowly"
         );
         if filters.is_empty() {
-            work::run(with_program(&mut work::cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])))
+            work::run(with_program(&mut work::cargo(&[
+                "test",
+                "--locked",
+                "--workspace",
+                work::FEATURES,
+                "--no-fail-fast",
+            ])))
         } else {
             let command = &mut work::cargo(&[
                 "test",
                 "--locked",
                 "--workspace",
+                work::FEATURES,
                 "--no-fail-fast",
                 "--all-targets",
                 "--",
@@ -42,7 +51,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
 }
 
 fn documentation_tests() -> Command {
-    work::cargo(&["test", "--locked", "--workspace", "--doc"])
+    work::cargo(&["test", "--locked", "--workspace", work::FEATURES, "--doc"])
 }
 
 /// Tells the tests which `restante` to start, the one just built, and where other servers lie.

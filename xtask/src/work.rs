@@ -68,3 +68,6 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
+
+/// What is optional and judged all the same.
+pub(crate) const FEATURES: &str = "--features=restante-client/srv";

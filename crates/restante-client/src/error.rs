@@ -8,6 +8,7 @@ use restante_proto::client::request::InvalidRequest;
 use restante_proto::client::{self, NotPossible, Refusal};
 use restante_proto::lmtp::client as lmtp;
 use restante_proto::reply::ResponseCode;
+use restante_proto::url::HostName;
 
 use crate::identity::CertificateFault;
 
@@ -46,6 +47,10 @@ pub enum Error {
     Protocol(client::ProtocolError),
     /// The LMTP server broke the protocol.
     LmtpProtocol(lmtp::ProtocolError),
+    /// The DNS does not say where the servers of a domain are.
+    Lookup(Box<dyn std::error::Error + Send + Sync>),
+    /// The domain says that it has no POP3.
+    NotOffered(HostName),
     /// No connection.
     Connect(io::Error),
     /// No TLS: the handshake failed.
@@ -74,6 +79,8 @@ pub enum Error {
 /// What was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
+    /// An answer of the DNS.
+    Lookup,
     /// A connection.
     Connect,
     /// The TLS handshake.
@@ -105,12 +112,13 @@ impl Error {
         match self {
             Self::Request(_) | Self::Transaction(_) | Self::ServerName(_) | Self::OutOfStep => Blame::Caller,
             Self::OwnCertificate(_) | Self::NoRoots => Blame::Caller,
-            Self::NotPossible(_) | Self::NoStls => Blame::Refusal,
+            Self::NotPossible(_) | Self::NoStls | Self::NotOffered(_) => Blame::Refusal,
             Self::Refused(_) | Self::Login { .. } => Blame::Refusal,
             Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
             Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) => Blame::Server,
             Self::Tls(_) | Self::Certificate { .. } => Blame::Server,
-            Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => Blame::Network,
+            Self::Lookup(_) | Self::Connect(_) | Self::Network(_) => Blame::Network,
+            Self::Closed | Self::Timeout(_) => Blame::Network,
             Self::Local(_) => Blame::Local,
         }
     }
@@ -126,7 +134,8 @@ impl Error {
             ),
             Self::Login { cause, .. } => *cause == LoginCause::Later,
             Self::LmtpRejected(reply) => reply.is_temporary(),
-            Self::Connect(_) | Self::Network(_) | Self::Closed | Self::Timeout(_) => true,
+            Self::Lookup(_) | Self::Connect(_) | Self::Network(_) => true,
+            Self::Closed | Self::Timeout(_) => true,
             _ => false,
         }
     }
@@ -149,6 +158,8 @@ impl fmt::Display for Error {
                 write!(out, "the server refused the connection: {} {}", reply.code, reply.text)
             }
             Self::Protocol(_) | Self::LmtpProtocol(_) => out.write_str("the server broke the protocol"),
+            Self::Lookup(_) => out.write_str("the servers of the domain cannot be looked up"),
+            Self::NotOffered(domain) => write!(out, "{domain} says that it has no POP3 server"),
             Self::Connect(_) => out.write_str("cannot connect"),
             Self::Tls(_) => out.write_str("cannot establish TLS"),
             Self::Certificate { fault, .. } => fault.fmt(out),
@@ -157,6 +168,7 @@ impl fmt::Display for Error {
             Self::Network(_) => out.write_str("the connection broke"),
             Self::Closed => out.write_str("the server closed the connection"),
             Self::Timeout(waiting) => out.write_str(match waiting {
+                Waiting::Lookup => "no answer of the DNS in time",
                 Waiting::Connect => "no connection in time",
                 Waiting::Tls => "no TLS in time",
                 Waiting::Read => "no reply in time",
@@ -174,6 +186,7 @@ impl std::error::Error for Error {
             Self::Transaction(cause) => Some(cause),
             Self::Protocol(cause) => Some(cause),
             Self::LmtpProtocol(cause) => Some(cause),
+            Self::Lookup(cause) => Some(cause.as_ref()),
             Self::Certificate { cause, .. } => Some(cause),
             Self::OwnCertificate(cause) => Some(cause),
             Self::Connect(cause) | Self::Tls(cause) | Self::Network(cause) | Self::Local(cause) => {

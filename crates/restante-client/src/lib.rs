@@ -9,7 +9,9 @@
 //! server) leaves the dialogue at an unknown place; every later call says [`error::Error::OutOfStep`].
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod connect;
+pub mod discover;
 pub mod error;
 pub mod identity;
 pub mod lmtp;

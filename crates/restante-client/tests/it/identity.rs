@@ -21,20 +21,20 @@ use tokio::net::TcpListener;
 use crate::script::{Act, PATIENT, acts, serve};
 
 /// An authority of the test's own.
-struct Authority {
+pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key.
-struct Issued {
+pub(crate) struct Issued {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::named("Test authority")
     }
 
@@ -52,7 +52,7 @@ impl Authority {
         Self { certificate: der, pem, issuer: Issuer::new(params, key) }
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         roots
@@ -69,13 +69,13 @@ impl Authority {
     }
 
     /// A certificate for DNS names.
-    fn issue_for(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue_for(&self, names: &[&str]) -> Issued {
         self.issue(&names.iter().copied().map(dns).collect::<Vec<_>>(), |_| {})
     }
 }
 
 impl Issued {
-    fn config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config_with(rustls::ALL_VERSIONS)
     }
 
@@ -110,7 +110,7 @@ fn common_name(name: &str) -> impl FnOnce(&mut CertificateParams) {
     move |params| params.distinguished_name.push(DnType::CommonName, name)
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { deadlines: PATIENT, ..Settings::default() }
 }
 
@@ -267,6 +267,29 @@ async fn r7817_3_1_a_discovered_host_is_recognized_by_what_nobody_can_forge() {
     let stranger = Authority::stranger().issue_for(&["example.org"]);
     let tls = Tls::discovered(authority.roots(), &reference("mail.example.org")).unwrap();
     assert_eq!(meet(stranger.config(), tls).await, Err(CertificateFault::UnknownIssuer));
+}
+
+#[tokio::test]
+async fn r6186_4_2_the_server_is_told_who_is_looked_for() {
+    let authority = Authority::new();
+    let config = authority.issue_for(&["example.org"]).config();
+    for (host, told) in [("mail.example.org", "mail.example.org"), ("mail.example.net", "example.org")] {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = Arc::clone(&config);
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await.unwrap();
+            stream.write_all(b"+OK hi\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+            stream.get_ref().1.server_name().map(str::to_owned)
+        });
+        // The certificate is the domain's, which is where the check begins.
+        let security = Security::Implicit(Tls::discovered(authority.roots(), &reference(host)).unwrap());
+        let address = Address::Tcp { host: "127.0.0.1".into(), port };
+        Client::connect(&address, security, settings()).await.unwrap();
+        assert_eq!(server.await.unwrap().as_deref(), Some(told));
+    }
 }
 
 #[tokio::test]

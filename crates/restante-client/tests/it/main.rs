@@ -5,6 +5,9 @@
 // Helpers outside of test functions may unwrap and index like those inside: a panic is how a test fails.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod account;
+#[cfg(feature = "srv")]
+mod dns;
 mod hello;
 mod identity;
 mod lmtp;
