@@ -35,6 +35,7 @@
 //! use restante_proto::body::Encoder;
 //! use restante_proto::line::Input;
 //! use restante_proto::maildrop::{Listing, Octets};
+//! use restante_proto::quirk::Quirks;
 //! use restante_proto::sasl::Credentials;
 //! use restante_proto::server::{Limits, Opening, Policy, Refusal, Session, Step, Transport};
 //!
@@ -50,6 +51,7 @@
 //!     utf8: true,
 //!     language: restante_proto::reply::language::Language::English,
 //!     last: false,
+//!     quirks: Quirks::default(),
 //!     limits: Limits::default(),
 //! });
 //! let stored = b"Subject: hello\n\n.\nworld";
@@ -134,6 +136,7 @@ pub mod line;
 pub mod lmtp;
 pub mod maildrop;
 pub mod pop2;
+pub mod quirk;
 pub mod reply;
 pub mod sasl;
 pub mod secret;

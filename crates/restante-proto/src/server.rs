@@ -14,9 +14,10 @@ use alloc::vec::Vec;
 
 use crate::body::Extent;
 use crate::capability::{Capability, Expire};
-use crate::command::Flaw;
-use crate::line::Input;
+use crate::command::{Command, Flaw};
+use crate::line::{Input, LineEnd};
 use crate::maildrop::{Accessed, Listing, Marks, MessageNumber};
+use crate::quirk::{Quirk, Quirks};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
 use crate::reply::language::{Language, Voice};
@@ -58,6 +59,8 @@ pub struct Policy {
     pub language: Language,
     /// Whether LAST of RFC 1460 is a command. What was accessed must then be kept from session to session.
     pub last: bool,
+    /// The workarounds for clients that are not as they should be.
+    pub quirks: Quirks,
     /// The bounds of a session.
     pub limits: Limits,
 }
@@ -498,6 +501,11 @@ impl Context {
         reply.append(self.voice, output);
     }
 
+    /// What ends a command.
+    fn line_end(&self) -> LineEnd {
+        if self.policy.quirks.has(Quirk::BareLineFeed) { LineEnd::CrlfOrLf } else { LineEnd::Crlf }
+    }
+
     /// Whether a password may be sent as things stand (R2595-2.3.1, R5034-4.26).
     fn takes_plaintext(&self) -> bool {
         self.transport == Transport::Tls || self.policy.plaintext_without_tls
@@ -608,6 +616,20 @@ const fn flaw(flaw: Flaw) -> &'static Entry {
         Flaw::Invalid => catalogue::ARGUMENT_INVALID,
         Flaw::NoSuchMessage => catalogue::NO_SUCH_MESSAGE,
     }
+}
+
+/// Reads a line, as strictly as the policy wants it.
+fn parse<'a>(line: &'a [u8], context: &Context) -> Result<Command<'a>, Flaw> {
+    let command = Command::parse(line)?;
+    // Only commands without argument forgive spaces behind them; PASS takes them as its own.
+    let has_spaces = line.ends_with(b" ") && !matches!(command, Command::Pass(_));
+    if has_spaces && !context.policy.quirks.has(Quirk::TrailingSpaces) {
+        return Err(Flaw::Unexpected);
+    }
+    if command == (Command::Auth { mechanism: None }) && !context.policy.quirks.has(Quirk::BareAuth) {
+        return Err(Flaw::Missing);
+    }
+    Ok(command)
 }
 
 /// An answer to a question that was not asked: a mistake in the driver. It is ignored.

@@ -17,6 +17,7 @@ use crate::listener::{Raw, TLS_OF_PROXY, Visit};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
+use restante_proto::quirk::Mender;
 use restante_proto::sasl::Channel;
 use restante_proto::server::{Ending, Fault, Phase, Refusal, Session, Step, Transport, rejection};
 use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError, Warning};
@@ -179,7 +180,9 @@ impl Guest {
     async fn send(&mut self, message: &mut Message, extent: Extent) -> Result<(), Unsent> {
         let shape = message.shape();
         let mut encoder = Encoder::new(extent);
-        if extent == Extent::Whole && shape.is_crlf && !shape.has_dot_lines {
+        let quirks = self.visit.settings.config.pop3.quirks;
+        let is_sent_as_stored = shape.is_crlf && !shape.has_dot_lines && !quirks.mends_messages();
+        if extent == Extent::Whole && is_sent_as_stored {
             // It is stored as it is sent: read straight into the output. An encoder that has seen nothing ends it.
             while message.read(&mut self.connection.output, CHUNK_OCTETS).await? > 0 {
                 self.write_when_large().await?;
@@ -195,12 +198,19 @@ impl Guest {
                 usize::try_from(guess).unwrap_or(CHUNK_OCTETS).clamp(1, CHUNK_OCTETS)
             }
         };
+        let mut mender = quirks.mends_messages().then(|| Mender::new(quirks));
         let mut chunk = self.visit.shared.buffers.take();
         while !encoder.is_complete() && message.read(&mut chunk, max).await? > 0 {
+            if let Some(mender) = &mut mender {
+                mender.mend(&mut chunk);
+            }
             encoder.encode(&chunk, &mut self.connection.output);
             chunk.clear();
             max = CHUNK_OCTETS;
             self.write_when_large().await?;
+        }
+        if let Some(mender) = &mender {
+            encoder.encode(mender.missing(), &mut self.connection.output);
         }
         encoder.finish(&mut self.connection.output);
         self.visit.shared.buffers.give_back(chunk);

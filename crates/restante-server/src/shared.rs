@@ -240,6 +240,7 @@ fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy
         // R2449-6.5.2, R2449-6.5.3: the same for every account, so that it is exact before login too.
         login_delay_s: u32::try_from(config.pop3.login_delay_s).ok().filter(|&seconds| seconds > 0),
         last: config.pop3.last,
+        quirks: config.pop3.quirks,
         limits: server::Limits::default(),
     }
 }

@@ -33,7 +33,7 @@ use crate::maildrop::{OpenError, blocking};
 use crate::unique_id::{Override, OverrideError};
 
 pub(crate) use accessed::{keep as keep_accessed, last as last_accessed};
-pub(crate) use reader::{Message, message};
+pub(crate) use reader::{Message, message, shape};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
 pub(crate) use writer::Writer;

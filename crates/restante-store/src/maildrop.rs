@@ -44,6 +44,14 @@ impl Maildrop {
         }
     }
 
+    /// What is known of the message at `index` of the listing, without opening it.
+    #[must_use]
+    pub fn shape(&self, index: usize) -> Option<Shape> {
+        match &self.backend {
+            Backend::Maildir(session) => session.facts(index).map(|facts| maildir::shape(&facts)),
+        }
+    }
+
     /// Opens the message at `index` of the listing. What is opened has the octets the listing says.
     ///
     /// # Errors
@@ -104,6 +112,12 @@ impl Inspection {
     #[must_use]
     pub fn listing(&self) -> &Arc<Listing> {
         self.maildrop.listing()
+    }
+
+    /// As [`Maildrop::shape`].
+    #[must_use]
+    pub fn shape(&self, index: usize) -> Option<Shape> {
+        self.maildrop.shape(index)
     }
 
     /// What the operator should know.

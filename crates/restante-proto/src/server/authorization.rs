@@ -6,9 +6,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Context, Ending, Phase, Refusal, State, Step, Transport, Turn, flaw, unanswered, unasked};
+use super::{
+    Context, Ending, Phase, Refusal, State, Step, Transport, Turn, flaw, parse, unanswered, unasked,
+};
 use crate::command::{Command, Flaw};
-use crate::line::{Input, Line, LineEnd};
+use crate::line::{Input, Line};
+use crate::quirk::Quirk;
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
 use crate::reply::language::Voice;
@@ -188,7 +191,7 @@ impl Authorization {
     }
 
     fn read(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
-        let outcome = match input.next_line(self.line_octets_max(context, input), LineEnd::CrlfOrLf) {
+        let outcome = match input.next_line(self.line_octets_max(context, input), context.line_end()) {
             Line::Incomplete => return Turn::Ask(Step::Read),
             Line::TooLong => {
                 self.moment = Moment::Command;
@@ -223,7 +226,8 @@ impl Authorization {
         let keyword = input.octets().get(..AUTH.len()).unwrap_or_default();
         let is_response =
             matches!(self.moment, Moment::Responding(_) | Moment::Confirming | Moment::Acknowledging);
-        if is_response || keyword.eq_ignore_ascii_case(AUTH) {
+        let takes_long_auth = context.policy.quirks.has(Quirk::LongAuthLine);
+        if is_response || takes_long_auth && keyword.eq_ignore_ascii_case(AUTH) {
             limits.sasl_octets_max
         } else {
             limits.command_octets_max
@@ -236,8 +240,8 @@ impl Authorization {
             Moment::Confirming => self.confirm(line),
             // R7628-3.2.3.1, XOAUTH2-Google.3: a dummy or a cancellation, and it makes no difference which.
             Moment::Acknowledging => self.refuse_wrong(),
-            Moment::Named(user) => self.execute(Command::parse(line), Some(user), context, output),
-            _ => self.execute(Command::parse(line), None, context, output),
+            Moment::Named(user) => self.execute(parse(line, context), Some(user), context, output),
+            _ => self.execute(parse(line, context), None, context, output),
         }
     }
 
@@ -273,6 +277,7 @@ impl Authorization {
             }
             Ok(Command::Capa) => {
                 // R2449-5.1; R1939-7.21 with one leniency: CAPA changes nothing, so PASS may still follow.
+                let user = user.filter(|_| context.policy.quirks.has(Quirk::CapaBeforePass));
                 self.moment = user.map_or(Moment::Command, Moment::Named);
                 context.list_capabilities(Phase::Authorization, output);
                 Outcome::Turn(Turn::Again)
@@ -379,7 +384,13 @@ impl Authorization {
             },
         };
         let mut exchange = Exchange::new(mechanism);
-        let progress = exchange.begin(initial.as_ref().map(Secret::expose), context.surroundings());
+        // R5034-4.11, LOGIN-2.1
+        let knows_initial =
+            mechanism != Mechanism::Login || context.policy.quirks.has(Quirk::LoginInitialResponse);
+        let progress = match &initial {
+            Some(_) if !knows_initial => Progress::Invalid(Invalid::InitialResponse),
+            initial => exchange.begin(initial.as_ref().map(Secret::expose), context.surroundings()),
+        };
         self.go_on(exchange, progress, output)
     }
 

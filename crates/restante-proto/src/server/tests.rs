@@ -17,6 +17,7 @@ mod every_split;
 mod languages;
 mod last;
 mod limits;
+mod quirks;
 mod sasl;
 mod transaction;
 
@@ -67,6 +68,7 @@ fn world() -> World {
             utf8: true,
             language: Language::English,
             last: false,
+            quirks: Quirks::default(),
             limits: Limits::default(),
         },
         transport: Transport::Plain,

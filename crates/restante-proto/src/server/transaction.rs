@@ -6,10 +6,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::update::Update;
-use super::{Context, Ending, Fault, Opening, Phase, Rights, State, Step, Turn, flaw, unanswered, unasked};
+use super::{
+    Context, Ending, Fault, Opening, Phase, Rights, State, Step, Turn, flaw, parse, unanswered, unasked,
+};
 use crate::body::Extent;
 use crate::command::{Command, Flaw};
-use crate::line::{Input, Line, LineEnd};
+use crate::line::{Input, Line};
 use crate::maildrop::{Accessed, Listing, Marks, MessageNumber, Octets};
 use crate::reply;
 use crate::reply::catalogue::{self, Entry};
@@ -117,10 +119,10 @@ impl Transaction {
     }
 
     fn read(&mut self, context: &mut Context, input: &mut Input, output: &mut Vec<u8>) -> Turn {
-        let reply = match input.next_line(context.policy.limits.command_octets_max, LineEnd::CrlfOrLf) {
+        let reply = match input.next_line(context.policy.limits.command_octets_max, context.line_end()) {
             Line::Incomplete => return Turn::Ask(Step::Read),
             Line::TooLong => catalogue::LINE_TOO_LONG,
-            Line::Complete(line) => match Command::parse(line) {
+            Line::Complete(line) => match parse(line, context) {
                 Ok(command) => match self.execute(command, context, output) {
                     Ok(turn) => return turn,
                     Err(reply) => reply,

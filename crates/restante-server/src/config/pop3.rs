@@ -2,7 +2,9 @@
 
 use super::section::section;
 use super::value::{Fault, Value, quote, word};
+use restante_proto::quirk::{Quirk, Quirks};
 use restante_proto::reply::language::Language;
+use std::borrow::Cow;
 use toml::de::DeValue;
 
 section! {
@@ -18,6 +20,9 @@ section! {
         login_delay_s: u64 = 0, in 0..=86_400;
         /// Is LAST of RFC 1460 a command? What was accessed is then kept in the maildrops. Default false.
         last: bool = false;
+        /// Workarounds for clients that are not as they should be (docs/quirks.md): those named here are on beside those
+        /// that are on anyway; with a `-` before its name one is off. Default: none.
+        quirks: Quirks = Quirks::default();
     }
 }
 
@@ -28,5 +33,37 @@ impl Value for Language {
 
     fn show(&self) -> Option<String> {
         Some(quote(self.tag()))
+    }
+}
+
+impl Value for Quirks {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let known = Quirk::ALL.map(|quirk| (quirk.name(), quirk));
+        let DeValue::Array(items) = written else {
+            return Err(Fault::new(
+                "this is no list",
+                "write the names of workarounds in square brackets, with commas between",
+            ));
+        };
+        items.iter().try_fold(Self::default(), |quirks, item| match item.get_ref() {
+            DeValue::String(name) => {
+                let (name, is_on) = match name.strip_prefix('-') {
+                    Some(name) => (name, false),
+                    None => (name.as_ref(), true),
+                };
+                let quirk = word(&DeValue::String(Cow::Borrowed(name)), &known)?;
+                Ok(quirks.with(quirk, is_on))
+            }
+            other => word(other, &known).map(|_: Quirk| quirks),
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        let changed = Quirk::ALL.into_iter().filter(|quirk| self.has(*quirk) != quirk.only_forgives());
+        let names = changed.map(|quirk| {
+            let sign = if self.has(quirk) { "" } else { "-" };
+            quote(&format!("{sign}{}", quirk.name()))
+        });
+        Some(format!("[{}]", names.collect::<Vec<_>>().join(", ")))
     }
 }

@@ -322,6 +322,21 @@ fn r9325_3_2_1_the_port_for_tls_alone_is_there_without_being_asked_for() {
 }
 
 #[test]
+fn workarounds_are_switched_by_name() {
+    use restante_proto::quirk::{Quirk, Quirks};
+    let text = format!("{LEAST}[pop3]\nquirks = [\"oe-ns-eoh\", \"-bare-auth\"]\n");
+    let config = read(&folder(), &text).unwrap();
+    let wanted = Quirks::default().with(Quirk::OeNsEoh, true).with(Quirk::BareAuth, false);
+    assert_eq!(config.pop3.quirks, wanted);
+    assert!(config.show().contains("quirks = [\"-bare-auth\", \"oe-ns-eoh\"]"), "{}", config.show());
+    assert_eq!(
+        problems(&format!("{LEAST}[pop3]\nquirks = [\"outlook-no-nul\"]\n")),
+        ["4: pop3.quirks: \"outlook-no-nul\" is not known"]
+    );
+    assert_eq!(problems(&format!("{LEAST}[pop3]\nquirks = true\n")), ["4: pop3.quirks: this is no list"]);
+}
+
+#[test]
 fn proxies_are_networks_and_their_tls_needs_them() {
     let listen = "[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:110\"\n";
     let text = format!("{LEAST}{listen}proxy_from = [\"192.0.2.0/24\", \"unix\"]\nproxy_tls = true\n");

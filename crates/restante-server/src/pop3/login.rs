@@ -54,7 +54,8 @@ impl Guest {
         }
         self.messages = Some(opened.listing().len() as u64);
         let last = self.last_accessed(&opened).await;
-        self.session.opened(Opening { last, ..Opening::full(Arc::clone(opened.listing())) });
+        let told = opened.told(self.visit.settings.config.pop3.quirks).await;
+        self.session.opened(Opening { last, ..Opening::full(told) });
         self.maildrop = Some(opened);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! `login` opens it, RETR and TOP read from it. Removing is for the holder of the lock alone, so it is not here.
 
-use restante_proto::maildrop::Listing;
+use restante_proto::maildrop::{Listing, Octets};
+use restante_proto::quirk::{END_OF_HEADER_OCTETS, Mender, Quirk, Quirks};
 use restante_store::failure::Failure;
-use restante_store::maildrop::{Inspection, Maildrop, Message, MessageError, Warning};
+use restante_store::maildrop::{CHUNK_OCTETS, Inspection, Maildrop, Message, MessageError, Warning};
 use std::sync::Arc;
 
 /// An open maildrop.
@@ -22,6 +23,43 @@ impl Opened {
         match self {
             Self::Exclusive(maildrop) => maildrop.listing(),
             Self::Inspection(inspection) => inspection.listing(),
+        }
+    }
+
+    /// The listing as a client is told it: with the octets that workarounds add to messages. Only messages that may be
+    /// a header alone are read for that; one that cannot be read is told as it is, and fails when it is asked for.
+    pub(crate) async fn told(&self, quirks: Quirks) -> Arc<Listing> {
+        let listing = self.listing();
+        if !quirks.has(Quirk::OeNsEoh) {
+            return Arc::clone(listing);
+        }
+        let mut told = Listing::with_capacity(listing.len(), 0);
+        for index in 0..listing.len() {
+            let octets = listing.octets(index).unwrap_or_default();
+            let added = if self.lacks_end_of_header(index).await { END_OF_HEADER_OCTETS } else { 0 };
+            let unique_id = listing.unique_id(index).unwrap_or_default();
+            told.push(octets + Octets::new(added), unique_id).expect("it was an entry before");
+        }
+        Arc::new(told)
+    }
+
+    async fn lacks_end_of_header(&self, index: usize) -> bool {
+        let shape = match self {
+            Self::Exclusive(maildrop) => maildrop.shape(index),
+            Self::Inspection(inspection) => inspection.shape(index),
+        };
+        if shape.is_none_or(|shape| shape.header_octets < shape.stored_octets) {
+            return false;
+        }
+        let Ok(mut message) = self.message(index).await else { return false };
+        let (mut mender, mut chunk) = (Mender::new(Quirks::NONE.with(Quirk::OeNsEoh, true)), Vec::new());
+        loop {
+            chunk.clear();
+            match message.read(&mut chunk, CHUNK_OCTETS).await {
+                Ok(0) => return !mender.missing().is_empty(),
+                Ok(_) => mender.mend(&mut chunk),
+                Err(_) => return false,
+            }
         }
     }
 

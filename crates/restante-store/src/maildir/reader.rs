@@ -47,16 +47,21 @@ pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Mess
     result.map_err(Failure::at("open a message of", session.path()))?
 }
 
+/// What those who read may know.
+pub(crate) const fn shape(facts: &Facts) -> Shape {
+    let &Facts { stored_octets, octets, is_crlf, has_dot_lines, .. } = facts;
+    let header_octets = facts.header_octets as u64;
+    let header_octets = if header_octets < stored_octets { header_octets } else { stored_octets };
+    Shape { octets, header_octets, stored_octets, is_crlf, has_dot_lines }
+}
+
 impl Message {
     fn new(file: Box<dyn DiskFile>, path: PathBuf, facts: Facts) -> Self {
         Self { file: file.into(), path, facts, offset: 0, is_at_end: false }
     }
 
     pub(crate) const fn shape(&self) -> Shape {
-        let Facts { stored_octets, octets, is_crlf, has_dot_lines, .. } = self.facts;
-        let header_octets = self.facts.header_octets as u64;
-        let header_octets = if header_octets < stored_octets { header_octets } else { stored_octets };
-        Shape { octets, header_octets, stored_octets, is_crlf, has_dot_lines }
+        shape(&self.facts)
     }
 
     /// As `maildrop::Message::read`.

@@ -193,7 +193,7 @@ impl Session {
         self.origin.filter(|_| self.lock.is_some())
     }
 
-    pub(super) fn facts(&self, index: usize) -> Option<Facts> {
+    pub(crate) fn facts(&self, index: usize) -> Option<Facts> {
         self.table.facts(&self.listing, index)
     }
 

@@ -5,6 +5,7 @@ mod disk;
 mod files;
 mod peers;
 mod process;
+mod quirks;
 
 use restante_test::judge::Case;
 

@@ -45,6 +45,7 @@ impl Server {
             utf8: true,
             language: crate::reply::language::Language::English,
             last: false,
+            quirks: crate::quirk::Quirks::default(),
             limits: server::Limits::default(),
         };
         let session = server::Session::new(Arc::new(policy), transport, Some("<1.2@host.example>".into()));
