@@ -75,7 +75,7 @@ pub struct Login {
 /// What some mechanisms need beside names and secrets.
 #[derive(Debug, Default)]
 pub struct Extras {
-    /// SCRAM: 16 or more octets of chance, never used before.
+    /// SCRAM: 15 or more octets of chance, never used before.
     pub nonce: Vec<u8>,
     /// SCRAM: what of the TLS connection the login can be bound to; `None` only where there is nothing. It is used by the
     /// "-PLUS" mechanisms, and the others tell the server that it could have been (RFC 5802 section 6).
@@ -262,5 +262,5 @@ const RANGE_OCTETS_MAX: usize = 100;
 /// The longest command with its CRLF (R2449-4.4).
 pub(super) const COMMAND_OCTETS_MAX: usize = 255;
 
-/// As many octets of chance as no two logins will ever share.
-const NONCE_OCTETS_MIN: usize = 16;
+/// As many octets of chance as no two logins will ever share; RFC 7677 has so many in its example.
+const NONCE_OCTETS_MIN: usize = 15;

@@ -15,6 +15,7 @@ use crate::secret::Secret;
 
 mod pair;
 mod rules;
+mod sasl;
 mod utf8;
 
 /// What the client says and learns: `C: ` lines it sent, `= ` what it learned.

@@ -5,11 +5,14 @@ use alloc::sync::Arc;
 use super::*;
 use crate::body::{Encoder, Extent};
 use crate::maildrop::Listing;
-use crate::sasl::{Channel, Credentials, Mechanism, TokenTerms};
+use crate::sasl::{Channel, Credentials, Mechanism, ScramFacts, TokenTerms, apop, cram_md5, scram};
 use crate::server;
 
 const MESSAGES: [&[u8]; 3] =
     [b"Subject: one\n\n.dots\n..\nbody", b"", b"Header: x\r\n\r\na\r\nb\r\n\xff\0\r\n"];
+
+/// All that can be had of a TLS connection.
+const CHANNEL: Channel = Channel { exporter: true, server_end_point: true, certificate: true };
 
 /// The canonical form of a message.
 fn canonical(message: &[u8]) -> Vec<u8> {
@@ -23,7 +26,7 @@ fn canonical(message: &[u8]) -> Vec<u8> {
 }
 
 /// A server with its maildrop; answers every question of its session.
-struct Server {
+pub(super) struct Server {
     session: server::Session,
     input: Input,
     output: Vec<u8>,
@@ -32,7 +35,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(transport: server::Transport, is_removable: bool) -> (Self, bool) {
+    pub(super) fn new(transport: server::Transport, is_removable: bool) -> (Self, bool) {
         let policy = server::Policy {
             hostname: "host.example".into(),
             implementation: None,
@@ -54,6 +57,37 @@ impl Server {
         (server, is_removable)
     }
 
+    /// The password is " pass word ", the token "token".
+    fn authenticate(&mut self, credentials: &Credentials) {
+        let secret = || Secret::new(b" pass word ".to_vec());
+        let is_right = match credentials {
+            Credentials::Password { user, password, .. } => {
+                user == b"fred" && password.expose() == b" pass word "
+            }
+            Credentials::Apop { timestamp, digest, .. } => apop::verify(timestamp, &secret(), digest),
+            Credentials::Cram { user, challenge, digest } => {
+                user == b"fred" && cram_md5::verify(challenge, &secret(), digest)
+            }
+            Credentials::Scram(claim) => {
+                let signature = scram::tests::verify(claim, b" pass word ", b"salt", 4096);
+                match signature.filter(|_| claim.user == b"fred") {
+                    Some(signature) => return self.session.granted_with(signature),
+                    None => false,
+                }
+            }
+            Credentials::Token { user, token, .. } => {
+                user.as_deref() == Some(b"fred") && token.expose() == b"token"
+            }
+            Credentials::External { authorization } => authorization.as_deref() == Some(b"fred"),
+            Credentials::Anonymous { trace } => trace == b"fred",
+        };
+        if is_right {
+            self.session.granted();
+        } else {
+            self.session.refused(server::Refusal::Credentials);
+        }
+    }
+
     /// Runs until more is to be read; everything to be written is in `output` then.
     fn run(&mut self, is_removable: bool) {
         let mut written = Vec::new();
@@ -63,26 +97,19 @@ impl Server {
                 server::Step::Read => break,
                 server::Step::Write => written.append(&mut self.output),
                 server::Step::StartTls => {
-                    self.session.tls_started(Channel::default());
+                    self.session.tls_started(CHANNEL);
                     break;
                 }
-                server::Step::Authenticate(Credentials::Password { user, password, .. }) => {
-                    if user == b"fred" && password.expose() == b" pass word " {
-                        self.session.granted();
-                    } else {
-                        self.session.refused(server::Refusal::Credentials);
-                    }
-                }
-                server::Step::Authenticate(Credentials::Apop { timestamp, digest, .. }) => {
-                    let secret = Secret::new(b" pass word ".to_vec());
-                    if crate::sasl::apop::verify(&timestamp, &secret, &digest) {
-                        self.session.granted();
-                    } else {
-                        self.session.refused(server::Refusal::Credentials);
-                    }
-                }
-                server::Step::Authenticate(_) | server::Step::Nonce | server::Step::PrepareScram(_) => {
-                    self.session.refused(server::Refusal::Credentials);
+                server::Step::Authenticate(credentials) => self.authenticate(&credentials),
+                server::Step::Nonce => self.session.nonce(&[5; 16]),
+                server::Step::PrepareScram(query) => {
+                    let binding = query.binding.map(|kind| kind.name().as_bytes().to_vec());
+                    self.session.scram_prepared(ScramFacts {
+                        nonce: vec![5; 18],
+                        salt: b"salt".to_vec(),
+                        iterations: 4096,
+                        binding: binding.unwrap_or_default(),
+                    });
                 }
                 server::Step::OpenMaildrop => {
                     let mut listing = Listing::with_capacity(3, 9);
@@ -116,7 +143,7 @@ impl Server {
 }
 
 /// Lets both talk until the client is idle or closed; octets travel in pieces of `size`.
-fn talk(driver: &mut Driver, server: &mut (Server, bool), size: usize) -> Step {
+pub(super) fn talk(driver: &mut Driver, server: &mut (Server, bool), size: usize) -> Step {
     let (server, is_removable) = (&mut server.0, server.1);
     loop {
         server.run(is_removable);

@@ -75,7 +75,7 @@ pub enum Verdict {
 }
 
 impl Exchange {
-    /// An exchange, and the first message. `chance` are octets never used before, 16 or more; `user` and
+    /// An exchange, and the first message. `chance` are octets never used before, 15 or more; `user` and
     /// `authorization` are prepared with SASLprep. `None` when a name is empty, holds NUL or is not UTF-8.
     #[must_use]
     pub fn begin(
