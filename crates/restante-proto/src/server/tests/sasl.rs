@@ -497,3 +497,14 @@ fn what_is_known_of_a_channel_ends_with_it() {
     assert!(lines.contains(&"SCRAM-SHA-256-PLUS".to_string()) && lines.contains(&"EXTERNAL".to_string()));
     assert_eq!(lines.last().unwrap(), ".");
 }
+
+#[test]
+fn r4422_3_8_1_one_login_a_session() {
+    for mechanism in Mechanism::ALL {
+        let mut run = full_world().start();
+        run.receive(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+        assert_eq!(run.session.phase(), Phase::Transaction);
+        run.receive(format!("AUTH {}\r\n", mechanism.name()).as_bytes());
+        assert_eq!(run.lines().pop().unwrap(), "-ERR Not possible in this state");
+    }
+}
