@@ -215,7 +215,7 @@ fn open_last_logins(config: &Config, log: &Log) -> Result<Option<Arc<LastLogins>
         Err(error) => return Err(SettingsError::LastLogins(path, error)),
     };
     if damaged > 0 {
-        let problem = format!("{damaged} records of {} are damaged and were left out", path.display());
+        let problem = format!("{}: damaged records left out: {damaged}", path.display());
         log.write(&Event::Warning { problem: &problem });
     }
     Ok(Some(Arc::new(last_logins)))

@@ -219,6 +219,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     }
     maildrops(config, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
+    last_logins(config, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
         problems.error(
             lines.at("log.target"),
@@ -233,6 +234,21 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
             lines.at("limits.sessions_per_address"),
             "more sessions are allowed from one address than in all",
             "raise sessions, or lower sessions_per_address",
+        );
+    }
+}
+
+/// A login delay is kept in the state folder. A missing one is made at the start.
+fn last_logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let folder = &config.state_dir;
+    if config.pop3.login_delay_s > 0 && file::exists(folder) && !file::is_folder(folder) {
+        problems.error(
+            lines.at("pop3.login_delay_s"),
+            format!(
+                "pop3.login_delay_s keeps the last logins in state_dir, but {} is no folder",
+                folder.display()
+            ),
+            "name a folder that the server may write to with state_dir",
         );
     }
 }

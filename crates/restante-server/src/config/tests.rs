@@ -373,6 +373,7 @@ fn the_default_configuration_shows_every_key() {
         Auth::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
+        Bulletins::KEYS,
         Lmtp::KEYS,
         Limits::KEYS,
         Log::KEYS,

@@ -218,6 +218,50 @@ fn fetchmail_collects_and_deletes() {
     }
 }
 
+/// Without UIDL it goes by LAST: what is kept on the server is not collected again.
+#[test]
+fn fetchmail_keeps_mail_and_goes_by_last() {
+    let fetchmail = program("fetchmail", "fetchmail");
+    let setup = Setup {
+        mail: vec![("alice".to_owned(), (1..=3).map(|n| numbered(n, 2)).collect())],
+        restante: vec![("pop3".to_owned(), "last = true".to_owned())],
+        dovecot: vec!["protocol pop3 {\n  pop3_enable_last = yes\n}"],
+        ..Setup::default()
+    };
+    let server = Server::start(kind(), &setup);
+    let folder = home(&server, Way::Plain);
+    let (script, count) = (folder.join("deliver"), folder.join("count"));
+    fs::write(&script, format!("#!/bin/sh\ncat > {0}.last && echo >> {0}\n", count.display())).unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let configuration = folder.join("fetchmailrc");
+    write_private(
+        &configuration,
+        &format!(
+            "set no syslog\nset no bouncemail\nset invisible\npoll localhost via {} protocol pop3 port {} no uidl\n\
+             user alice password secret sslproto '' no fetchall keep no rewrite pass8bits mda \"{}\"\n",
+            server.site().ip(),
+            server.pop3_address().port(),
+            script.display()
+        ),
+    );
+    let lock = folder.join("fetchmail.pid");
+    let collect = || {
+        let mut client = Command::new(&fetchmail);
+        client.arg("-f").arg(&configuration).args(["--nodetach", "--nosyslog", "-v", "--pidfile"]).arg(&lock);
+        let output = client.env("HOME", &folder).env("FETCHMAILHOME", &folder).output().unwrap();
+        // 1 says that there was nothing new.
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}\n{said}\n{}", output.status, server.log());
+        assert!(said.contains("> LAST"), "it does not ask LAST:\n{said}");
+        fs::read(&count).map_or(0, |lines| lines.len())
+    };
+    assert_eq!(collect(), 3);
+    assert_eq!(collect(), 3, "nothing is new");
+    server.site().drop_message("alice", &numbered(4, 2));
+    assert_eq!(collect(), 4);
+    assert_eq!(server.site().files("alice").len(), 4);
+}
+
 #[test]
 fn mpop_collects_and_deletes() {
     let mpop = program("mpop", "mpop");

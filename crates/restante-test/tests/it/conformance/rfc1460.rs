@@ -104,6 +104,31 @@ fn r1460_5_5_rset_sets_it_to_zero_also_for_later_sessions() {
 }
 
 #[test]
+fn r1081_p_9_1_rset_follows_rfc_1460_and_not_its_elders() {
+    case(3).run(|server| {
+        let mut peer = server.login("alice");
+        peer.message("RETR 1");
+        peer.ok("QUIT");
+        peer.end();
+        let mut peer = server.login_when_free("alice");
+        assert_eq!(last(&mut peer), "+OK 1");
+        peer.message("RETR 3");
+        peer.ok("RSET");
+        assert_eq!(last(&mut peer), "+OK 0", "and not 1, where the session began");
+    });
+}
+
+#[test]
+fn r1081_rpop_1_no_login_by_the_port_one_comes_from() {
+    case(1).run(|server| {
+        let mut peer = server.pop3();
+        peer.ok("USER alice");
+        peer.err("RPOP alice");
+        peer.err("STAT");
+    });
+}
+
+#[test]
 fn r1460_5_7_top_list_and_uidl_do_not_change_it() {
     case(5).run(|server| {
         let mut peer = server.login("alice");
