@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use restante_client::connect::Tls;
 
 use crate::dialogue::{Dialogue, Form, Reply};
-use crate::facts::{Capabilities, Entrance, Maildrop, Refusals, Sample};
+use crate::facts::{Entrance, Maildrop, Refusals, Sample};
 use crate::target::{Credentials, Settings};
 use crate::tls;
 use crate::transcript::Transcript;
@@ -239,9 +239,21 @@ impl<'a> Bench<'a> {
     pub(crate) fn try_login(&mut self, dialogue: &mut Dialogue) -> Step<Reply> {
         let credentials = self.credentials(dialogue)?;
         let capabilities = self.entrance()?.capabilities().cloned();
-        let reply = match way(capabilities.as_ref()) {
-            Way::UserPass => user_pass(dialogue, credentials)?,
-            Way::Plain => plain(dialogue, credentials)?,
+        let has_plain = capabilities
+            .as_ref()
+            .and_then(|list| list.arguments("SASL"))
+            .is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case("PLAIN")));
+        let has_user = capabilities.is_none_or(|list| list.has("USER"));
+        // USER and PASS, unless they are not there, whatever is announced.
+        let user = if has_user || !has_plain {
+            Some(dialogue.ask(format!("USER {}", credentials.user()))?)
+        } else {
+            None
+        };
+        let reply = match user {
+            Some(reply) if reply.is_ok() => pass(dialogue, credentials)?,
+            Some(reply) if !has_plain => reply,
+            _ => plain(dialogue, credentials)?,
         };
         if reply.is_ok() {
             dialogue.login = Some(Rc::clone(&self.logins));
@@ -286,29 +298,6 @@ impl<'a> Bench<'a> {
         self.maildrop = None;
         self.samples = None;
     }
-}
-
-enum Way {
-    UserPass,
-    Plain,
-}
-
-/// USER and PASS unless the server announces other ways alone.
-fn way(capabilities: Option<&Capabilities>) -> Way {
-    let Some(capabilities) = capabilities else { return Way::UserPass };
-    let has_plain = capabilities
-        .arguments("SASL")
-        .is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case("PLAIN")));
-    if has_plain && !capabilities.has("USER") { Way::Plain } else { Way::UserPass }
-}
-
-/// USER and PASS; the answer to PASS, or to a USER that was refused.
-pub(crate) fn user_pass(dialogue: &mut Dialogue, credentials: &Credentials) -> Step<Reply> {
-    let reply = dialogue.ask(format!("USER {}", credentials.user()))?;
-    if !reply.is_ok() {
-        return Ok(reply);
-    }
-    pass(dialogue, credentials)
 }
 
 /// PASS alone.

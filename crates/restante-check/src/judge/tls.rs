@@ -250,8 +250,8 @@ fn close_notify(bench: &mut Bench<'_>) -> Step {
 fn stls_at_once(bench: &mut Bench<'_>) -> Step {
     stls_only(bench)?;
     let mut dialogue = before_handshake(bench)?;
-    bench.pause();
-    let spoke = !dialogue.wire().stays_open(bench.settings.budget.pause);
+    let pause = bench.settings.budget.pause;
+    let spoke = dialogue.wire().has_unread() || !dialogue.wire().stays_open(pause);
     demand(!spoke, "nothing between the reply and the handshake", || "the server spoke or closed".into())?;
     dialogue.start_tls(&bench.tls()?).map_err(|why| broken("a handshake", why))?;
     dialogue.drop_connection();
