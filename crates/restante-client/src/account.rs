@@ -4,12 +4,12 @@
 //! Nothing here sleeps or tries the same twice. When to try again, and with which password, the caller decides.
 
 use restante_proto::client::cause::LoginCause;
-use restante_proto::client::request::Login;
-use restante_proto::url::HostName;
+use restante_proto::url::{Auth, HostName};
 use rustls::RootCertStore;
 
 use crate::discover::Candidate;
 use crate::error::Error;
+use crate::login::{Means, Plaintext, Wish};
 use crate::pop3::{Client, Settings};
 
 /// The maildrop of a mail address.
@@ -55,7 +55,36 @@ impl Account {
     /// First where it worked last time. When nobody is there, or it is not the right server any more, `find` is asked for
     /// servers, which are tried in their order; a refused login ends the search, since the next server of the same domain
     /// has the same accounts. The user name is the whole address and then, only if the credentials are refused, the local part
-    /// (R6186-4.3). `login` makes the login for a user name; it sees the client, for its capabilities.
+    /// (R6186-4.3). `auth` says which ways to log in are allowed, `means` what there is to show, once for each try.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "srv")]
+    /// # async fn example() -> Result<(), restante_client::error::Error> {
+    /// use std::time::Duration;
+    ///
+    /// use restante_client::account::Account;
+    /// use restante_client::connect::platform_roots;
+    /// use restante_client::discover::dns::Resolver;
+    /// use restante_client::login::Means;
+    /// use restante_client::pop3::Settings;
+    /// use restante_proto::secret::Secret;
+    /// use restante_proto::url::Auth;
+    ///
+    /// let resolver = Resolver::of_system()?;
+    /// let mut account = Account::new("alice@example.org", None).expect("a mail address");
+    /// let client = account
+    ///     .connect(
+    ///         async |domain| resolver.discover(domain, Duration::from_secs(20)).await,
+    ///         &platform_roots()?,
+    ///         Settings::default,
+    ///         &Auth::Any,
+    ///         || Means::Password(Secret::new(b"secret".to_vec())),
+    ///     )
+    ///     .await?;
+    /// assert!(client.is_confidential());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of `find`; [`Error::Login`]; when no server could be reached, why not the first of them;
@@ -65,15 +94,16 @@ impl Account {
         find: impl AsyncFnOnce(&HostName) -> Result<Vec<Candidate>, Error>,
         roots: &RootCertStore,
         settings: impl Fn() -> Settings,
-        mut login: impl FnMut(&Client, &str) -> Login,
+        auth: &Auth,
+        mut means: impl FnMut() -> Means,
     ) -> Result<Client, Error> {
         if let Some(known) = self.known.take() {
             // What is known stays known as long as somebody answers there who is the right one.
             match open(&known.candidate, roots, settings()).await {
                 Ok(mut client) => {
                     let known = self.known.insert(known);
-                    let made = login(&client, &known.user);
-                    return client.login(made).await.map(|()| client);
+                    let wish = wish(&known.user, auth, means());
+                    return client.log_in(wish).await.map(|()| client);
                 }
                 Err(error) if is_about_the_server(&error) => {}
                 Err(error) => {
@@ -85,7 +115,7 @@ impl Account {
         let mut first = None;
         for candidate in find(&self.domain).await? {
             match open(&candidate, roots, settings()).await {
-                Ok(client) => return self.log_in(client, candidate, login).await,
+                Ok(client) => return self.log_in(client, candidate, auth, means).await,
                 Err(error) if is_about_the_server(&error) => _ = first.get_or_insert(error),
                 Err(error) => return Err(error),
             }
@@ -97,13 +127,13 @@ impl Account {
         &mut self,
         mut client: Client,
         candidate: Candidate,
-        mut login: impl FnMut(&Client, &str) -> Login,
+        auth: &Auth,
+        mut means: impl FnMut() -> Means,
     ) -> Result<Client, Error> {
         let local = self.address.rsplit_once('@').map(|(local, _)| local);
         let mut refused = None;
         for user in [Some(self.address.as_str()), local].into_iter().flatten() {
-            let made = login(&client, user);
-            match client.login(made).await {
+            match client.log_in(wish(user, auth, means())).await {
                 Ok(()) => {
                     self.known = Some(Known { candidate, user: user.to_owned() });
                     return Ok(client);
@@ -115,6 +145,11 @@ impl Account {
         }
         Err(refused.unwrap_or(Error::OutOfStep))
     }
+}
+
+/// Candidates are reached over TLS, so that nothing is to be said about passwords in clear.
+const fn wish<'a>(user: &'a str, auth: &'a Auth, means: Means) -> Wish<'a> {
+    Wish { user: Some(user), auth, means, plaintext: Plaintext::WithTls }
 }
 
 async fn open(candidate: &Candidate, roots: &RootCertStore, settings: Settings) -> Result<Client, Error> {

@@ -232,10 +232,7 @@ impl Connection {
 
     /// What was agreed on with TLS (version, suite, ALPN, certificates), none without it.
     pub fn tls(&self) -> Option<&rustls::ClientConnection> {
-        match &self.0 {
-            Stream::Tls(stream) => Some(stream.get_ref().1),
-            _ => None,
-        }
+        self.0.tls()
     }
 
     /// The address of the peer, none over a unix socket or after a failed handshake.
@@ -316,6 +313,16 @@ impl Stream {
         })?;
         *self = Self::Tls(Box::new(stream));
         Ok(())
+    }
+}
+
+impl Stream {
+    /// What TLS says of the connection, none without it.
+    pub(crate) fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().1),
+            _ => None,
+        }
     }
 }
 

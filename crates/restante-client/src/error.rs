@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use restante_proto::client::cause::LoginCause;
+use restante_proto::client::choice::Unfit;
 use restante_proto::client::request::InvalidRequest;
 use restante_proto::client::{self, NotPossible, Refusal};
 use restante_proto::lmtp::client as lmtp;
@@ -25,6 +26,12 @@ pub enum Error {
     OutOfStep,
     /// The server cannot do what was asked. Nothing was sent.
     NotPossible(NotPossible),
+    /// There is no way to log in that is offered, known and safe enough. Nothing was sent, and no other way is tried.
+    NoWay(Unfit),
+    /// There is no user name: somebody has to be asked for it (R2384-4.1). Nothing was sent.
+    NoUser,
+    /// The system gives no random octets.
+    NoChance,
     /// STLS was demanded and the server does not offer it. Either it cannot, or somebody in between does not want it
     /// (R2595-9.1).
     NoStls,
@@ -111,15 +118,15 @@ impl Error {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Request(_) | Self::Transaction(_) | Self::ServerName(_) | Self::OutOfStep => Blame::Caller,
-            Self::OwnCertificate(_) | Self::NoRoots => Blame::Caller,
-            Self::NotPossible(_) | Self::NoStls | Self::NotOffered(_) => Blame::Refusal,
+            Self::OwnCertificate(_) | Self::NoRoots | Self::NoUser => Blame::Caller,
+            Self::NotPossible(_) | Self::NoStls | Self::NotOffered(_) | Self::NoWay(_) => Blame::Refusal,
             Self::Refused(_) | Self::Login { .. } => Blame::Refusal,
             Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
             Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) => Blame::Server,
             Self::Tls(_) | Self::Certificate { .. } => Blame::Server,
             Self::Lookup(_) | Self::Connect(_) | Self::Network(_) => Blame::Network,
             Self::Closed | Self::Timeout(_) => Blame::Network,
-            Self::Local(_) => Blame::Local,
+            Self::Local(_) | Self::NoChance => Blame::Local,
         }
     }
 
@@ -149,6 +156,9 @@ impl fmt::Display for Error {
             Self::ServerName(name) => write!(out, "\"{}\" is no name of a server", name.escape_default()),
             Self::OutOfStep => out.write_str("the connection is out of step after an earlier failure"),
             Self::NotPossible(why) => why.fmt(out),
+            Self::NoWay(_) => out.write_str("cannot log in"),
+            Self::NoUser => out.write_str("there is no user name"),
+            Self::NoChance => out.write_str("this machine gives no random numbers"),
             Self::NoStls => out.write_str("the server does not offer STLS, and without it nothing is sent"),
             Self::Refused(refusal) => write!(out, "the server refused: {}", refusal.text),
             Self::Login { refusal, .. } => write!(out, "the server refused the login: {}", refusal.text),
@@ -187,6 +197,7 @@ impl std::error::Error for Error {
             Self::Protocol(cause) => Some(cause),
             Self::LmtpProtocol(cause) => Some(cause),
             Self::Lookup(cause) => Some(cause.as_ref()),
+            Self::NoWay(cause) => Some(cause),
             Self::Certificate { cause, .. } => Some(cause),
             Self::OwnCertificate(cause) => Some(cause),
             Self::Connect(cause) | Self::Tls(cause) | Self::Network(cause) | Self::Local(cause) => {

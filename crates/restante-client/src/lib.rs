@@ -15,6 +15,7 @@ pub mod discover;
 pub mod error;
 pub mod identity;
 pub mod lmtp;
+pub mod login;
 pub mod pop3;
 pub mod trace;
 mod wire;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::connect::{Address, Deadlines, Security, Tls};
 use crate::error::Error;
+use crate::login::Wish;
 use crate::trace::{Said, Trace};
 use crate::wire::Wire;
 
@@ -139,6 +140,20 @@ impl Client {
         }
     }
 
+    /// The safest way to log in that [`Wish`] allows, by what the server lists; asks with CAPA when that is not known. See
+    /// [`restante_proto::client::choice`] for the order. A way that is refused is the last: no weaker one follows.
+    ///
+    /// # Errors
+    /// [`Error::NoUser`] and [`Error::NoWay`], with nothing sent but CAPA; those of [`login`](Self::login).
+    pub async fn log_in(&mut self, wish: Wish<'_>) -> Result<(), Error> {
+        if self.session.capabilities().is_none() {
+            self.capabilities().await?;
+        }
+        let login =
+            wish.login(self.session.capabilities(), self.session.timestamp().is_some(), self.wire.tls())?;
+        self.login(login).await
+    }
+
     /// The best way to log in here that shows the password to the server: PLAIN, else LOGIN when CAPA lists no USER,
     /// else USER and PASS (LOGIN-1.1).
     pub fn method(&self) -> Method {
@@ -169,7 +184,7 @@ impl Client {
     /// verified (R8997-3.3). With a [`Tls::new`] of the caller's own, verified as that does it.
     #[must_use]
     pub fn is_confidential(&self) -> bool {
-        self.wire.is_tls()
+        self.wire.tls().is_some()
     }
 
     /// STAT.

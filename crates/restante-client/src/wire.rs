@@ -39,9 +39,9 @@ impl Wire {
         Ok(())
     }
 
-    /// Whether TLS is up. rustls speaks no version before 1.2.
-    pub(crate) const fn is_tls(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_))
+    /// What TLS says of the connection, none without it. rustls speaks no version before 1.2.
+    pub(crate) fn tls(&self) -> Option<&rustls::ClientConnection> {
+        self.stream.tls()
     }
 
     /// Reads what there is into the input.

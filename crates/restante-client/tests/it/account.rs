@@ -8,12 +8,11 @@ use restante_client::connect::Address;
 use restante_client::discover::Candidate;
 use restante_client::error::Error;
 use restante_client::identity::Service;
+use restante_client::login::Means;
 use restante_client::pop3::Client;
 use restante_proto::client::cause::LoginCause;
-use restante_proto::client::request::Login;
-use restante_proto::sasl::Method;
 use restante_proto::secret::Secret;
-use restante_proto::url::{Host, HostName};
+use restante_proto::url::{Auth, Host, HostName};
 use rustls::ServerConfig;
 
 use crate::identity::{Authority, settings};
@@ -27,9 +26,8 @@ fn account(known: Option<Known>) -> Account {
     Account::new("fred@example.org", known).unwrap()
 }
 
-fn login(_: &Client, user: &str) -> Login {
-    let password = Secret::new(b"secret".to_vec());
-    Login::new(Method::UserPass, user.into(), password)
+fn means() -> Means {
+    Means::Password(Secret::new(b"secret".to_vec()))
 }
 
 /// A server with TLS from the first octet that then follows `script`, as a candidate.
@@ -48,7 +46,8 @@ async fn nobody() -> Candidate {
     Candidate::new(Service::Pop3s, domain(), Host::parse("127.0.0.1").unwrap(), port)
 }
 
-const HEAD: &str = "S: +OK hi\nC: USER fred@example.org\nS: +OK\nC: PASS secret\n";
+const HEAD: &str =
+    "S: +OK hi\nC: CAPA\nS: +OK\nS: USER\nS: .\nC: USER fred@example.org\nS: +OK\nC: PASS secret\n";
 
 #[tokio::test]
 async fn r6186_4_3_the_whole_address_first_and_then_the_local_part() {
@@ -65,8 +64,9 @@ async fn r6186_4_3_the_whole_address_first_and_then_the_local_part() {
         let script = format!("{HEAD}S: {refusal}\n{}", if expected.is_some() { second } else { "" });
         let (candidate, served) = server(&config, &script).await;
         let mut account = account(None);
-        let result =
-            account.connect(async |_| Ok(vec![candidate.clone()]), &authority.roots(), settings, login).await;
+        let result = account
+            .connect(async |_| Ok(vec![candidate.clone()]), &authority.roots(), settings, &Auth::Any, means)
+            .await;
         assert_eq!(result.is_ok(), expected.is_some(), "{refusal}");
         assert_eq!(account.known().map(|known| known.user.as_str()), expected, "{refusal}");
         drop(result);
@@ -83,7 +83,10 @@ async fn a_wrong_password_is_said_once_for_each_name_and_no_more() {
     let (candidate, served) = server(&config, &script).await;
     let mut account = account(None);
     let found = vec![candidate, nobody().await];
-    let error = account.connect(async |_| Ok(found), &authority.roots(), settings, login).await.unwrap_err();
+    let error = account
+        .connect(async |_| Ok(found), &authority.roots(), settings, &Auth::Any, means)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, Error::Login { refusal, cause: LoginCause::Credentials } if refusal.text == "no"),
         "{error:?}"
@@ -104,7 +107,7 @@ async fn r6186_4_4_what_worked_is_asked_first_and_looked_up_again_when_it_fails(
         *lookups.borrow_mut() += 1;
         Ok(vec![nobody().await, candidate.clone()])
     };
-    drop(account.connect(find, &authority.roots(), settings, login).await.unwrap());
+    drop(account.connect(find, &authority.roots(), settings, &Auth::Any, means).await.unwrap());
     served.await.unwrap();
     assert_eq!((*lookups.borrow(), &account.known().unwrap().candidate), (1, &candidate));
 
@@ -114,7 +117,7 @@ async fn r6186_4_4_what_worked_is_asked_first_and_looked_up_again_when_it_fails(
         let known = Known { candidate: candidate.clone(), user: "fred@example.org".into() };
         account = self::account(Some(known.clone()));
         let never = async |_: &HostName| -> Result<Vec<Candidate>, Error> { panic!("nobody is to be asked") };
-        let result = account.connect(never, &authority.roots(), settings, login).await;
+        let result = account.connect(never, &authority.roots(), settings, &Auth::Any, means).await;
         assert_eq!(result.is_ok(), is_in);
         assert_eq!(account.known(), Some(&known));
         drop(result);
@@ -126,7 +129,7 @@ async fn r6186_4_4_what_worked_is_asked_first_and_looked_up_again_when_it_fails(
     account = self::account(Some(known));
     let (candidate, served) = server(&config, &format!("{HEAD}S: +OK")).await;
     let find = async |_: &HostName| Ok(vec![candidate.clone()]);
-    drop(account.connect(find, &authority.roots(), settings, login).await.unwrap());
+    drop(account.connect(find, &authority.roots(), settings, &Auth::Any, means).await.unwrap());
     served.await.unwrap();
     assert_eq!(account.known().unwrap().candidate, candidate);
 }
@@ -140,7 +143,9 @@ async fn a_server_that_is_not_the_domains_is_passed_over() {
     let (candidate, served) = server(&right, &format!("{HEAD}S: +OK")).await;
     let mut account = account(None);
     let found = vec![impostor.clone(), candidate];
-    drop(account.connect(async |_| Ok(found), &authority.roots(), settings, login).await.unwrap());
+    drop(
+        account.connect(async |_| Ok(found), &authority.roots(), settings, &Auth::Any, means).await.unwrap(),
+    );
     served.await.unwrap();
     deceived.await.unwrap();
     // Alone, it is an error that says so.
@@ -151,13 +156,17 @@ async fn a_server_that_is_not_the_domains_is_passed_over() {
 }
 
 async fn account_alone(authority: &Authority, candidate: Candidate) -> Result<Client, Error> {
-    account(None).connect(async |_| Ok(vec![candidate]), &authority.roots(), settings, login).await
+    account(None)
+        .connect(async |_| Ok(vec![candidate]), &authority.roots(), settings, &Auth::Any, means)
+        .await
 }
 
 #[tokio::test]
 async fn no_server_at_all() {
     let authority = Authority::new();
-    let none = account(None).connect(async |_| Ok(Vec::new()), &authority.roots(), settings, login).await;
+    let none = account(None)
+        .connect(async |_| Ok(Vec::new()), &authority.roots(), settings, &Auth::Any, means)
+        .await;
     assert!(matches!(none, Err(Error::NotOffered(_))), "{none:?}");
     let error = account_alone(&authority, nobody().await).await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)) && error.is_temporary(), "{error:?}");

@@ -11,5 +11,6 @@ mod dns;
 mod hello;
 mod identity;
 mod lmtp;
+mod login;
 mod pop3;
 mod script;
