@@ -1,0 +1,73 @@
+//! Our client's SASL mechanisms against a server that others wrote: Debian's Dovecot, whose SCRAM and CRAM-MD5 share
+//! nothing with ours.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use restante_proto::client::request::{Extras, Login, Request};
+use restante_proto::client::{Event, Limits, Outcome, Session, Step};
+use restante_proto::line::Input;
+use restante_proto::reply::ResponseCode;
+use restante_proto::sasl::{Mechanism, Method};
+use restante_proto::secret::Secret;
+use restante_test::real::{Kind, Server, Setup};
+
+/// Lets the session speak until all its requests are answered; how each ended.
+fn outcomes(address: SocketAddr, requests: Vec<Request>) -> Vec<Outcome> {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut session = Session::new(Limits::default());
+    let (mut input, mut output) = (Input::new(), Vec::new());
+    let mut outcomes = Vec::new();
+    for request in requests {
+        session.submit(request).unwrap();
+    }
+    loop {
+        match session.step(&mut input, &mut output).expect("the server obeys the protocol") {
+            Step::Read => {
+                stream.write_all(&output).unwrap();
+                output.clear();
+                let mut octets = [0; 4096];
+                let count = stream.read(&mut octets).expect("the server answers");
+                assert_ne!(count, 0, "the server has closed: {outcomes:?}");
+                input.fill(&octets[..count]);
+            }
+            Step::Event(Event::Finished(outcome)) => outcomes.push(outcome),
+            Step::Event(_) => {}
+            Step::Idle | Step::Closed => return outcomes,
+            step => panic!("nothing asks for {step:?}"),
+        }
+    }
+}
+
+fn login(mechanism: Mechanism, password: &str) -> Request {
+    // Not by chance, but the server's part of the nonce is.
+    let extras = Extras { nonce: b"as good as any nonce".to_vec(), ..Extras::default() };
+    let method = Method::Sasl(mechanism);
+    Request::Login(Login { extras, ..Login::new(method, b"alice".to_vec(), Secret::new(password.into())) })
+}
+
+#[test]
+fn every_mechanism_that_dovecot_has_lets_us_in() {
+    let mechanisms = ["plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256"];
+    let setup = Setup { mechanisms: Some(mechanisms.to_vec()), ..Setup::default() };
+    let server = Server::start(Kind::Dovecot, &setup);
+    for name in mechanisms {
+        let mechanism = Mechanism::parse(name.as_bytes()).expect("one of ours");
+        // With and without initial response, which the server's list decides.
+        for asks in [true, false] {
+            let try_with = |password| {
+                let mut requests = if asks { vec![Request::Capabilities] } else { vec![] };
+                requests.extend([login(mechanism, password), Request::Quit]);
+                let mut outcomes = outcomes(server.pop3_address(), requests);
+                assert_eq!(outcomes.pop(), Some(Outcome::Done), "QUIT");
+                outcomes.pop().expect("the login is answered")
+            };
+            assert_eq!(try_with("secret"), Outcome::Done, "{name}: {}", server.log());
+            let refused = try_with("wrong");
+            let is_auth = matches!(&refused, Outcome::Refused(why) if why.code == Some(ResponseCode::Auth));
+            assert!(is_auth, "{name}: {refused:?}");
+        }
+    }
+}
