@@ -4,16 +4,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use restante_proto::maildrop::UniqueId;
-use restante_store::fuzzing::{replay, sealed, unique_ids};
+use restante_store::fuzzing::{Kind, accessed, bulletins, replay, sealed, unique_ids};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&form, bytes)) = input.split_first() else { return };
     // Checksums keep a fuzzer out, so it may also write only what they cover.
-    match form & 3 {
+    match form & 7 {
         0 => index(bytes.to_vec()),
-        1 => index(sealed(true, &records(bytes))),
+        1 => index(sealed(Kind::Index, &records(bytes))),
         2 => overrides(bytes),
-        _ => overrides(&sealed(false, &records(bytes))),
+        3 => overrides(&sealed(Kind::UniqueIds, &records(bytes))),
+        4 => digests(bytes),
+        5 => digests(&sealed(Kind::Accessed, &records(bytes))),
+        6 => given(bytes),
+        _ => given(&sealed(Kind::Bulletins, &records(bytes))),
     }
 });
 
@@ -48,4 +52,19 @@ fn overrides(file: &[u8]) {
     if let Some(written) = unique_ids(file) {
         assert_eq!(unique_ids(&written).as_ref(), Some(&written));
     }
+}
+
+fn digests(file: &[u8]) {
+    if let Some(written) = accessed(file) {
+        assert_eq!(accessed(&written).as_ref(), Some(&written));
+    }
+}
+
+fn given(file: &[u8]) {
+    let Some((names, written)) = bulletins(file) else { return };
+    for name in &names {
+        let is_base_name = !name.starts_with(b".") && !name.iter().any(|octet| b"/:\0".contains(octet));
+        assert!(!name.is_empty() && is_base_name, "{}", name.escape_ascii());
+    }
+    assert_eq!(bulletins(&written), Some((names, written.clone())));
 }

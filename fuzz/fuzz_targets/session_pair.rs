@@ -9,6 +9,7 @@ use restante_proto::client::request::{Login, Request};
 use restante_proto::client::{self, Ending, Event, Limits, Outcome};
 use restante_proto::line::Input;
 use restante_proto::maildrop::{Listing, MessageNumber, Octets};
+use restante_proto::quirk::Quirks;
 use restante_proto::reply::language::Language;
 use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenTerms, apop};
 use restante_proto::secret::Secret;
@@ -324,6 +325,8 @@ impl Server {
             login_delay_s: None,
             utf8: true,
             language: Language::German,
+            last: false,
+            quirks: Quirks::default(),
             limits,
         };
         let timestamp = has_timestamp.then(|| "<1.2@host.example>".to_owned());

@@ -4,8 +4,8 @@
 use restante_proto::maildrop::Listing;
 
 use crate::index::Index;
-use crate::index::codec::{Header, INDEX, Records, UNIQUE_IDS};
-use crate::maildir::index_listing;
+use crate::index::codec::{ACCESSED, BULLETINS, Header, INDEX, Records, UNIQUE_IDS};
+use crate::maildir::{accessed_rewritten, bulletins_rewritten, index_listing};
 use crate::unique_id::overrides::Overrides;
 
 /// What a session would believe of an index.
@@ -47,11 +47,43 @@ pub fn unique_ids(file: &[u8]) -> Option<Vec<u8>> {
     Overrides::read(file).map(|overrides| overrides.write(1))
 }
 
-/// A file of these records with the right checksums: an index, or unique-ids.
+/// Reads the bytes of a file of what was accessed and writes them anew; `None` when it is damaged.
 #[must_use]
-pub fn sealed(is_index: bool, records: &[(u8, &[u8])]) -> Vec<u8> {
-    let count = if is_index { 0 } else { u32::try_from(records.len()).unwrap_or(u32::MAX) };
-    let mut file = Records::file(if is_index { INDEX } else { UNIQUE_IDS }, Header { nonce: 7, count });
+pub fn accessed(file: &[u8]) -> Option<Vec<u8>> {
+    accessed_rewritten(file)
+}
+
+/// Reads the bytes of a file of bulletins: the names that it would rename, and the file written anew; `None` when it is
+/// damaged.
+#[must_use]
+pub fn bulletins(file: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
+    bulletins_rewritten(file)
+}
+
+/// What a file beside the messages is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The index, which is appended to.
+    Index,
+    /// Unique-ids of another server.
+    UniqueIds,
+    /// What was accessed.
+    Accessed,
+    /// Which bulletins were given.
+    Bulletins,
+}
+
+/// A file of these records with the right checksums.
+#[must_use]
+pub fn sealed(kind: Kind, records: &[(u8, &[u8])]) -> Vec<u8> {
+    let magic = match kind {
+        Kind::Index => INDEX,
+        Kind::UniqueIds => UNIQUE_IDS,
+        Kind::Accessed => ACCESSED,
+        Kind::Bulletins => BULLETINS,
+    };
+    let count = if kind == Kind::Index { 0 } else { u32::try_from(records.len()).unwrap_or(u32::MAX) };
+    let mut file = Records::file(magic, Header { nonce: 7, count });
     for &(kind, body) in records {
         file.push(kind, |bytes| bytes.extend_from_slice(body));
     }

@@ -151,5 +151,17 @@ pub(crate) fn index_listing(
     table::Table::new(index).map(|(_, listing)| listing)
 }
 
+/// The bytes of `restante.accessed`, read and written anew.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn accessed_rewritten(file: &[u8]) -> Option<Vec<u8>> {
+    accessed::rewritten(file)
+}
+
+/// The names that `restante.bulletins` would rename, and its bytes, read and written anew.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn bulletins_rewritten(file: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
+    bulletins::rewritten(file)
+}
+
 #[cfg(test)]
 mod tests;

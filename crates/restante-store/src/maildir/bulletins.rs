@@ -273,6 +273,12 @@ impl State {
     }
 }
 
+/// For the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(super) fn rewritten(file: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
+    State::read(file).map(|state| (state.pending.clone(), state.write(1)))
+}
+
 /// What is to be given at one opening.
 struct Due {
     /// In the order in which they are given; at most [`ROUND_MAX`].
