@@ -18,6 +18,7 @@ use census::Census;
 pub mod census;
 pub mod embedded;
 pub mod file;
+pub(crate) mod follow;
 mod table;
 
 /// Something that knows accounts.

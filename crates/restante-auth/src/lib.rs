@@ -1,7 +1,7 @@
 //! Who may open which maildrop.
 //!
 //! Decided here, in this order: what a typed name or a recipient address means ([`address`]), whether an account of that
-//! name exists in one of the sources ([`directory`]), whether the credentials are right ([`verify`], [`password`]), and how
+//! name exists in one of the sources ([`directory`]), whether the credentials are right ([`verify`], [`password`], [`token`]), and how
 //! long a failed answer has to wait ([`throttle`]). This crate sees no mail, no socket and no clock: the time is an argument.
 //!
 //! What a peer may learn: "granted" or "refused". Why something was refused, and whether the account exists at all, is for
@@ -17,4 +17,5 @@ pub mod directory;
 pub mod password;
 pub mod prepare;
 pub mod throttle;
+pub mod token;
 pub mod verify;

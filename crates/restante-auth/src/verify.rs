@@ -1,8 +1,11 @@
 //! `Credentials` in, `Verdict` out; and whether a recipient is ours.
 //!
-//! `Authenticator` owns the order of things: prepare the name, ask the sources one after the other, check the password, say
-//! what came out. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`, the
-//! memory of recent successes in `verify/cache`. The server calls `verify` for each login attempt and `recipient` for each RCPT.
+//! `Authenticator` owns the order of things: prepare the name, ask the sources one after the other, check the credentials, say
+//! what came out. How each kind of credentials is checked is in a file of its own: passwords here, digests with a shared
+//! secret in `verify/digest`, SCRAM in `verify/scram`, what needs no secret of ours (tokens, certificates, nobody at all) in
+//! `verify/identity`. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
+//! the memory of recent successes in `verify/cache`. The server calls `verify` for each login attempt, `prepare_scram` before
+//! one with SCRAM, and `recipient` for each RCPT.
 //!
 //! Known and unknown accounts take the same path: for a name that no source knows, a decoy stands in for the stored secret, of
 //! the kind and cost that some account of the sources has, always the same for the same name. A locked account is checked
@@ -14,25 +17,31 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use restante_proto::sasl::{Credentials, Mechanism, Method, apop};
+use restante_proto::sasl::{Credentials, Mechanism, Method, ScramHash, ServerSignature};
 use restante_proto::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::account::{Account, AccountName, InvalidName};
 use crate::address;
+use crate::directory::census::{Census, Coverage};
 use crate::directory::embedded::{self, EmbeddedDirectory};
 use crate::directory::file::{self, FileDirectory};
 use crate::directory::{Directory, Entry, Notice, Notify, Problem, SourceError};
-use crate::password::{Cost, PASSWORD_OCTETS_MAX, StoredPassword};
+use crate::password::{Cost, Hash, PASSWORD_OCTETS_MAX, StoredPassword};
 use crate::prepare;
+use crate::token::{self, TokenVerifier};
 
 mod cache;
+mod digest;
 mod hashing;
+mod identity;
+pub mod scram;
 
 use cache::Cache;
 use hashing::Hashing;
+use scram::{Disguise, ScramParameters};
 
 /// Decides who may open which maildrop. A clone is another handle to the same thing.
 #[derive(Clone)]
@@ -46,6 +55,11 @@ struct Inner {
     notify: Option<Notify>,
     hashing: Hashing,
     cache: Option<Cache>,
+    /// `None`: SCRAM is not served.
+    disguise: Option<Disguise>,
+    tokens: Vec<Arc<dyn TokenVerifier>>,
+    /// Whose maildrop ANONYMOUS reads.
+    anonymous: Option<AccountName>,
     /// Chooses decoys; keyed with random numbers, so that nobody outside can tell which name gets which.
     decoys: RandomState,
 }
@@ -63,8 +77,13 @@ impl Authenticator {
             let problem = Problem::new(format!("no random numbers: {error}"), "try again");
             SourceError::temporary("memory of recent logins", problem)
         })?;
+        let open = |source: token::Source| source.open(&settings.addresses, settings.notify.clone());
+        let tokens = settings.tokens.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let inner = Inner {
             directories,
+            tokens,
+            anonymous: settings.anonymous,
+            disguise: settings.scram.map(Disguise::new),
             addresses: settings.addresses,
             notify: settings.notify,
             hashing: Hashing::new(settings.hashing),
@@ -78,25 +97,47 @@ impl Authenticator {
     /// a wrong password. Waits for a place among the costly hashes at most as long as `HashingSettings::wait_max`.
     ///
     /// Must be called within a tokio runtime.
-    pub async fn verify(&self, credentials: &Credentials, now: Instant) -> Verdict {
-        let verdict = match credentials {
+    pub async fn verify(&self, attempt: Attempt<'_>) -> Verdict {
+        let (inner, now) = (&self.inner, attempt.now);
+        let verdict = match attempt.credentials {
             Credentials::Password { user, authorization, password, method } => {
                 let authorization = authorization.as_deref();
-                self.inner
-                    .verify_password(Claim { user, authorization, password, method: *method }, now)
-                    .await
+                let claim = Claim { user, authorization, password, method: *method };
+                inner.verify_password(claim, now).await
             }
             Credentials::Apop { user, timestamp, digest } => {
-                self.inner.verify_apop(user, timestamp, digest, now).await
+                inner.verify_apop(user, timestamp, digest, now).await
             }
-            // No source serves these: `mechanisms` does not name them.
-            Credentials::Cram { .. }
-            | Credentials::Scram(_)
-            | Credentials::Token { .. }
-            | Credentials::External { .. }
-            | Credentials::Anonymous { .. } => Err(Verdict::Refused(Reason::NotServed)),
+            Credentials::Cram { user, challenge, digest } => {
+                inner.verify_cram(user, challenge, digest, now).await
+            }
+            Credentials::Scram(claim) => inner.verify_scram(claim, now).await,
+            Credentials::Token { user, token, .. } => {
+                inner.verify_token(user.as_deref(), token, &attempt).await
+            }
+            Credentials::External { authorization } => {
+                inner.verify_external(authorization.as_deref(), attempt.certificate, now).await
+            }
+            Credentials::Anonymous { .. } => inner.verify_anonymous(now).await,
         };
         verdict.unwrap_or_else(|outcome| outcome)
+    }
+
+    /// What a client is shown before its proof of `Credentials::Scram`: the salt and iterations of the account's verifier. A name
+    /// that nobody has, a locked account and one without such a verifier are shown what looks like an account's, always the
+    /// same for the same name as long as the key of `ScramSettings` is the same.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A source cannot be asked, or SCRAM is not served.
+    pub async fn prepare_scram(
+        &self,
+        user: &[u8],
+        hash: ScramHash,
+        now: Instant,
+    ) -> Result<ScramParameters, SourceError> {
+        self.inner.prepare_scram(user, hash, now).await
     }
 
     /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to.
@@ -123,15 +164,30 @@ impl Authenticator {
         self.inner.addresses.account_name(user)
     }
 
-    /// The SASL mechanisms that the sources can serve, the preferred one first.
-    pub fn mechanisms(&self) -> Vec<Mechanism> {
-        if self.inner.directories.is_empty() { Vec::new() } else { vec![Mechanism::Plain, Mechanism::Login] }
+    /// How many of the accounts a mechanism can serve. It may change when a source is read again.
+    ///
+    /// EXTERNAL is said to serve all: whether a certificate is asked for is not decided here.
+    pub fn coverage(&self, mechanism: Mechanism) -> Coverage {
+        let or_none = |is_served: bool| if is_served { Coverage::All } else { Coverage::None };
+        if self.inner.directories.is_empty() {
+            return Coverage::None;
+        }
+        match mechanism {
+            Mechanism::Plain | Mechanism::Login | Mechanism::External => Coverage::All,
+            Mechanism::CramMd5 => self.inner.census().of_plain_secrets(),
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => or_none(!self.inner.tokens.is_empty()),
+            Mechanism::Anonymous => or_none(self.inner.anonymous.is_some()),
+            _ => match (mechanism.scram(), &self.inner.disguise) {
+                (Some((hash, _)), Some(_)) => self.inner.census().of_scram(Hash::from(hash)),
+                _ => Coverage::None,
+            },
+        }
     }
 
     /// Whether some account's secret is known in plain text, so that a timestamp in the greeting makes sense. May change when a
     /// source is read again.
     pub fn serves_apop(&self) -> bool {
-        self.inner.directories.iter().any(|directory| directory.census().plain > 0)
+        self.coverage(Mechanism::CramMd5) > Coverage::None
     }
 
     /// All accounts of the sources that can list theirs, sorted by name; an account that several sources know is the one of
@@ -164,6 +220,16 @@ impl Authenticator {
                 Ok(accounts) => {
                     if let Some(notify) = &self.inner.notify {
                         notify.say(Notice::Reloaded { source: directory.source(), accounts });
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        for tokens in &self.inner.tokens {
+            match tokens.reload(now).await {
+                Ok(count) => {
+                    if let Some(notify) = &self.inner.notify {
+                        notify.say(Notice::Reloaded { source: tokens.source(), accounts: count });
                     }
                 }
                 Err(error) => errors.push(error),
@@ -220,34 +286,8 @@ impl Inner {
                 if let Some((cache, key)) = remembered.zip(key) {
                     cache.insert(key, now);
                 }
-                Ok(Verdict::Granted(entry.account))
+                Ok(Verdict::Granted(Grant::full(entry.account)))
             }
-        }
-    }
-
-    async fn verify_apop(
-        &self,
-        user: &[u8],
-        timestamp: &[u8],
-        digest: &[u8; 16],
-        now: Instant,
-    ) -> Result<Verdict, Verdict> {
-        let name = self.name(user)?;
-        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
-        let plain = entry.as_ref().and_then(|entry| entry.password.plain());
-        let secret = Secret::new(plain.unwrap_or(b"nobody's").to_vec());
-        // R6856-2.2.3: the client may have prepared the secret. Both are tried for everybody, whatever the first gave.
-        let prepared = std::str::from_utf8(secret.expose()).ok().and_then(|text| prepare::query(text).ok());
-        let prepared =
-            Secret::new(prepared.map_or_else(|| secret.expose().to_vec(), |text| text.as_bytes().to_vec()));
-        let fits = apop::verify(timestamp, &secret, digest) | apop::verify(timestamp, &prepared, digest);
-        self.hashing.count(2);
-        match entry {
-            None => Err(Verdict::Refused(Reason::UnknownAccount)),
-            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
-            Some(entry) if entry.password.plain().is_none() => Err(Verdict::Refused(Reason::NoPlainSecret)),
-            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
-            Some(entry) => Ok(Verdict::Granted(entry.account)),
         }
     }
 
@@ -273,6 +313,13 @@ impl Inner {
             }
         }
         Ok(None)
+    }
+
+    /// What kinds of secrets there are in all directories together.
+    fn census(&self) -> Census {
+        let mut sum = Census::default();
+        self.directories.iter().for_each(|directory| sum.add_all(&directory.census()));
+        sum
     }
 
     /// What stands in for the secret of `name`: of the sources, each in proportion to its accounts; if they have nothing to
@@ -323,15 +370,54 @@ fn candidates(password: &Secret, method: Method) -> Option<Vec<Zeroizing<Vec<u8>
     }
 }
 
+/// An attempt to log in, with what is known of its circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// What is asserted.
+    pub credentials: &'a Credentials,
+    /// The name in the certificate that the peer has shown and that was found to be trusted; `None` without one.
+    pub certificate: Option<&'a str>,
+    /// The moment, for what is remembered for a while.
+    pub now: Instant,
+    /// The date, for what expires at one.
+    pub today: SystemTime,
+}
+
 /// What came of a login attempt.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// The credentials are right; this is whose.
-    Granted(Account),
+    Granted(Grant),
     /// They are not. The peer gets `-ERR [AUTH]` and nothing more.
     Refused(Reason),
     /// It cannot be said now: `-ERR [SYS/TEMP]`, or `[SYS/PERM]` if the error is not temporary.
     Unavailable(SourceError),
+}
+
+/// What right credentials open.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The account.
+    pub account: Account,
+    /// What may be done with its maildrop.
+    pub access: Access,
+    /// What shows a client of SCRAM that we know its verifier; `None` for all other credentials.
+    pub server_signature: Option<ServerSignature>,
+}
+
+/// What may be done with a maildrop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is the client's own.
+    Full,
+    /// It may be looked at.
+    ReadOnly,
+}
+
+impl Grant {
+    fn full(account: Account) -> Self {
+        Self { account, access: Access::Full, server_signature: None }
+    }
 }
 
 /// Why credentials were refused. For the log alone: telling the peer would tell which accounts exist.
@@ -348,10 +434,18 @@ pub enum Reason {
     InvalidPassword,
     /// The account has no password that would ever fit: it is locked.
     Locked,
-    /// APOP, and the account's secret is not known in plain text.
+    /// APOP or CRAM-MD5, and the account's secret is not known in plain text.
     NoPlainSecret,
+    /// SCRAM, and no verifier for its hash is stored.
+    NoVerifier,
     /// The authorization identity is not the account that was authenticated.
     AuthorizationIdentity,
+    /// No source knows the token, or it is another account's.
+    UnknownToken,
+    /// The token was good for this account until it expired.
+    ExpiredToken,
+    /// The certificate is missing, or has no name of the configured kind.
+    NoCertificateName,
     /// Credentials of a kind that no source can check.
     NotServed,
 }
@@ -364,7 +458,11 @@ impl fmt::Display for Reason {
             Self::WrongPassword => f.write_str("wrong password"),
             Self::InvalidPassword => f.write_str("not a possible password"),
             Self::Locked => f.write_str("the account is locked"),
-            Self::NoPlainSecret => f.write_str("APOP, but the secret is not stored in plain text"),
+            Self::NoPlainSecret => f.write_str("the secret is not stored in plain text"),
+            Self::NoVerifier => f.write_str("no verifier for this hash is stored"),
+            Self::UnknownToken => f.write_str("unknown token"),
+            Self::ExpiredToken => f.write_str("the token has expired"),
+            Self::NoCertificateName => f.write_str("no certificate with a name"),
             Self::NotServed => f.write_str("credentials that no source can check"),
             Self::AuthorizationIdentity => f.write_str("may not act as another account"),
         }
@@ -419,6 +517,12 @@ pub struct Settings {
     /// lives, somebody who can read the memory of the process can try passwords against it fast. Neither password nor hash is in
     /// an entry, a changed password or a removed account takes effect at once, and nothing is written anywhere.
     pub cache: Option<CacheSettings>,
+    /// What SCRAM needs beside verifiers; `None` switches it off.
+    pub scram: Option<scram::ScramSettings>,
+    /// Who says whose a bearer token is, asked in this order.
+    pub tokens: Vec<token::Source>,
+    /// The account whose maildrop everybody may read by ANONYMOUS.
+    pub anonymous: Option<AccountName>,
     /// Who is told when a source was read again, or could not be.
     pub notify: Option<Notify>,
 }
@@ -429,6 +533,9 @@ impl Default for Settings {
             addresses: address::Settings::default(),
             hashing: HashingSettings::default(),
             cache: Some(CacheSettings::default()),
+            scram: None,
+            tokens: Vec::new(),
+            anonymous: None,
             notify: None,
         }
     }

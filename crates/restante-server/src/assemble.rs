@@ -2,12 +2,14 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
-use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError};
+use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
 use restante_auth::account::Account;
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
 use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
+use restante_auth::token;
+use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
 use restante_proto::capability::Expire;
 use restante_store::disk::LocalDisk;
@@ -54,11 +56,15 @@ pub fn location(config: &Config, account: &Account) -> Result<Location, Template
 }
 
 /// The authenticator of a configuration; reads the sources of accounts, so it blocks for files. `notify` is told when
-/// a source was read again later.
+/// a source was read again later. `key` is what SCRAM needs ([`verify::scram::ScramSettings`]); without it there is no SCRAM.
 ///
 /// # Errors
 /// A source cannot be used.
-pub fn authenticator(config: &Config, notify: Option<Notify>) -> Result<Authenticator, SourceError> {
+pub fn authenticator(
+    config: &Config,
+    notify: Option<Notify>,
+    key: Option<[u8; KEY_OCTETS]>,
+) -> Result<Authenticator, SourceError> {
     let auth = &config.auth;
     let sources = config.sources.iter().filter_map(|source| match (source.kind, &source.path) {
         (SourceType::File, Some(path)) => Some(Source::File(file::Settings::new(path))),
@@ -67,6 +73,11 @@ pub fn authenticator(config: &Config, notify: Option<Notify>) -> Result<Authenti
         (SourceType::Embedded, path) => {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
             Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
+        }
+    });
+    let tokens = config.tokens.iter().filter_map(|source| match (source.kind, &source.path) {
+        (TokenSourceType::File, path) => {
+            path.as_ref().map(|path| token::Source::File(token::file::Settings::new(path)))
         }
     });
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -86,6 +97,16 @@ pub fn authenticator(config: &Config, notify: Option<Notify>) -> Result<Authenti
             ttl: Duration::from_secs(auth.cache_s),
             entries_max: usize::try_from(auth.cache_entries).unwrap_or(usize::MAX),
         }),
+        scram: key.map(|key| ScramSettings {
+            iterations: scram_choice(config).iterations,
+            ..ScramSettings::new(key)
+        }),
+        tokens: tokens.collect(),
+        // `config::check` has refused what is no name.
+        anonymous: auth
+            .anonymous
+            .as_ref()
+            .and_then(|name| addresses(config).account_name(name.as_bytes()).ok()),
         notify,
     };
     Authenticator::new(sources.collect(), settings)

@@ -97,6 +97,8 @@ pub struct Config {
     pub auth: Auth,
     /// The sources of accounts, asked in this order (`[[auth.source]]`).
     pub sources: Vec<AuthSource>,
+    /// Who says whose a bearer token is, asked in this order (`[[auth.token]]`).
+    pub tokens: Vec<TokenSource>,
     /// Where maildrops lie.
     pub maildrop: Maildrop,
     /// How POP3 is spoken.
@@ -124,6 +126,7 @@ impl Default for Config {
             tls: Tls::default(),
             auth: Auth::default(),
             sources: Vec::new(),
+            tokens: Vec::new(),
             maildrop: Maildrop::default(),
             pop3: Pop3::default(),
             bulletins: Bulletins::default(),
@@ -170,6 +173,10 @@ impl Config {
             output.push_str("\n[[auth.source]]\n");
             source.show(&mut output);
         }
+        for source in &self.tokens {
+            output.push_str("\n[[auth.token]]\n");
+            source.show(&mut output);
+        }
         output.push_str("\n[maildrop]\n");
         self.maildrop.show(&mut output);
         output.push_str("\n[pop3]\n");
@@ -193,13 +200,15 @@ impl Config {
         let listen =
             file.tables("listen", |section| finished(section, ListenWritten::read, ListenWritten::KEYS));
         let tls = file.table("tls", |section| finished(section, Tls::read, Tls::KEYS));
-        let (auth, sources) = file.table("auth", |section| {
+        let (auth, sources, tokens) = file.table("auth", |section| {
             let auth = Auth::read(section);
             let sources =
                 section.tables("source", |section| finished(section, AuthSource::read, AuthSource::KEYS));
-            let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source"]).collect();
+            let tokens =
+                section.tables("token", |section| finished(section, TokenSource::read, TokenSource::KEYS));
+            let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source", "token"]).collect();
             section.finish(&known);
-            (auth, sources)
+            (auth, sources, tokens)
         });
         let config = Self {
             hostname,
@@ -208,6 +217,7 @@ impl Config {
             tls,
             auth,
             sources,
+            tokens,
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
             bulletins: file.table("bulletins", |section| finished(section, Bulletins::read, Bulletins::KEYS)),
@@ -227,7 +237,11 @@ impl Config {
         start(&mut self.state_dir);
         self.tls.certificate.iter_mut().for_each(start);
         self.tls.key.iter_mut().for_each(start);
+        self.tls.client_ca.iter_mut().for_each(start);
         for source in &mut self.sources {
+            source.path.iter_mut().for_each(start);
+        }
+        for source in &mut self.tokens {
             source.path.iter_mut().for_each(start);
         }
         self.maildrop.path.start_at(folder);
@@ -356,10 +370,26 @@ section! {
         certificate: Option<PathBuf> = None;
         /// The private key, PEM (PKCS#8, PKCS#1 or SEC1), readable by the server's user alone.
         key: Option<PathBuf> = None;
+        /// The authorities that client certificates come from, PEM. With it certificates are asked for and EXTERNAL is
+        /// offered to whoever shows one; nobody needs one. Default: none, and none is asked for.
+        client_ca: Option<PathBuf> = None;
+        /// What names the account in a client's certificate: `email` (the first rfc822Name among its alternative names) or
+        /// `common-name` (of its subject). Default `email`.
+        client_name: ClientName = ClientName::Email;
         /// The lowest version that is accepted: `1.2` or `1.3`. Default `1.2`.
         minimum: TlsVersion = TlsVersion::Tls12;
         /// Seconds between two looks at the files. Default 5.
         watch_s: u64 = 5, in 1..=86_400;
+    }
+}
+
+choice! {
+    /// What names the account in a client's certificate.
+    pub enum ClientName {
+        /// The first rfc822Name among the alternative names.
+        Email = "email",
+        /// The common name of the subject.
+        CommonName = "common-name",
     }
 }
 
@@ -379,7 +409,8 @@ section! {
         /// Where a password may be sent without TLS: `never`, `loopback` (also unix sockets) or `always`.
         /// Default `loopback`.
         plaintext_without_tls: Plaintext = Plaintext::Loopback;
-        /// The SASL mechanisms that are offered, of those that the sources can serve. Default: all of them.
+        /// The SASL mechanisms that are offered, of those that can serve at least one account. Default: those that can
+        /// serve every account, but CRAM-MD5.
         mechanisms: Option<Vec<String>> = None;
         /// Are USER and PASS offered? Default true.
         user_pass: bool = true;
@@ -398,12 +429,14 @@ section! {
         lowercase: bool = true;
         /// The account that takes mail for `postmaster` where no account has that name. Default: none.
         postmaster: Option<String> = None;
+        /// The account whose maildrop everybody may read, without a password, by ANONYMOUS. Default: none.
+        anonymous: Option<String> = None;
         /// The SCRAM verifiers that `restante account` stores of a new password: any of `SCRAM-SHA-1`, `SCRAM-SHA-256` and
         /// `SCRAM-SHA-512`. Default `["SCRAM-SHA-256"]`.
         scram_verifiers: Vec<String> = vec!["SCRAM-SHA-256".to_owned()];
         /// The iterations of new SCRAM verifiers, and of those that are derived from secrets in plain text. The client pays
         /// for them at each login. Default 16,384.
-        scram_iterations: u64 = 16_384, in 4_096..=10_000_000;
+        scram_iterations: u64 = 16_384, in 4_096..=1_000_000;
         /// Seconds for which a password that was right is remembered (as a keyed digest); 0 switches it off. Default 300.
         cache_s: u64 = 300, in 0..=86_400;
         /// How many of them are remembered at most. Default 100,000.
@@ -447,6 +480,24 @@ section! {
         kind as "type": SourceType = SourceType::File;
         /// The file. Default for `embedded`: `accounts.redb` in `state_dir`; `file` has none.
         path: Option<PathBuf> = None;
+    }
+}
+
+section! {
+    /// One `[[auth.token]]`: bearer tokens, for OAUTHBEARER and XOAUTH2.
+    pub struct TokenSource {
+        /// `file`: digests of tokens, `account:sha256[:expiry]`, one a line. Default `file`.
+        kind as "type": TokenSourceType = TokenSourceType::File;
+        /// The file. Has no default.
+        path: Option<PathBuf> = None;
+    }
+}
+
+choice! {
+    /// Kinds of token sources.
+    pub enum TokenSourceType {
+        /// Digests in a file.
+        File = "file",
     }
 }
 

@@ -9,6 +9,7 @@ use crate::limits::{BUFFER_BYTES, BUFFERS_KEPT, FAREWELL_OCTETS_MAX, FAREWELL_S,
 use crate::listener::Raw;
 use crate::tls::{Identity, TlsStream};
 use restante_proto::line::Input;
+use restante_proto::sasl::{BindingKind, Channel};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -247,10 +248,34 @@ impl Connection {
         Ok(())
     }
 
+    /// What mechanisms can have of the connection; nothing without TLS of our own.
+    pub(crate) fn channel(&self) -> Channel {
+        match &self.wire {
+            Wire::Tls(stream) => stream.channel(),
+            _ => Channel::default(),
+        }
+    }
+
+    /// The octets of a binding; `None` where it cannot be had.
+    pub(crate) fn binding(&self, kind: BindingKind) -> Option<Vec<u8>> {
+        match &self.wire {
+            Wire::Tls(stream) => stream.binding(kind),
+            _ => None,
+        }
+    }
+
+    /// The certificate that the peer has shown and that is trusted.
+    pub(crate) fn client_certificate(&self) -> Option<&[u8]> {
+        match &self.wire {
+            Wire::Tls(stream) => stream.client_certificate(),
+            _ => None,
+        }
+    }
+
     /// The version of TLS and the cipher suite, if there is TLS.
     pub(crate) fn tls(&self) -> Option<(&'static str, &'static str)> {
         let Wire::Tls(stream) = &self.wire else { return None };
-        let (_, session) = stream.get_ref();
+        let (_, session) = stream.stream.get_ref();
         let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown");
         let suite =
             session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
@@ -368,7 +393,7 @@ impl Wire {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(raw) => Pin::new(raw).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(&mut stream.stream).poll_read(cx, buffer),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -376,7 +401,7 @@ impl Wire {
     fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(raw) => Pin::new(raw).poll_write(cx, octets),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Tls(stream) => Pin::new(&mut stream.stream).poll_write(cx, octets),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -384,7 +409,7 @@ impl Wire {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(&mut stream.stream).poll_flush(cx),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -392,7 +417,7 @@ impl Wire {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(raw) => Pin::new(raw).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut stream.stream).poll_shutdown(cx),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -41,6 +41,8 @@ pub(crate) enum Event<'a> {
         method: &'a str,
         reason: &'a dyn fmt::Display,
     },
+    /// Somebody reads as nobody in particular, and tells this of themselves.
+    Anonymous { trace: Trace, peer: &'a Peer, told: &'a [u8] },
     /// A message was delivered to one recipient.
     Delivered(&'a DeliveryEnd<'a>),
     /// A message was not delivered to one recipient.
@@ -101,6 +103,7 @@ impl Event<'_> {
             Self::ProxyRefused { .. } => "proxy_refused",
             Self::Session(_) => "session",
             Self::LoginRefused { .. } => "login_refused",
+            Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
             Self::Undelivered { .. } => "undelivered",
             Self::Fault { .. } => "fault",
@@ -159,12 +162,11 @@ impl Event<'_> {
             }
             Self::Session(end) => end.fields(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
-                line.word("trace", trace);
-                line.text("peer", peer);
-                line.text("user", &String::from_utf8_lossy(user.get(..USER_OCTETS_SHOWN).unwrap_or(user)));
+                typed(*trace, peer, ("user", user), line);
                 line.word("method", method);
                 line.text("reason", reason);
             }
+            Self::Anonymous { trace, peer, told } => typed(*trace, peer, ("told", told), line),
             Self::Delivered(delivery) => delivery.fields(line),
             Self::Undelivered { delivery, error } => {
                 delivery.fields(line);
@@ -201,6 +203,13 @@ impl Event<'_> {
             Self::Lost { lines } => line.number("lines", *lines),
         }
     }
+}
+
+/// What somebody typed at a login; not more than can be of use.
+fn typed(trace: Trace, peer: &Peer, (key, octets): (&'static str, &[u8]), line: &mut Line<'_>) {
+    line.word("trace", &trace);
+    line.text("peer", peer);
+    line.text(key, &String::from_utf8_lossy(octets.get(..USER_OCTETS_SHOWN).unwrap_or(octets)));
 }
 
 /// A connection that did not become a session.

@@ -102,6 +102,44 @@ pub(crate) fn remove_socket(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
+/// A key that was made here once and is kept for ever; made, with its folder, when there is none.
+///
+/// On return it is durable. Two servers that make it at the same time get the same one: whoever comes second reads.
+///
+/// # Errors
+/// It cannot be read, is none, or cannot be made.
+pub(crate) fn kept_key<const OCTETS: usize>(path: &Path) -> io::Result<[u8; OCTETS]> {
+    if !exists(path) {
+        make_key::<OCTETS>(path)?;
+    }
+    let octets = read(path, OCTETS as u64)?;
+    octets.try_into().map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is no key of {OCTETS} octets; take it away"))
+    })
+}
+
+/// Written aside and then given its name, so that half a key is never seen.
+fn make_key<const OCTETS: usize>(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut octets = [0; OCTETS];
+    getrandom::fill(&mut octets).map_err(io::Error::other)?;
+    let mut tail = [0; 8];
+    getrandom::fill(&mut tail).map_err(io::Error::other)?;
+    let aside = path.with_extension(format!("{:016x}", u64::from_ne_bytes(tail)));
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let kept = file.write_all(&octets).and_then(|()| file.sync_all()).and_then(|()| {
+        match fs::hard_link(&aside, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        }
+    });
+    let removed = fs::remove_file(&aside);
+    kept?;
+    removed?;
+    File::open(folder)?.sync_all()
+}
+
 /// Opens a log file for appending; made if missing, readable by its owner and group.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o640).open(path)

@@ -21,6 +21,7 @@ mod limits;
 pub mod listener;
 mod lmtp;
 mod login_delay;
+mod policy;
 mod pop2;
 mod pop3;
 pub mod run;

@@ -118,8 +118,8 @@ impl Guest {
     }
 
     async fn log_in(&mut self, credentials: Credentials) {
-        match self.visit.log_in(&credentials).await {
-            Ok(login) => {
+        match self.visit.log_in(&credentials, None).await {
+            Ok((login, _)) => {
                 self.login = Some(login);
                 self.session.granted();
             }

@@ -18,7 +18,6 @@ use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
 use restante_proto::quirk::Mender;
-use restante_proto::sasl::Channel;
 use restante_proto::server::{Ending, Fault, Phase, Refusal, Session, Step, Transport, rejection};
 use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError, Warning};
 use std::pin::pin;
@@ -48,9 +47,11 @@ struct Guest {
     visit: Visit,
     connection: Connection,
     session: Session,
-    /// Who is logged in, and how. Set before the maildrop is opened, taken back if it cannot be.
+    /// Whose credentials were right last, and how they came; logged in when the maildrop is open.
     login: Option<Login>,
     maildrop: Option<Opened>,
+    /// A login was bound to this connection's keys; no other may be.
+    is_bound: bool,
     started: Instant,
     login_deadline: Instant,
     retrieved: u64,
@@ -74,8 +75,9 @@ impl Guest {
         let started = clock::now();
         Self {
             connection: visit.connection(raw),
-            session: Session::new(Arc::clone(settings.pop3(visit.peer)), transport, timestamp),
+            session: Session::new(settings.pop3(visit.peer), transport, timestamp),
             login: None,
+            is_bound: false,
             maildrop: None,
             started,
             login_deadline: started + Duration::from_secs(settings.config.limits.login_s),
@@ -98,6 +100,7 @@ impl Guest {
     async fn speak(&mut self, patience: &mut Patience<'_, '_>) -> Result<End, End> {
         if self.visit.tls == TlsMode::Implicit {
             Box::pin(self.start_tls()).await?;
+            self.session.set_channel(self.connection.channel());
         }
         loop {
             match self.session.step(&mut self.connection.input, &mut self.connection.output) {
@@ -120,15 +123,14 @@ impl Guest {
                 Step::StartTls => {
                     self.connection.write().await?;
                     Box::pin(self.start_tls()).await?;
-                    self.session.tls_started(Channel::default());
+                    self.session.tls_started(self.connection.channel());
                 }
-                Step::Authenticate(credentials) => Box::pin(self.login(credentials)).await,
-                // `login` asks the session itself; a maildrop without an account has nobody to be opened for.
-                Step::OpenMaildrop => self.session.refused(Refusal::Temporary),
+                Step::Nonce => self.nonce(),
+                Step::PrepareScram(query) => Box::pin(self.prepare_scram(query)).await,
+                Step::Authenticate(credentials) => Box::pin(self.log_in(credentials)).await,
+                Step::OpenMaildrop => Box::pin(self.open()).await,
                 Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
                 Step::Remove => Box::pin(self.update()).await,
-                // Only mechanisms that the authenticator does not serve ask for these.
-                Step::Nonce | Step::PrepareScram(_) => self.session.refused(Refusal::Temporary),
                 Step::Close(ending) => {
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
                     self.maildrop = None;
@@ -281,7 +283,12 @@ impl Guest {
             // Nothing more may be said on these.
             _ => self.connection.abort(),
         }
-        let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
+        let (account, method) = self
+            .login
+            .take()
+            .filter(|_| self.messages.is_some())
+            .map(|login| (login.account.name, login.method))
+            .unzip();
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,
             protocol: Protocol::Pop3,

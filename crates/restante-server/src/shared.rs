@@ -8,20 +8,23 @@ use crate::clock;
 use crate::config::{Config, Plaintext};
 use crate::connection::Buffers;
 use crate::event::{Event, Log, Peer, Trace};
+use crate::file;
 use crate::limits::Admission;
 use crate::login_delay::{self, LastLogins};
+use crate::policy::{self, Pop3Policies, Wish};
 use crate::tls::{Identity, PairError};
 use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
-use restante_proto::sasl::TokenTerms;
+use restante_auth::verify::scram::KEY_OCTETS;
 use restante_proto::{lmtp, pop2, server};
 use restante_store::Store;
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,9 +122,7 @@ pub(crate) struct Settings {
     /// Where there is a LOGIN-DELAY.
     pub(crate) last_logins: Option<Arc<LastLogins>>,
     pub(crate) lmtp: Arc<lmtp::Policy>,
-    /// For peers that may send passwords in clear, and for the others.
-    pop3_trusting: Arc<server::Policy>,
-    pop3_careful: Arc<server::Policy>,
+    pop3: Pop3Policies,
 }
 
 impl Settings {
@@ -138,15 +139,15 @@ impl Settings {
             Notice::Kept(error) => notices.write(&Event::AccountsKept { error: &error }),
             Notice::Doubtful(error) => notices.write(&Event::AccountsDoubtful { error: &error }),
         });
+        let key = scram_key(&config, log)?;
         let authenticator =
-            assemble::authenticator(&config, Some(notify)).map_err(SettingsError::Accounts)?;
+            assemble::authenticator(&config, Some(notify), key).map_err(SettingsError::Accounts)?;
         let handshake = Duration::from_secs(config.limits.handshake_s);
         let identity = Identity::load(&config.tls, handshake).map_err(SettingsError::Certificate)?;
         let last_logins = open_last_logins(&config, log)?;
-        let careful = pop3_policy(&config, &authenticator);
-        let trusting = server::Policy { plaintext_without_tls: true, ..careful.clone() };
         Ok(Self {
             store: assemble::store(&config),
+            pop3: Pop3Policies::new(&config, &authenticator),
             authenticator,
             identity: identity.map(Arc::new),
             last_logins,
@@ -156,8 +157,6 @@ impl Settings {
                 recipients_max: usize::try_from(config.lmtp.recipients_max).unwrap_or(usize::MAX),
                 limits: lmtp::Limits::default(),
             }),
-            pop3_trusting: Arc::new(trusting),
-            pop3_careful: Arc::new(careful),
             config,
         })
     }
@@ -172,8 +171,8 @@ impl Settings {
     }
 
     /// What POP3 offers to this peer.
-    pub(crate) fn pop3(&self, peer: Peer) -> &Arc<server::Policy> {
-        if self.trusts(peer) { &self.pop3_trusting } else { &self.pop3_careful }
+    pub(crate) fn pop3(&self, peer: Peer) -> Arc<server::Policy> {
+        self.pop3.now(self.trusts(peer), &self.config, &self.authenticator)
     }
 
     /// What POP2 offers to this peer. Made for each session: nobody but a museum has many.
@@ -221,27 +220,26 @@ fn open_last_logins(config: &Config, log: &Log) -> Result<Option<Arc<LastLogins>
     Ok(Some(Arc::new(last_logins)))
 }
 
-fn pop3_policy(config: &Config, authenticator: &Authenticator) -> server::Policy {
-    let wanted = config.auth.mechanisms.as_ref();
-    let is_wanted =
-        |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|word| word.eq_ignore_ascii_case(name)));
-    let mut mechanisms = authenticator.mechanisms();
-    mechanisms.retain(|mechanism| is_wanted(mechanism.name()));
-    server::Policy {
-        hostname: config.hostname.clone(),
-        implementation: Some("Restante".to_owned()),
-        mechanisms,
-        token_terms: TokenTerms::default(),
-        user_pass: config.auth.user_pass,
-        plaintext_without_tls: false,
-        utf8: config.pop3.utf8,
-        language: config.pop3.language,
-        expire: Some(assemble::expire(config)),
-        // R2449-6.5.2, R2449-6.5.3: the same for every account, so that it is exact before login too.
-        login_delay_s: u32::try_from(config.pop3.login_delay_s).ok().filter(|&seconds| seconds > 0),
-        last: config.pop3.last,
-        quirks: config.pop3.quirks,
-        limits: server::Limits::default(),
+/// The key of SCRAM, made at the first start. Where it can neither be read nor made, SCRAM is not offered, unless the
+/// configuration names it.
+fn scram_key(config: &Config, log: &Log) -> Result<Option<[u8; KEY_OCTETS]>, SettingsError> {
+    let wish = policy::wants_scram(config);
+    if wish == Wish::No {
+        return Ok(None);
+    }
+    let path = config.state_dir.join("scram.key");
+    match file::kept_key(&path) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) if wish == Wish::Yes => Err(SettingsError::Key(path, error)),
+        Err(error) => {
+            let problem = format!(
+                "SCRAM is not offered, because its key {} can neither be read nor made: {error}; let the server's user own \
+                 state_dir, or name other mechanisms in auth.mechanisms",
+                path.display()
+            );
+            log.write(&Event::Warning { problem: &problem });
+            Ok(None)
+        }
     }
 }
 
@@ -253,7 +251,9 @@ pub enum SettingsError {
     /// The certificate or the key.
     Certificate(PairError),
     /// The file of the last logins, without which no LOGIN-DELAY outlives the server.
-    LastLogins(PathBuf, std::io::Error),
+    LastLogins(PathBuf, io::Error),
+    /// The key of SCRAM, which `auth.mechanisms` names.
+    Key(PathBuf, io::Error),
     /// The reading of the files was interrupted.
     Interrupted(tokio::task::JoinError),
 }
@@ -266,6 +266,9 @@ impl fmt::Display for SettingsError {
             Self::LastLogins(path, _) => {
                 write!(f, "the last logins cannot be kept in {}, as login_delay_s needs it", path.display())
             }
+            Self::Key(path, _) => {
+                write!(f, "the key of SCRAM {} can neither be read nor made", path.display())
+            }
             Self::Interrupted(_) => f.write_str("accounts and certificate were not read to the end"),
         }
     }
@@ -277,6 +280,7 @@ impl Error for SettingsError {
             Self::Accounts(error) => Some(error),
             Self::Certificate(error) => Some(error),
             Self::LastLogins(_, error) => Some(error),
+            Self::Key(_, error) => Some(error),
             Self::Interrupted(error) => Some(error),
         }
     }

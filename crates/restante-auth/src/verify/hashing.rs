@@ -50,7 +50,10 @@ impl Hashing {
     }
 
     /// Runs `job` on a thread of its own, when its turn has come.
-    async fn queued<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// Too many wait already, or the wait was too long: temporary.
+    pub(super) async fn queued<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, SourceError> {

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use restante_proto::sasl::apop;
+
 use super::*;
 use crate::directory::Answer;
 use crate::directory::census::Census;
@@ -12,14 +14,14 @@ const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed
 
 /// A directory in memory that can be told to fail, and counts what it is asked.
 #[derive(Debug, Default)]
-struct Twin {
+pub(super) struct Twin {
     accounts: Vec<(&'static str, &'static str)>,
     fails: bool,
     asked: Mutex<Vec<String>>,
 }
 
 impl Twin {
-    fn new(accounts: &[(&'static str, &'static str)]) -> Arc<Self> {
+    pub(super) fn new(accounts: &[(&'static str, &'static str)]) -> Arc<Self> {
         Arc::new(Self { accounts: accounts.to_vec(), ..Self::default() })
     }
 
@@ -78,11 +80,11 @@ impl Directory for Twin {
     }
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { cache: None, ..Settings::default() }
 }
 
-fn over(directories: &[Arc<Twin>], settings: Settings) -> Authenticator {
+pub(super) fn over(directories: &[Arc<Twin>], settings: Settings) -> Authenticator {
     let sources = directories.iter().map(|it| Source::Other(Arc::clone(it) as Arc<dyn Directory>)).collect();
     Authenticator::new(sources, settings).unwrap()
 }
@@ -105,10 +107,14 @@ fn as_other(user: &str, authorization: &str, password: &str) -> Credentials {
     }
 }
 
+pub(super) fn attempt(credentials: &Credentials, now: Instant) -> Attempt<'_> {
+    Attempt { credentials, certificate: None, now, today: SystemTime::now() }
+}
+
 /// `Ok` is the account's name, `Err` the reason; a source that could not be asked is `Err(None)`.
 async fn outcome(authenticator: &Authenticator, credentials: &Credentials) -> Result<String, Option<Reason>> {
-    match authenticator.verify(credentials, Instant::now()).await {
-        Verdict::Granted(account) => Ok(account.name.to_string()),
+    match authenticator.verify(attempt(credentials, Instant::now())).await {
+        Verdict::Granted(grant) => Ok(grant.account.name.to_string()),
         Verdict::Refused(reason) => Err(Some(reason)),
         Verdict::Unavailable(_) => Err(None),
     }
@@ -312,7 +318,7 @@ async fn a_recent_success_costs_no_hash_until_it_is_forgotten() {
         [(0, &right), (1, &right), (59, &right), (59, &wrong), (59, &wrong), (60, &right), (61, &right)]
     {
         let before = authenticator.checks();
-        let verdict = authenticator.verify(credentials, start + Duration::from_secs(seconds)).await;
+        let verdict = authenticator.verify(attempt(credentials, start + Duration::from_secs(seconds))).await;
         assert_eq!(matches!(verdict, Verdict::Granted(_)), std::ptr::eq(credentials, &raw const right));
         work.push(authenticator.checks() - before);
     }
@@ -330,8 +336,9 @@ async fn a_full_queue_is_unavailable_for_known_and_unknown_alike() {
     let authenticator = over(&[Twin::new(&[("bob", COSTLY)])], settings());
     let held = authenticator.inner.hashing.hold_all();
     for user in ["bob", "nobody"] {
-        let verdict =
-            authenticator.verify(&password(user, b"x", Method::Sasl(Mechanism::Plain)), Instant::now()).await;
+        let verdict = authenticator
+            .verify(attempt(&password(user, b"x", Method::Sasl(Mechanism::Plain)), Instant::now()))
+            .await;
         assert!(matches!(verdict, Verdict::Unavailable(error) if error.is_temporary()), "{user}");
     }
     drop(held);
@@ -366,7 +373,7 @@ async fn r5321_4_5_1_1_postmaster_goes_to_the_account_itself_before_the_configur
 #[tokio::test]
 async fn without_sources_nobody_is_known() {
     let authenticator = over(&[], Settings::default());
-    assert!(authenticator.mechanisms().is_empty() && !authenticator.serves_apop());
+    assert!(authenticator.coverage(Mechanism::Plain) == Coverage::None && !authenticator.serves_apop());
     assert_eq!(
         outcome(&authenticator, &password("alice", b"x", Method::Sasl(Mechanism::Plain))).await,
         Err(Some(Reason::UnknownAccount))
@@ -398,7 +405,7 @@ async fn real_sources_work_together() {
     assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));
     assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));
     assert_eq!(authenticator.checks() - before, 1);
-    assert_eq!(authenticator.mechanisms(), [Mechanism::Plain, Mechanism::Login]);
+    assert_eq!(authenticator.coverage(Mechanism::Plain), Coverage::All);
     accounts
         .add(
             &AccountName::new("alice").unwrap(),
@@ -415,4 +422,143 @@ async fn real_sources_work_together() {
     );
     accounts.remove(&AccountName::new("carol").unwrap()).unwrap();
     assert_eq!(outcome(&authenticator, &carol).await, Err(Some(Reason::UnknownAccount)));
+}
+
+#[tokio::test]
+async fn a_certificate_leads_to_the_account_that_it_names() {
+    let accounts = Twin::new(&[("alice", "{PLAIN}one"), ("bob", COSTLY), ("locked", "")]);
+    let authenticator = over(&[accounts], settings());
+    let outcome = async |certificate: Option<&str>, authorization: Option<&str>| {
+        let credentials =
+            Credentials::External { authorization: authorization.map(|text| text.as_bytes().to_vec()) };
+        let attempt = Attempt { certificate, ..attempt(&credentials, Instant::now()) };
+        match authenticator.verify(attempt).await {
+            Verdict::Granted(grant) => {
+                assert_eq!(grant.access, Access::Full);
+                Ok(grant.account.name.to_string())
+            }
+            Verdict::Refused(reason) => Err(reason),
+            Verdict::Unavailable(error) => panic!("{error}"),
+        }
+    };
+    for (certificate, authorization, expected) in [
+        (Some("Alice@example.org"), None, Ok("alice".to_owned())),
+        (Some("alice@example.org"), Some("alice"), Ok("alice".to_owned())),
+        (Some("alice@example.org"), Some(""), Ok("alice".to_owned())),
+        (Some("alice@example.org"), Some("bob"), Err(Reason::AuthorizationIdentity)),
+        (Some("alice@example.org"), Some("../alice"), Err(Reason::AuthorizationIdentity)),
+        (Some("nobody@example.org"), None, Err(Reason::UnknownAccount)),
+        (Some("locked"), None, Err(Reason::Locked)),
+        (Some("a/b"), None, Err(Reason::InvalidName(InvalidName::Character))),
+        (None, None, Err(Reason::NoCertificateName)),
+        (None, Some("alice"), Err(Reason::NoCertificateName)),
+    ] {
+        assert_eq!(outcome(certificate, authorization).await, expected, "{certificate:?} {authorization:?}");
+    }
+}
+
+#[tokio::test]
+async fn anonymous_reads_the_one_account_that_is_named_for_it() {
+    let twin = Twin::new(&[("alice", "{PLAIN}one"), ("public", "")]);
+    let credentials = Credentials::Anonymous { trace: b"me".to_vec() };
+    let closed = over(&[Arc::clone(&twin)], settings());
+    assert_eq!(outcome(&closed, &credentials).await, Err(Some(Reason::NotServed)));
+    assert_eq!(closed.coverage(Mechanism::Anonymous), Coverage::None);
+    for (account, expected) in
+        [("public", Ok("public".to_owned())), ("gone", Err(Some(Reason::UnknownAccount)))]
+    {
+        let anonymous = Some(AccountName::new(account).unwrap());
+        let open = over(&[Arc::clone(&twin)], Settings { anonymous, ..settings() });
+        assert_eq!(outcome(&open, &credentials).await, expected);
+        assert_eq!(open.coverage(Mechanism::Anonymous), Coverage::All);
+        if let Verdict::Granted(grant) = open.verify(attempt(&credentials, Instant::now())).await {
+            assert_eq!(grant.access, Access::ReadOnly);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Tokens(&'static str, token::Finding);
+
+impl TokenVerifier for Tokens {
+    fn source(&self) -> String {
+        "tokens twin".to_owned()
+    }
+
+    fn verify<'a>(
+        &'a self,
+        token: &'a Secret,
+        _claimed: Option<&'a AccountName>,
+        _attempt: &'a Attempt<'a>,
+    ) -> Answer<'a, token::Finding> {
+        let found =
+            if token.expose() == self.0.as_bytes() { self.1.clone() } else { token::Finding::Unknown };
+        Box::pin(std::future::ready(match self.0 {
+            "" => Err(SourceError::temporary("tokens", Problem::new("it is down", "wait"))),
+            _ => Ok(found),
+        }))
+    }
+
+    fn reload(&self, _now: Instant) -> Answer<'_, usize> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+}
+
+#[tokio::test]
+async fn xoauth2_0_1_a_token_opens_its_own_account_and_no_other() {
+    let name = |text| AccountName::new(text).unwrap();
+    let sources = [
+        Tokens("one", token::Finding::Account(name("alice"))),
+        Tokens("old", token::Finding::Expired),
+        Tokens("lock", token::Finding::Account(name("locked"))),
+        Tokens("gone", token::Finding::Account(name("gone"))),
+    ];
+    let tokens = sources.into_iter().map(|it| token::Source::Other(Arc::new(it))).collect();
+    let accounts = Twin::new(&[("alice", "{PLAIN}one"), ("bob", COSTLY), ("locked", "")]);
+    let authenticator = over(&[Arc::clone(&accounts)], Settings { tokens, ..settings() });
+    assert_eq!(authenticator.coverage(Mechanism::XOAuth2), Coverage::All);
+    let credentials = |user: Option<&str>, token: &str| Credentials::Token {
+        user: user.map(|user| user.as_bytes().to_vec()),
+        token: Secret::new(token.as_bytes().to_vec()),
+        method: Method::Sasl(Mechanism::OAuthBearer),
+    };
+    for (user, token, expected) in [
+        (None, "one", Ok("alice".to_owned())),
+        (Some("alice@example.org"), "one", Ok("alice".to_owned())),
+        (Some("bob"), "one", Err(Some(Reason::UnknownToken))),
+        (Some("nobody"), "one", Err(Some(Reason::UnknownToken))),
+        (Some("alice"), "two", Err(Some(Reason::UnknownToken))),
+        (Some("alice"), "old", Err(Some(Reason::ExpiredToken))),
+        (None, "lock", Err(Some(Reason::Locked))),
+        (None, "gone", Err(Some(Reason::UnknownAccount))),
+        (Some("a/b"), "one", Err(Some(Reason::InvalidName(InvalidName::Character)))),
+    ] {
+        assert_eq!(outcome(&authenticator, &credentials(user, token)).await, expected, "{user:?} {token}");
+    }
+    let down =
+        vec![token::Source::Other(Arc::new(Tokens("", token::Finding::Unknown)) as Arc<dyn TokenVerifier>)];
+    let authenticator = over(&[accounts], Settings { tokens: down, ..settings() });
+    assert_eq!(outcome(&authenticator, &credentials(None, "one")).await, Err(None));
+}
+
+#[tokio::test]
+async fn r2195_2_3_a_right_digest_opens_the_account_and_a_wrong_one_does_not() {
+    let accounts = Twin::new(&[("tim", "{PLAIN}tanstaaftanstaaf"), ("bob", COSTLY), ("locked", "")]);
+    let authenticator = over(&[accounts], settings());
+    let challenge = b"<1896.697170952@postoffice.reston.mci.net>";
+    // The digest of RFC 2195 section 2.
+    let digest = 0xb913_a602_c7ed_a7a4_95b4_e6e7_334d_3890_u128.to_be_bytes();
+    for (user, digest, expected) in [
+        ("tim", digest, Ok("tim".to_owned())),
+        ("tim", [0; 16], Err(Some(Reason::WrongPassword))),
+        ("bob", digest, Err(Some(Reason::NoPlainSecret))),
+        ("locked", digest, Err(Some(Reason::Locked))),
+        ("nobody", digest, Err(Some(Reason::UnknownAccount))),
+    ] {
+        let before = authenticator.checks();
+        let credentials =
+            Credentials::Cram { user: user.as_bytes().to_vec(), challenge: challenge.to_vec(), digest };
+        assert_eq!(outcome(&authenticator, &credentials).await, expected, "{user}");
+        assert_eq!(authenticator.checks() - before, 2, "the same work for {user}");
+    }
 }

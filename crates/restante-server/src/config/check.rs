@@ -6,9 +6,9 @@ use super::problem::Problems;
 use super::section::Lines;
 use super::{
     Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
-    SourceType, TlsMode, bulletins,
+    SourceType, TlsMode, TokenSource, bulletins,
 };
-use crate::assemble::SCRAM_VERIFIERS;
+use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
 use restante_proto::sasl::Mechanism;
 use std::collections::HashMap;
@@ -214,6 +214,10 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     hostname(config, lines, problems);
     certificate(config, lines, problems);
     logins(config, lines, problems);
+    mechanisms(config, lines, problems);
+    for (position, source) in config.tokens.iter().enumerate() {
+        token_source(source, position, lines, problems);
+    }
     for (position, source) in config.sources.iter().enumerate() {
         account_source(source, position, lines, problems);
     }
@@ -273,6 +277,19 @@ fn hostname(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
 }
 
 fn certificate(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    if let Some(path) = &config.tls.client_ca {
+        if config.tls.certificate.is_none() {
+            problems.error(
+                lines.at("tls.client_ca"),
+                "an authority for clients, but no certificate of our own",
+                "set certificate and key in [tls], or take client_ca out",
+            );
+        }
+        if let Err(error) = tls::load_client_ca(path) {
+            let what = format!("tls: {}", crate::event::chain(&error));
+            problems.error(lines.at("tls.client_ca"), what, error.remedy());
+        }
+    }
     let (certificate, key) = match (&config.tls.certificate, &config.tls.key) {
         (None, None) => return,
         (Some(certificate), Some(key)) => (certificate, key),
@@ -309,16 +326,35 @@ fn certificate(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
     }
 }
 
-fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+/// Mechanisms and what they need.
+fn mechanisms(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
     let auth = &config.auth;
     for name in auth.mechanisms.iter().flatten() {
-        if Mechanism::parse(name.as_bytes()).is_none() {
-            problems.error(
-                lines.at("auth.mechanisms"),
-                format!("auth.mechanisms: {name:?} is no mechanism of this version"),
-                "known here: PLAIN, LOGIN",
-            );
-        }
+        let what = match Mechanism::parse(name.as_bytes()) {
+            None => {
+                problems.error(
+                    lines.at("auth.mechanisms"),
+                    format!("auth.mechanisms: {name:?} is no mechanism of this version"),
+                    format!("known here: {}", Mechanism::ALL.map(Mechanism::name).join(", ")),
+                );
+                continue;
+            }
+            Some(Mechanism::External) if config.tls.client_ca.is_none() => {
+                ("the authority of the clients' certificates", "set client_ca in [tls]")
+            }
+            Some(Mechanism::Anonymous) if auth.anonymous.is_none() => {
+                ("an account to be read", "set anonymous in [auth]")
+            }
+            Some(mechanism) if mechanism.is_token() && config.tokens.is_empty() => {
+                ("somebody who knows tokens", "add [[auth.token]]")
+            }
+            Some(_) => continue,
+        };
+        problems.error(
+            lines.at("auth.mechanisms"),
+            format!("auth.mechanisms: {name} needs {}, and there is none", what.0),
+            format!("{}, or take it out of mechanisms", what.1),
+        );
     }
     for name in &auth.scram_verifiers {
         if !SCRAM_VERIFIERS.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
@@ -329,6 +365,37 @@ fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             );
         }
     }
+    if let Some(name) = &auth.anonymous
+        && let Err(why) = assemble::addresses(config).account_name(name.as_bytes())
+    {
+        problems.error(
+            lines.at("auth.anonymous"),
+            format!("auth.anonymous: {name:?} is no account: {why}"),
+            "write the name of an account, as it is typed at a login",
+        );
+    }
+}
+
+fn token_source(source: &TokenSource, position: usize, lines: &Lines, problems: &mut Problems<'_>) {
+    let name = format!("auth.token.{position}");
+    let Some(path) = &source.path else {
+        return problems.error(
+            lines.at(&name),
+            "a file of tokens that is not named",
+            "add path = \"/etc/restante/tokens\"",
+        );
+    };
+    if let Err(error) = file::check_readable(path) {
+        problems.error(
+            lines.at(&format!("{name}.path")),
+            format!("the tokens in {} cannot be read: {error}", path.display()),
+            "write the file (account:sha256[:expiry], one a line), or correct the path or the permissions",
+        );
+    }
+}
+
+fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let auth = &config.auth;
     // R1939-4.2: somebody must be able to log in.
     if !auth.user_pass && !auth.apop && auth.mechanisms.as_ref().is_some_and(Vec::is_empty) {
         problems.error(

@@ -366,8 +366,17 @@ fn a_language_that_there_is_not_is_named() {
 #[test]
 fn the_default_configuration_shows_every_key() {
     let shown = read(&folder(), LEAST).unwrap().show();
-    let absent_by_default =
-        ["certificate", "key", "mechanisms", "default_domain", "postmaster", "marker", "path"];
+    let absent_by_default = [
+        "certificate",
+        "key",
+        "client_ca",
+        "mechanisms",
+        "anonymous",
+        "default_domain",
+        "postmaster",
+        "marker",
+        "path",
+    ];
     let keys = [
         Tls::KEYS,
         Auth::KEYS,
@@ -394,6 +403,7 @@ fn the_manual_names_every_key() {
         Tls::KEYS,
         Auth::KEYS,
         AuthSource::KEYS,
+        TokenSource::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
         Bulletins::KEYS,
@@ -522,4 +532,36 @@ fn scram_verifiers_are_those_that_can_be_made() {
             "3: auth.scram_iterations = 1000 is out of bounds"
         ]
     );
+}
+
+#[test]
+fn a_mechanism_that_lacks_what_it_needs_is_an_error() {
+    let found = problems(&format!(
+        "[tls]\nclient_ca = \"users\"\n[auth]\nanonymous = \"a/b\"\n{LEAST}[[auth.token]]\n[[auth.token]]\npath = \"gone\"\n"
+    ));
+    assert_eq!(
+        found,
+        [
+            "2: an authority for clients, but no certificate of our own",
+            "2: tls: the authority for clients ./users cannot be used: there is no certificate in it",
+            "4: auth.anonymous: \"a/b\" is no account: the name holds a character that is not allowed",
+            "7: a file of tokens that is not named",
+            "9: the tokens in ./gone cannot be read: No such file or directory (os error 2)",
+        ]
+    );
+}
+
+#[test]
+fn client_certificates_and_tokens_are_shown_as_written() {
+    let folder = folder();
+    fs::write(folder.path().join("tokens"), "").unwrap();
+    let text = format!(
+        "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\nclient_ca = \"cert.pem\"\nclient_name = \"common-name\"\n\
+         [auth]\nanonymous = \"public\"\n{LEAST}[[auth.token]]\npath = \"tokens\"\n"
+    );
+    let config = read(&folder, &text).unwrap();
+    assert_eq!(config.tls.client_name, ClientName::CommonName);
+    assert_eq!(config.tokens[0].path.as_deref(), Some(folder.path().join("tokens").as_path()));
+    let again = read(&folder, &config.show()).unwrap();
+    assert_eq!((again.tls, again.auth, again.tokens), (config.tls, config.auth, config.tokens));
 }

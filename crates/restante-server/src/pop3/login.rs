@@ -1,7 +1,8 @@
 //! From credentials to an open maildrop.
 //!
-//! The order is fixed and read top-down in `login`: credentials, then LOGIN-DELAY and the places that are limited, then lock
-//! and listing, then the reply. Nothing about an account is learned or held by anybody who has not shown what opens it (R2449-8.1.2).
+//! The order is fixed and read top-down: what mechanisms ask for first, credentials, then LOGIN-DELAY and the places that are
+//! limited, then lock and listing, then the reply. Nothing about an account is learned or held by anybody who has not shown
+//! what opens it (R2449-8.1.2).
 //! The steps themselves are those of any session: `pop2.rs` takes them too.
 
 use super::opened::Opened;
@@ -12,51 +13,112 @@ use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
 use crate::login_delay::{Claim, LastLogins};
+use crate::tls::certificate;
 use restante_auth::account::Account;
-use restante_auth::verify::Verdict;
+use restante_auth::verify::scram::ScramParameters;
+use restante_auth::verify::{Access, Attempt, Grant, Verdict};
 use restante_proto::maildrop::MessageNumber;
-use restante_proto::sasl::Credentials;
-use restante_proto::server::{Opening, Refusal, Step};
+use restante_proto::sasl::{BindingKind, Credentials, ScramFacts, ScramQuery, ServerSignature};
+use restante_proto::server::{Opening, Refusal};
 use restante_store::maildrop::{OpenError, Warning};
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who is logged in, and how.
+/// Whose credentials were right, and how they came.
 pub(crate) struct Login {
     pub(crate) account: Account,
     pub(crate) method: &'static str,
+    access: Access,
     _pass: AccountPass,
 }
 
 impl Guest {
-    /// Answers `Step::Authenticate`, and the `Step::OpenMaildrop` that follows when the credentials are right.
-    pub(super) async fn login(&mut self, credentials: Credentials) {
-        let login = match self.visit.log_in(&credentials).await {
-            Ok(login) => login,
-            Err(refusal) => return self.session.refused(refusal),
-        };
-        drop(credentials);
-        self.session.granted();
-        let Step::OpenMaildrop = self.session.step(&mut self.connection.input, &mut self.connection.output)
-        else {
-            // The session would have broken its contract; it then closes at its next step.
-            return;
-        };
-        let opened = match self.visit.open(&login).await {
-            Ok(opened) => opened,
-            Err(refusal) => return self.session.refused(refusal),
-        };
+    /// Answers `Step::Nonce`.
+    pub(super) fn nonce(&mut self) {
+        match self.visit.chance() {
+            Ok(octets) => self.session.nonce(&octets),
+            Err(refusal) => self.session.refused(refusal),
+        }
+    }
 
+    /// Answers `Step::PrepareScram`.
+    pub(super) async fn prepare_scram(&mut self, query: ScramQuery) {
+        match self.scram_facts(&query).await {
+            Ok(facts) => self.session.scram_prepared(facts),
+            Err(refusal) => self.session.refused(refusal),
+        }
+    }
+
+    async fn scram_facts(&mut self, query: &ScramQuery) -> Result<ScramFacts, Refusal> {
+        let binding = match query.binding {
+            None => Vec::new(),
+            Some(kind) => self.bind(kind)?,
+        };
+        let nonce = self.visit.chance()?.to_vec();
+        let now = clock::now().into_std();
+        let prepared = self.visit.settings.authenticator.prepare_scram(&query.user, query.hash, now).await;
+        let ScramParameters { salt, iterations } = prepared.map_err(|error| {
+            self.note_fault("look up the account", &error);
+            by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent)
+        })?;
+        Ok(ScramFacts { nonce, salt, iterations, binding })
+    }
+
+    /// The octets that a login is bound with. R9266-4.1.1: those of the connection's keys are given out once; whoever wants
+    /// to try again connects again.
+    fn bind(&mut self, kind: BindingKind) -> Result<Vec<u8>, Refusal> {
+        if kind == BindingKind::Exporter && mem::replace(&mut self.is_bound, true) {
+            return Err(Refusal::Temporary);
+        }
+        // The session asks only for what the channel has.
+        self.connection.binding(kind).ok_or(Refusal::Temporary)
+    }
+
+    /// Answers `Step::Authenticate`. Who is granted is kept in mind, with one of the account's places; nothing is locked yet.
+    pub(super) async fn log_in(&mut self, credentials: Credentials) {
+        self.login = None;
+        let certificate = self.certificate_name();
+        let (login, signature) = match self.visit.log_in(&credentials, certificate.as_deref()).await {
+            Ok(granted) => granted,
+            Err(refusal) => return self.session.refused(refusal),
+        };
         self.login = Some(login);
+        match signature {
+            Some(signature) => self.session.granted_with(signature),
+            None => self.session.granted(),
+        }
+    }
+
+    /// Answers `Step::OpenMaildrop`.
+    pub(super) async fn open(&mut self) {
+        let opened = match &self.login {
+            Some(login) => self.visit.open(login).await,
+            // The session asks only after a grant.
+            None => Err(Refusal::Temporary),
+        };
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                self.login = None;
+                return self.session.refused(refusal);
+            }
+        };
         for warning in opened.warnings() {
             self.note_warning(warning);
         }
         self.messages = Some(opened.listing().len() as u64);
         let last = self.last_accessed(&opened).await;
-        let told = opened.told(self.visit.settings.config.pop3.quirks).await;
-        self.session.opened(Opening { last, ..Opening::full(told) });
+        let listing = opened.told(self.visit.settings.config.pop3.quirks).await;
+        self.session.opened(Opening { listing, rights: opened.rights(), last });
         self.maildrop = Some(opened);
+    }
+
+    /// The name in the certificate that the client has shown.
+    fn certificate_name(&self) -> Option<String> {
+        let kind = self.visit.settings.config.tls.client_name;
+        certificate::client_name(self.connection.client_certificate()?, kind)
     }
 }
 
@@ -75,66 +137,82 @@ impl Guest {
 }
 
 impl Visit {
-    /// Verifies, looks whether that comes too early, then takes one of the account's places.
-    pub(crate) async fn log_in(&self, credentials: &Credentials) -> Result<Login, Refusal> {
-        let account = self.verify(credentials).await?;
+    /// Verifies, looks whether that comes too early, then takes one of the account's places. `certificate` is the name in the
+    /// one that the peer has shown. With SCRAM there is a signature to be sent back.
+    pub(crate) async fn log_in(
+        &self,
+        credentials: &Credentials,
+        certificate: Option<&str>,
+    ) -> Result<(Login, Option<ServerSignature>), Refusal> {
+        let Grant { account, access, server_signature, .. } = self.verify(credentials, certificate).await?;
         let method = credentials.method().name();
         // R2449-8.1.1.2, R2449-8.1.2: who has not shown what opens the account learns nothing of its logins.
-        if let Some((logins, delay)) = self.login_delay() {
+        if let Some((logins, delay)) = self.login_delay(access) {
             let wait = logins.wait(&account.name, clock::wall(), delay);
             if !wait.is_zero() {
                 return Err(self.refuse_early(&account, method, wait));
             }
         }
-        match self.shared.admission.enter(&account.name, &self.settings.config.limits) {
-            Some(pass) => Ok(Login { account, method, _pass: pass }),
-            None => {
-                self.note_refused_account(&account, method, &"too many sessions of the account");
-                Err(Refusal::TooManySessions)
-            }
+        let Some(pass) = self.shared.admission.enter(&account.name, &self.settings.config.limits) else {
+            self.note_refused_account(&account, method, &"too many sessions of the account");
+            return Err(Refusal::TooManySessions);
+        };
+        if let Credentials::Anonymous { trace } = credentials {
+            self.note_anonymous(trace);
         }
+        Ok((Login { account, method, access, _pass: pass }, server_signature))
     }
 
     /// Whose credentials these are. A wrong answer waits here as long as the throttle says; the wait holds this task and
     /// nothing else.
-    async fn verify(&self, credentials: &Credentials) -> Result<Account, Refusal> {
+    async fn verify(&self, credentials: &Credentials, certificate: Option<&str>) -> Result<Grant, Refusal> {
         let authenticator = &self.settings.authenticator;
         let throttle = &self.shared.throttle;
         let address = self.throttled_address();
-        let name = authenticator.account_name(credentials.user());
-        let name = name.as_ref().map_or_else(|_| credentials.user(), |name| name.as_str().as_bytes());
+        let user = match (credentials.user(), certificate) {
+            (b"", Some(certificate)) => certificate.as_bytes(),
+            (user, _) => user,
+        };
+        let name = authenticator.account_name(user);
+        let name = name.as_ref().map_or_else(|_| user, |name| name.as_str().as_bytes());
 
         let delay = throttle.delay(address, name, clock::now().into_std());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        match authenticator.verify(credentials, clock::now().into_std()).await {
-            Verdict::Granted(account) => {
+        let attempt =
+            Attempt { credentials, certificate, now: clock::now().into_std(), today: clock::wall() };
+        match authenticator.verify(attempt).await {
+            Verdict::Granted(grant) => {
                 throttle.succeeded(address, name, clock::now().into_std());
-                Ok(account)
+                Ok(grant)
             }
             Verdict::Refused(reason) => {
-                self.note_refused(credentials, &reason);
+                self.note_refused(user, credentials.method(), &reason);
                 let wait = throttle.failed(address, name, secret(credentials), clock::now().into_std());
                 tokio::time::sleep(wait).await;
                 Err(Refusal::Credentials)
             }
             Verdict::Unavailable(error) => {
-                self.note_fault(None, "verify the password", &error);
+                self.note_fault(None, "verify the credentials", &error);
                 Err(by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent))
             }
         }
     }
 
-    /// Takes the lock of an account's maildrop and lists it. From here on the login counts for LOGIN-DELAY.
+    /// Takes the lock of an account's maildrop and lists it; one that may only be read is listed without the lock. From here on
+    /// the login counts for LOGIN-DELAY.
     pub(crate) async fn open(&self, login: &Login) -> Result<Opened, Refusal> {
         let Login { account, method, .. } = login;
-        let settings = &self.settings;
+        let (settings, now) = (&self.settings, clock::wall());
         let location = assemble::location(&settings.config, account).map_err(|error| {
             self.note_fault(Some(&account.name), "find the maildrop", &error);
             Refusal::Permanent
         })?;
-        let opened = settings.store.open(&location, clock::wall()).await.map(Opened::Exclusive);
+        let opened = match login.access {
+            Access::Full => settings.store.open(&location, now).await.map(Opened::Exclusive),
+            Access::ReadOnly => settings.store.inspect(&location, now).await.map(Opened::Inspection),
+        };
         let opened = opened.map_err(|error| {
             match error {
                 OpenError::InUse => self.note_refused_account(account, method, &error),
@@ -148,7 +226,7 @@ impl Visit {
 
     /// Notes that the account is logged in now. Of two sessions that came this far at once the second is refused.
     async fn claim(&self, login: &Login) -> Result<(), Refusal> {
-        let Some((logins, delay)) = self.login_delay() else { return Ok(()) };
+        let Some((logins, delay)) = self.login_delay(login.access) else { return Ok(()) };
         match logins.claim(&login.account.name, clock::wall(), delay).await {
             Claim::Noted => Ok(()),
             // R2449-6.5.4 still holds, but for a restart.
@@ -160,8 +238,12 @@ impl Visit {
         }
     }
 
-    /// The last logins and how far apart they must be, where that is configured.
-    fn login_delay(&self) -> Option<(&Arc<LastLogins>, Duration)> {
+    /// The last logins and how far apart they must be, where that is configured. Those who read together do not wait for each
+    /// other.
+    fn login_delay(&self, access: Access) -> Option<(&Arc<LastLogins>, Duration)> {
+        if access == Access::ReadOnly {
+            return None;
+        }
         let delay = Duration::from_secs(self.settings.config.pop3.login_delay_s);
         self.settings.last_logins.as_ref().map(|logins| (logins, delay))
     }
@@ -170,6 +252,16 @@ impl Visit {
         let reason = format_args!("the next login is possible in {} s", wait.as_millis().div_ceil(1000));
         self.note_refused_account(account, method, &reason);
         Refusal::LoginDelay
+    }
+
+    /// Octets that nobody can have foreseen.
+    fn chance(&self) -> Result<[u8; CHANCE_OCTETS], Refusal> {
+        let mut octets = [0; CHANCE_OCTETS];
+        getrandom::fill(&mut octets).map_err(|error| {
+            self.note_fault(None, "draw random numbers", &error);
+            Refusal::Temporary
+        })?;
+        Ok(octets)
     }
 
     /// What failed logins are counted by. Programs of this machine count as one.
@@ -200,3 +292,6 @@ fn open_refusal(error: &OpenError) -> Refusal {
         OpenError::Permanent(_) => Refusal::Permanent,
     }
 }
+
+/// More than RFC 5802 and RFC 2195 need for a nonce that never comes twice.
+const CHANCE_OCTETS: usize = 24;

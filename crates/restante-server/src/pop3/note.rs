@@ -4,7 +4,7 @@ use super::Guest;
 use crate::event::Event;
 use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
-use restante_proto::sasl::Credentials;
+use restante_proto::sasl::Method;
 use std::error::Error;
 use std::fmt::Display;
 
@@ -19,12 +19,12 @@ impl Guest {
 }
 
 impl Visit {
-    pub(crate) fn note_refused(&self, credentials: &Credentials, reason: &dyn Display) {
+    pub(crate) fn note_refused(&self, user: &[u8], method: Method, reason: &dyn Display) {
         self.shared.log.write(&Event::LoginRefused {
             trace: self.trace,
             peer: &self.peer,
-            user: credentials.user(),
-            method: credentials.method().name(),
+            user,
+            method: method.name(),
             reason,
         });
     }
@@ -37,6 +37,10 @@ impl Visit {
             method,
             reason,
         });
+    }
+
+    pub(super) fn note_anonymous(&self, told: &[u8]) {
+        self.shared.log.write(&Event::Anonymous { trace: self.trace, peer: &self.peer, told });
     }
 
     pub(crate) fn note_fault(&self, account: Option<&AccountName>, doing: &str, error: &dyn Error) {

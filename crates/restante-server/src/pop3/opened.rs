@@ -4,6 +4,7 @@
 
 use restante_proto::maildrop::{Listing, Octets};
 use restante_proto::quirk::{END_OF_HEADER_OCTETS, Mender, Quirk, Quirks};
+use restante_proto::server::Rights;
 use restante_store::failure::Failure;
 use restante_store::maildrop::{CHUNK_OCTETS, Inspection, Maildrop, Message, MessageError, Warning};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ pub(crate) enum Opened {
     /// With the exclusive-access lock, to read and to remove from.
     Exclusive(Maildrop),
     /// Without the lock, to read from: what many sessions look at together.
-    #[expect(dead_code, reason = "the first reader comes with ANONYMOUS and the boards")]
     Inspection(Inspection),
 }
 
@@ -23,6 +23,14 @@ impl Opened {
         match self {
             Self::Exclusive(maildrop) => maildrop.listing(),
             Self::Inspection(inspection) => inspection.listing(),
+        }
+    }
+
+    /// What may be done with it.
+    pub(crate) const fn rights(&self) -> Rights {
+        match self {
+            Self::Exclusive(_) => Rights::Full,
+            Self::Inspection(_) => Rights::ReadOnly,
         }
     }
 

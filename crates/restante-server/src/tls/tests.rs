@@ -107,8 +107,8 @@ async fn a_client_that_comes_back_resumes_also_after_a_renewal() {
             let (client, server) = tokio::join!(connect, identity.accept(Raw::Memory(ours), Protocol::Pop3));
             let (mut client, mut server) = (client.unwrap(), server.unwrap());
             // The ticket comes with the first octets.
-            server.write_all(b"x").await.unwrap();
-            server.flush().await.unwrap();
+            server.stream.write_all(b"x").await.unwrap();
+            server.stream.flush().await.unwrap();
             client.read_u8().await.unwrap();
             kinds.push(format!("{:?}", client.get_ref().1.handshake_kind().unwrap()));
             write_pair(&folder, "renewed.example.org");

@@ -45,7 +45,7 @@ fn check(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
 
 /// What is wrong inside a source of accounts, such as a line of a passwd-file: the server would not start with it.
 fn source_problems(config: &Config) -> Vec<Problem> {
-    let Err(error) = assemble::authenticator(config, None) else { return Vec::new() };
+    let Err(error) = assemble::authenticator(config, None, None) else { return Vec::new() };
     // `file /etc/restante/users`: the kind, then the path.
     let source = error.source_name();
     let path = source.split_once(' ').map_or(source, |(_, path)| path);

@@ -108,7 +108,7 @@ async fn deliver(
 /// Who the recipient is.
 async fn recipient(config: &Config, address: &str) -> Result<Account, Failure> {
     let unavailable = |error: &dyn std::error::Error| temporary(exit::chain(error));
-    let authenticator = assemble::authenticator(config, None).map_err(|error| unavailable(&error))?;
+    let authenticator = assemble::authenticator(config, None, None).map_err(|error| unavailable(&error))?;
     match authenticator.recipient(address.as_bytes(), clock::now()).await {
         Recipient::Account(account) => Ok(account),
         Recipient::Unknown => Err(Failure::new(Code::NoUser, format!("there is no account for '{address}'"))),

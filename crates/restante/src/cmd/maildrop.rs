@@ -80,7 +80,7 @@ async fn show(name: &AccountName, file: &ConfigFile, as_json: bool) -> Result<()
 }
 
 fn authenticator(config: &Config) -> Result<Authenticator, Failure> {
-    assemble::authenticator(config, None).map_err(|error| unavailable(&error))
+    assemble::authenticator(config, None, None).map_err(|error| unavailable(&error))
 }
 
 fn unavailable(error: &restante_auth::directory::SourceError) -> Failure {

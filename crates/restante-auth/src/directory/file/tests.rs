@@ -5,7 +5,10 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
+use std::path::Path;
+
 use super::*;
+use crate::directory::follow::QUIET;
 
 /// A folder with a file, the directory that reads it, and what it had to say.
 struct Fixture {

@@ -1,0 +1,59 @@
+//! APOP and CRAM-MD5: a digest over something of ours, for which the secret itself must be known.
+//!
+//! Whoever has no secret in plain text is checked against one that is nobody's, so that the answer takes the same work.
+
+use std::time::Instant;
+
+use restante_proto::sasl::{apop, cram_md5};
+use restante_proto::secret::Secret;
+
+use super::{Grant, Inner, Reason, Verdict};
+use crate::prepare;
+
+impl Inner {
+    pub(super) async fn verify_apop(
+        &self,
+        user: &[u8],
+        timestamp: &[u8],
+        digest: &[u8; 16],
+        now: Instant,
+    ) -> Result<Verdict, Verdict> {
+        self.verify_digest(user, now, |secret| apop::verify(timestamp, secret, digest)).await
+    }
+
+    pub(super) async fn verify_cram(
+        &self,
+        user: &[u8],
+        challenge: &[u8],
+        digest: &[u8; 16],
+        now: Instant,
+    ) -> Result<Verdict, Verdict> {
+        self.verify_digest(user, now, |secret| cram_md5::verify(challenge, secret, digest)).await
+    }
+
+    /// `Err` is a verdict too: one that was clear before the end.
+    async fn verify_digest(
+        &self,
+        user: &[u8],
+        now: Instant,
+        fits: impl Fn(&Secret) -> bool,
+    ) -> Result<Verdict, Verdict> {
+        let name = self.name(user)?;
+        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let plain = entry.as_ref().and_then(|entry| entry.password.plain());
+        let secret = Secret::new(plain.unwrap_or(b"nobody's").to_vec());
+        // R6856-2.2.3: the client may have prepared the secret. Both are tried for everybody, whatever the first gave.
+        let prepared = std::str::from_utf8(secret.expose()).ok().and_then(|text| prepare::query(text).ok());
+        let prepared =
+            Secret::new(prepared.map_or_else(|| secret.expose().to_vec(), |text| text.as_bytes().to_vec()));
+        let fits = fits(&secret) | fits(&prepared);
+        self.hashing.count(2);
+        match entry {
+            None => Err(Verdict::Refused(Reason::UnknownAccount)),
+            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
+            Some(entry) if entry.password.plain().is_none() => Err(Verdict::Refused(Reason::NoPlainSecret)),
+            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
+            Some(entry) => Ok(Verdict::Granted(Grant::full(entry.account))),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Credentials that no secret of ours is needed for: a bearer token, the peer's certificate, nobody in particular.
+//!
+//! Each leads to an account name first; then the account must exist and be open like any other.
+
+use std::time::Instant;
+
+use restante_proto::secret::Secret;
+
+use super::{Access, Attempt, Grant, Inner, Reason, Verdict};
+use crate::account::AccountName;
+use crate::token::Finding;
+
+impl Inner {
+    /// The first of the token sources that knows the token decides. One that cannot be asked ends the search: it might have
+    /// known. `Err` is a verdict too, here and below.
+    pub(super) async fn verify_token(
+        &self,
+        user: Option<&[u8]>,
+        token: &Secret,
+        attempt: &Attempt<'_>,
+    ) -> Result<Verdict, Verdict> {
+        let claimed = user.map(|user| self.name(user)).transpose()?;
+        for source in &self.tokens {
+            match source.verify(token, claimed.as_ref(), attempt).await.map_err(Verdict::Unavailable)? {
+                Finding::Account(name) => {
+                    let grant = self.open_account(&name, attempt.now).await?;
+                    // XOAUTH2-0.1: the token must be theirs. An alias that was typed means the account's own name.
+                    return match claimed {
+                        Some(claimed)
+                            if claimed != name && !self.means(&claimed, &grant, attempt.now).await? =>
+                        {
+                            Err(Verdict::Refused(Reason::UnknownToken))
+                        }
+                        _ => Ok(Verdict::Granted(grant)),
+                    };
+                }
+                Finding::Expired => return Err(Verdict::Refused(Reason::ExpiredToken)),
+                Finding::Unknown => {}
+            }
+        }
+        Err(Verdict::Refused(Reason::UnknownToken))
+    }
+
+    /// R4422-A.1.3: the account that the certificate names, and as nobody else.
+    pub(super) async fn verify_external(
+        &self,
+        authorization: Option<&[u8]>,
+        certificate: Option<&str>,
+        now: Instant,
+    ) -> Result<Verdict, Verdict> {
+        let certificate = certificate.ok_or(Verdict::Refused(Reason::NoCertificateName))?;
+        let name = self.name(certificate.as_bytes())?;
+        let grant = self.open_account(&name, now).await?;
+        if let Some(authorization) = authorization.filter(|authorization| !authorization.is_empty()) {
+            let asserted =
+                self.name(authorization).map_err(|_| Verdict::Refused(Reason::AuthorizationIdentity))?;
+            if asserted != name && !self.means(&asserted, &grant, now).await? {
+                return Err(Verdict::Refused(Reason::AuthorizationIdentity));
+            }
+        }
+        Ok(Verdict::Granted(grant))
+    }
+
+    /// R4505-5.1, R4505-5.2: only where an account was named for it, and to look at only. That account may be locked: then
+    /// nobody but its readers gets in.
+    pub(super) async fn verify_anonymous(&self, now: Instant) -> Result<Verdict, Verdict> {
+        let name = self.anonymous.as_ref().ok_or(Verdict::Refused(Reason::NotServed))?;
+        match self.entry(name, now).await.map_err(Verdict::Unavailable)? {
+            Some(entry) => {
+                Ok(Verdict::Granted(Grant { access: Access::ReadOnly, ..Grant::full(entry.account) }))
+            }
+            None => Err(Verdict::Refused(Reason::UnknownAccount)),
+        }
+    }
+
+    async fn open_account(&self, name: &AccountName, now: Instant) -> Result<Grant, Verdict> {
+        match self.entry(name, now).await.map_err(Verdict::Unavailable)? {
+            None => Err(Verdict::Refused(Reason::UnknownAccount)),
+            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
+            Some(entry) => Ok(Grant::full(entry.account)),
+        }
+    }
+
+    /// Whether `name` is another name of the account that was granted.
+    async fn means(&self, name: &AccountName, grant: &Grant, now: Instant) -> Result<bool, Verdict> {
+        let entry = self.entry(name, now).await.map_err(Verdict::Unavailable)?;
+        Ok(entry.is_some_and(|entry| entry.account.name == grant.account.name))
+    }
+}

@@ -1,0 +1,78 @@
+//! What is read out of certificates: the hash that a login is bound to, and the name of a client.
+//!
+//! Whether a certificate is trusted is decided by rustls before anybody asks here.
+
+use crate::config::ClientName;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use std::sync::Arc;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::oid::db::{rfc4519, rfc5912};
+use x509_cert::der::{Any, Decode};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+/// `tls-server-end-point` of a certificate (RFC 5929 section 4.1): its hash, by the function of its own signature, but SHA-256
+/// in place of MD5 and SHA-1. `None` where the signature has no one such function (Ed25519), or one that is not known here.
+pub(super) fn end_point(certificate: &[u8]) -> Option<Arc<[u8]>> {
+    // R5929-4.1
+    let algorithm = Certificate::from_der(certificate).ok()?.signature_algorithm().oid;
+    let hash = match algorithm {
+        rfc5912::MD_5_WITH_RSA_ENCRYPTION
+        | rfc5912::SHA_1_WITH_RSA_ENCRYPTION
+        | ECDSA_WITH_SHA_1
+        | rfc5912::SHA_256_WITH_RSA_ENCRYPTION
+        | rfc5912::ECDSA_WITH_SHA_256 => Sha256::digest(certificate).to_vec(),
+        rfc5912::SHA_384_WITH_RSA_ENCRYPTION | rfc5912::ECDSA_WITH_SHA_384 => {
+            Sha384::digest(certificate).to_vec()
+        }
+        rfc5912::SHA_512_WITH_RSA_ENCRYPTION | rfc5912::ECDSA_WITH_SHA_512 => {
+            Sha512::digest(certificate).to_vec()
+        }
+        _ => return None,
+    };
+    Some(Arc::from(hash))
+}
+
+/// The name in a client's certificate. `None` when it has none of this kind.
+///
+/// `email`: the first rfc822Name among the alternative names of the subject. `common-name`: the common name of the subject; of
+/// several the last, which is the most specific.
+pub(crate) fn client_name(certificate: &[u8], kind: ClientName) -> Option<String> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let subject = certificate.tbs_certificate();
+    match kind {
+        ClientName::Email => {
+            let (_, names) = subject.get_extension::<SubjectAltName>().ok()??;
+            names.0.iter().find_map(|name| match name {
+                GeneralName::Rfc822Name(address) => Some(address.as_str().to_owned()),
+                _ => None,
+            })
+        }
+        ClientName::CommonName => {
+            let parts = subject.subject().iter_rdn().flat_map(|part| part.iter().collect::<Vec<_>>());
+            parts.filter(|part| part.oid == COMMON_NAME).last().and_then(|part| text(&part.value))
+        }
+    }
+}
+
+/// The text of a part of a name, in whichever of its forms.
+fn text(value: &Any) -> Option<String> {
+    let text = match value.decode_as::<Utf8StringRef<'_>>() {
+        Ok(text) => text.as_str().to_owned(),
+        Err(_) => match value.decode_as::<PrintableStringRef<'_>>() {
+            Ok(text) => text.as_str().to_owned(),
+            Err(_) => match value.decode_as::<Ia5StringRef<'_>>() {
+                Ok(text) => text.as_str().to_owned(),
+                Err(_) => value.decode_as::<TeletexStringRef<'_>>().ok()?.as_str().to_owned(),
+            },
+        },
+    };
+    Some(text)
+}
+
+/// RFC 3279 section 2.2.3; the library's table leaves it out.
+const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+
+const COMMON_NAME: ObjectIdentifier = rfc4519::CN;
