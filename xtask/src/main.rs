@@ -1,4 +1,4 @@
-//! The project's own chores behind one door: `cargo xtask ci | test | fuzz | tidy | ledger`.
+//! The project's own chores behind one door: `cargo xtask ci | test | fuzz | model | tidy | ledger`.
 //!
 //! `ci` is exactly what `.ci/run` runs and what a developer runs before pushing; the others are steps of it that are
 //! useful alone. Nothing here is shipped, and no crate of the product knows of this one.
@@ -11,6 +11,7 @@
 mod ci;
 mod fuzz;
 mod ledger;
+mod model;
 mod others;
 mod packages;
 mod source;
@@ -28,6 +29,8 @@ cargo xtask CHORE
   test [FILTER…]     the Debian packages the tests need, then every test (or those that match)
   fuzz [TARGET…] [--seconds N] [--jobs N]
                      the fuzz targets, ten minutes each, one after the other
+  model [--steps N] [--seed S]
+                     a million steps of the model test, or so many; a seed alone is replayed
   tidy               the rules of the house that the compiler does not check
   ledger [--check]   the standards ledger against the tests; writes docs/conformance.md (or checks it)
   packages           what `test` would install, and why
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["ci", steps @ ..] => ci::run(steps),
         ["test", filters @ ..] => test::run(filters),
         ["fuzz", words @ ..] => fuzz::run_words(words),
+        ["model", words @ ..] => model::run_words(words),
         ["tidy"] => tidy::run(),
         ["ledger"] => ledger::run(ledger::Page::Write),
         ["ledger", "--check"] => ledger::run(ledger::Page::Check),

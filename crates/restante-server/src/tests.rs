@@ -11,8 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 
 /// A folder with accounts, a certificate and maildrops.
 pub(crate) struct Site {
@@ -23,7 +24,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(more: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::new_in(TempDir::new().unwrap(), more)
+    }
+
+    pub(crate) fn new_in(folder: TempDir, more: &str) -> Self {
         let site = Self { folder, more: more.to_owned() };
         site.put("users", "bob:{PLAIN}secret\neve:{PLAIN}apple\n");
         site.make_certificate("mail.example.org");
@@ -159,6 +163,15 @@ impl Write for Lines {
 
 /// Serves a session over a pipe in memory whose buffers hold `octets`; the client's end of it.
 pub(crate) fn serve_in_memory(shared: &Arc<Shared>, protocol: Protocol, octets: usize) -> Client {
+    Client::new(spawn_in_memory(shared, protocol, octets).0)
+}
+
+/// The same with the bare pipe, and a word when the session is over; none when it has panicked.
+pub(crate) fn spawn_in_memory(
+    shared: &Arc<Shared>,
+    protocol: Protocol,
+    octets: usize,
+) -> (DuplexStream, oneshot::Receiver<()>) {
     let (ours, theirs) = tokio::io::duplex(octets);
     let settings = shared.settings.load_full();
     let peer = Peer::Tcp("127.0.0.1:40000".parse().unwrap());
@@ -173,12 +186,18 @@ pub(crate) fn serve_in_memory(shared: &Arc<Shared>, protocol: Protocol, octets: 
         settings,
         shared: Arc::clone(shared),
     };
-    match protocol {
-        Protocol::Pop3 => shared.spawn(trace, pop3::serve(Raw::Memory(ours), visit)),
-        Protocol::Lmtp => shared.spawn(trace, lmtp::serve(Raw::Memory(ours), visit)),
-        Protocol::Pop2 => shared.spawn(trace, pop2::serve(Raw::Memory(ours), visit)),
-    }
-    Client::new(theirs)
+    let (over, is_over) = oneshot::channel();
+    let session = async move {
+        match protocol {
+            Protocol::Pop3 => pop3::serve(Raw::Memory(ours), visit).await,
+            Protocol::Lmtp => lmtp::serve(Raw::Memory(ours), visit).await,
+            Protocol::Pop2 => pop2::serve(Raw::Memory(ours), visit).await,
+        }
+        // Most do not ask.
+        let _ = over.send(());
+    };
+    shared.spawn(trace, session);
+    (theirs, is_over)
 }
 
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -310,4 +329,5 @@ impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
     }
 }
 
+mod model;
 mod whole;
