@@ -1,6 +1,8 @@
 //! The commands of POP3: from a line to a [`Command`] and back. In which state a command is possible is the match in
 //! `server/authorization.rs` and `server/transaction.rs`.
 
+pub mod xtnd;
+
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -58,6 +60,8 @@ pub enum Command<'a> {
     Lang(Option<&'a [u8]>),
     /// LAST of RFC 1460, which RFC 1725 took out.
     Last,
+    /// XTND with what follows it, see [`xtnd`].
+    Xtnd(Option<&'a [u8]>),
     /// QUIT.
     Quit,
 }
@@ -108,6 +112,7 @@ impl<'a> Command<'a> {
             b"UTF8" => none(arguments, Self::Utf8),
             b"LANG" => lang(arguments),
             b"LAST" => none(arguments, Self::Last),
+            b"XTND" => Ok(Self::Xtnd(arguments)),
             b"QUIT" => none(arguments, Self::Quit),
             _ => Err(Flaw::Unknown),
         }
@@ -119,6 +124,7 @@ impl<'a> Command<'a> {
         output.extend_from_slice(self.keyword().as_bytes());
         match *self {
             Self::User(argument) | Self::Pass(argument) => word(argument, output),
+            Self::Xtnd(arguments) => arguments.into_iter().for_each(|arguments| word(arguments, output)),
             Self::Apop { user, digest } => {
                 word(user, output);
                 word(&apop::to_hex(&digest), output);
@@ -164,6 +170,7 @@ impl<'a> Command<'a> {
             Self::Utf8 => "UTF8",
             Self::Lang(_) => "LANG",
             Self::Last => "LAST",
+            Self::Xtnd(_) => "XTND",
             Self::Quit => "QUIT",
         }
     }

@@ -47,6 +47,7 @@
 //!     user_pass: true,
 //!     plaintext_without_tls: true,
 //!     expire: None,
+//!     extended: Default::default(),
 //!     login_delay_s: None,
 //!     utf8: true,
 //!     language: restante_proto::reply::language::Language::English,
@@ -100,6 +101,7 @@
 //!             encoder.finish(&mut output);
 //!             session.message_sent();
 //!         }
+//!         Step::Extended(_) => unreachable!("no service of XTND is on"),
 //!         Step::Remove => {
 //!             removed.extend(session.marks().iter());
 //!             session.removed();
@@ -132,6 +134,7 @@ pub mod body;
 pub mod capability;
 pub mod client;
 pub mod command;
+pub mod field;
 pub mod line;
 pub mod lmtp;
 pub mod maildrop;

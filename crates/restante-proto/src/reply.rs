@@ -257,18 +257,32 @@ pub(crate) fn last(number: Option<MessageNumber>, output: &mut Vec<u8>) {
 }
 
 /// The reply to LIST of one message.
-pub(crate) fn scan_listing(number: MessageNumber, octets: Octets, output: &mut Vec<u8>) {
+pub(crate) fn scan_listing(
+    number: MessageNumber,
+    octets: Octets,
+    board_id: Option<MessageNumber>,
+    output: &mut Vec<u8>,
+) {
     // R1939-5.8
     output.extend_from_slice(b"+OK ");
-    scan_line(number, octets, output);
+    scan_line(number, octets, board_id, output);
 }
 
-/// One line of LIST.
-pub(crate) fn scan_line(number: MessageNumber, octets: Octets, output: &mut Vec<u8>) {
+/// One line of LIST. Boards have a third field (R1082-BBOARDS.4).
+pub(crate) fn scan_line(
+    number: MessageNumber,
+    octets: Octets,
+    board_id: Option<MessageNumber>,
+    output: &mut Vec<u8>,
+) {
     // R1939-5.7, R1939-5.14
     decimal(u64::from(number.as_u32()), output);
     output.push(b' ');
     decimal(octets.as_u64(), output);
+    if let Some(id) = board_id {
+        output.push(b' ');
+        decimal(u64::from(id.as_u32()), output);
+    }
     output.extend_from_slice(b"\r\n");
 }
 

@@ -5,7 +5,8 @@
 //! question is answered by exactly one of its answer methods before the next `step`. Octets of messages pass between
 //! the driver's buffers and the store; a session never sees them.
 //!
-//! One state, one file: `server/authorization.rs`, `server/transaction.rs`, `server/update.rs`.
+//! One state, one file: `server/authorization.rs`, `server/transaction.rs`, `server/update.rs`; XTND, which is off unless configured,
+//! is in `server/extended.rs`.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -27,10 +28,12 @@ use crate::sasl::{
 };
 
 use authorization::Authorization;
+use extended::{Answer, Extended, Question};
 use transaction::Transaction;
 use update::Update;
 
 mod authorization;
+pub mod extended;
 mod transaction;
 mod update;
 
@@ -61,6 +64,8 @@ pub struct Policy {
     pub last: bool,
     /// The workarounds for clients that are not as they should be.
     pub quirks: Quirks,
+    /// The services of XTND. None by default.
+    pub extended: Extended,
     /// The bounds of a session.
     pub limits: Limits,
 }
@@ -147,6 +152,8 @@ pub enum Step {
     /// Remove the messages of [`Session::marks`], durably, keep [`Session::accessed`] for later sessions, and release the
     /// lock. Either may be empty. Answers: [`Session::removed`], [`Session::not_removed`].
     Remove,
+    /// XTND needs something; see [`extended::Question`]. Answer: [`Session::extended`].
+    Extended(Question),
     /// Release the maildrop if one is open, write the output, close the connection. Nothing is removed.
     Close(Ending),
 }
@@ -440,6 +447,14 @@ impl Session {
     pub fn not_removed(&mut self, fault: Fault) {
         match &mut self.state {
             State::Update(state) => state.not_removed(fault),
+            _ => unasked(),
+        }
+    }
+
+    /// Answers [`Step::Extended`]; appends what the client hears of it.
+    pub fn extended(&mut self, answer: Answer<'_>, output: &mut Vec<u8>) {
+        match &mut self.state {
+            State::Transaction(state) => state.extended(answer, &self.context, output),
             _ => unasked(),
         }
     }

@@ -7,12 +7,15 @@ use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
+use super::extended::{Board, Unsubmitted};
 use super::*;
 use crate::body::Encoder;
+use crate::lmtp::reception::{Framing, Reception};
 use crate::maildrop::Octets;
 use crate::sasl::{BindingKind, cram_md5, scram};
 
 mod authorization;
+mod boards;
 mod every_split;
 mod languages;
 mod last;
@@ -36,6 +39,10 @@ struct World {
     removal: Result<(), Fault>,
     /// The highest message accessed before.
     last: Option<u32>,
+    /// How many of the messages are on each board; none where it cannot be opened.
+    boards: Vec<Option<usize>>,
+    /// What becomes of a message that is handed over.
+    submission: Result<(), Unsubmitted>,
     /// How many octets of a message are encoded before the output is written.
     chunk_octets: usize,
 }
@@ -51,6 +58,8 @@ struct Run {
     password: String,
     is_closed: bool,
     ending: Option<Ending>,
+    /// The message of an XMIT on its way in, and what has come of it.
+    reception: Option<(Reception, Vec<u8>)>,
 }
 
 fn world() -> World {
@@ -69,6 +78,7 @@ fn world() -> World {
             language: Language::English,
             last: false,
             quirks: Quirks::default(),
+            extended: Default::default(),
             limits: Limits::default(),
         },
         transport: Transport::Plain,
@@ -79,14 +89,20 @@ fn world() -> World {
         fault: None,
         removal: Ok(()),
         last: None,
+        boards: Vec::new(),
+        submission: Ok(()),
         chunk_octets: 3,
     }
 }
 
 impl World {
     fn listing(&self) -> Listing {
+        self.listing_of(self.messages.len())
+    }
+
+    fn listing_of(&self, messages: usize) -> Listing {
         let mut listing = Listing::default();
-        for (message, unique_id) in &self.messages {
+        for (message, unique_id) in self.messages.iter().take(messages) {
             let mut encoder = Encoder::new(Extent::Whole);
             encoder.encode(message, &mut Vec::new());
             encoder.finish(&mut Vec::new());
@@ -109,6 +125,7 @@ impl World {
             password: String::new(),
             is_closed: false,
             ending: None,
+            reception: None,
         };
         run.drive();
         run
@@ -135,6 +152,9 @@ impl Run {
     /// Does what the session asks until it wants to read or close.
     fn drive(&mut self) {
         loop {
+            if self.reception.is_some() && !self.take_message() {
+                return self.write();
+            }
             match self.session.step(&mut self.input, &mut self.output) {
                 Step::Read => {
                     assert!(self.input.len() < self.world.policy.limits.sasl_octets_max);
@@ -183,6 +203,7 @@ impl Run {
                     self.session.nonce(&[0x2A; 16]);
                 }
                 Step::PrepareScram(query) => self.prepare_scram(&query),
+                Step::Extended(question) => self.help(&question),
                 Step::Close(ending) => {
                     self.note("close");
                     self.ending = Some(ending);
@@ -251,6 +272,51 @@ impl Run {
             ("down", _) => self.session.refused(Refusal::ShuttingDown),
             _ => self.session.refused(Refusal::Credentials),
         }
+    }
+
+    fn help(&mut self, question: &Question) {
+        let answer = match question {
+            Question::CountBoard(shelf) => {
+                Answer::Counted(self.world.boards[shelf.board].map(|messages| messages as u64))
+            }
+            Question::OpenBoard(shelf) => match self.world.boards[shelf.board] {
+                None => Answer::Refused(Fault::Temporary),
+                Some(messages) => {
+                    let marks: Vec<_> = self.session.marks().iter().collect();
+                    self.note(&format!("remove {marks:?}, open {shelf:?}"));
+                    match self.world.removal {
+                        Err(fault) if !marks.is_empty() => Answer::NotRemoved(fault),
+                        _ => Answer::Opened(Arc::new(self.world.listing_of(messages))),
+                    }
+                }
+            },
+            Question::ReceiveMessage { octets_max } => {
+                let framing = Framing::Dotted { octets_max: *octets_max };
+                self.reception = Some((Reception::new(framing), Vec::new()));
+                return;
+            }
+            Question::ReadField { index, name } => {
+                let field = crate::field::find(&self.world.messages[*index].0, name);
+                return self.session.extended(Answer::Field(field.as_deref()), &mut self.output);
+            }
+        };
+        self.session.extended(answer, &mut self.output);
+    }
+
+    /// Goes on with a message of XMIT; says whether it has ended.
+    fn take_message(&mut self) -> bool {
+        let Some((reception, message)) = &mut self.reception else { return true };
+        let Some(received) = reception.take(&mut self.input, message) else { return false };
+        let message = message.escape_ascii().to_string();
+        self.reception = None;
+        self.note(&format!("submit {message}"));
+        let answer = match self.world.submission {
+            _ if received.is_too_large => Answer::NotSubmitted(Unsubmitted::TooLarge),
+            Ok(()) => Answer::Submitted,
+            Err(why) => Answer::NotSubmitted(why),
+        };
+        self.session.extended(answer, &mut self.output);
+        true
     }
 
     fn send(&mut self, index: usize, extent: Extent) {

@@ -1,10 +1,12 @@
 //! The TRANSACTION state: STAT, LIST, RETR, DELE, NOOP, RSET, TOP, UIDL, LAST, CAPA and QUIT over the listing taken at
-//! login. Nothing here changes the maildrop: DELE only marks, and what was accessed is kept at QUIT.
+//! login. Nothing here changes the maildrop: DELE only marks, and what was accessed is kept at QUIT. XTND is in
+//! `extended.rs`.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::extended::{self, Memory};
 use super::update::Update;
 use super::{
     Context, Ending, Fault, Opening, Phase, Rights, State, Step, Turn, flaw, parse, unanswered, unasked,
@@ -20,21 +22,22 @@ use crate::reply::catalogue::{self, Entry};
 #[derive(Debug)]
 pub(super) struct Transaction {
     /// Fixed for the session: what is delivered or removed meanwhile does not renumber (R1939-4.9).
-    listing: Arc<Listing>,
+    pub(super) listing: Arc<Listing>,
     /// Every mark is below `listing.len()`.
-    marks: Marks,
+    pub(super) marks: Marks,
     /// The octets of the marked messages together.
-    marked: Octets,
+    pub(super) marked: Octets,
     /// The highest message accessed, in this session or before it (LAST).
-    last: Option<MessageNumber>,
+    pub(super) last: Option<MessageNumber>,
     /// What this session accessed, as soon as it did. Never where LAST is not offered.
-    accessed: Option<Box<Accessed>>,
-    rights: Rights,
-    moment: Moment,
+    pub(super) accessed: Option<Box<Accessed>>,
+    pub(super) rights: Rights,
+    pub(super) moment: Moment,
+    pub(super) memory: Memory,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Moment {
+pub(super) enum Moment {
     /// The reply to the login is due.
     Welcome,
     /// A command is awaited.
@@ -47,11 +50,13 @@ enum Moment {
     Sending,
     /// The driver could not open it.
     Failed(Fault),
+    /// XTND is in the middle of something.
+    Extended(extended::Moment),
 }
 
 /// What a listing shows behind the message-number.
 #[derive(Clone, Copy, Debug)]
-enum Column {
+pub(super) enum Column {
     Octets,
     UniqueId,
 }
@@ -59,9 +64,9 @@ enum Column {
 impl Transaction {
     pub(super) fn new(opening: Opening) -> Self {
         let Opening { listing, rights, last } = opening;
-        let (marked, moment) = (Octets::default(), Moment::Welcome);
+        let (marked, moment, memory) = (Octets::default(), Moment::Welcome, Memory::new(rights));
         // R1939-4.7, R1460-4.1
-        Self { listing, marks: Marks::new(), marked, last, accessed: None, rights, moment }
+        Self { listing, marks: Marks::new(), marked, last, accessed: None, rights, moment, memory }
     }
 
     pub(super) fn accessed(&self) -> Option<&Accessed> {
@@ -81,6 +86,7 @@ impl Transaction {
             }
             Moment::Command => self.read(context, input, output),
             Moment::Listing(column, next) => self.write_listing(column, next, context, output),
+            Moment::Extended(moment) => self.go_on_extended(moment, context, output),
             Moment::Failed(fault) => {
                 self.moment = Moment::Command;
                 context.say(reply::message_fault(fault), output);
@@ -185,6 +191,7 @@ impl Transaction {
                 context.answer_language(range, output)?;
                 Turn::Again
             }
+            Command::Xtnd(arguments) => return self.extend(arguments, context, output),
             Command::Quit => self.quit(context, output),
             // R1939-3.18, R1939-7.18, R2595-4.3, R5034-4.2, R5034-4.3
             Command::User(_) | Command::Pass(_) | Command::Apop { .. } => return Err(catalogue::WRONG_STATE),
@@ -200,7 +207,9 @@ impl Transaction {
         output: &mut Vec<u8>,
     ) -> Turn {
         match (self.find(number), column) {
-            (Ok(octets), Column::Octets) => reply::scan_listing(number, octets, output),
+            (Ok(octets), Column::Octets) => {
+                reply::scan_listing(number, octets, self.board_id(number), output)
+            }
             (Ok(_), Column::UniqueId) => {
                 let unique_id = self.listing.unique_id(number.index()).unwrap_or_default();
                 reply::unique_id_listing(number, unique_id, output);
@@ -275,9 +284,14 @@ impl Transaction {
     }
 
     /// The size of a message that may be referred to, or the reply that says why not (R1939-5.11, R1939-5.12).
-    fn find(&self, number: MessageNumber) -> Result<Octets, &'static Entry> {
+    pub(super) fn find(&self, number: MessageNumber) -> Result<Octets, &'static Entry> {
         let octets = self.listing.octets(number.index()).ok_or(catalogue::NO_SUCH_MESSAGE)?;
         if self.marks.is_marked(number.index()) { Err(catalogue::MESSAGE_DELETED) } else { Ok(octets) }
+    }
+
+    /// What a board calls a message, the third field of its scan listings: its place (R1082-BBOARDS.4).
+    fn board_id(&self, number: MessageNumber) -> Option<MessageNumber> {
+        self.memory.is_board.then_some(number)
     }
 
     fn begin_listing(&mut self, column: Column) -> Turn {
@@ -306,7 +320,8 @@ impl Transaction {
             let Some(number) = MessageNumber::from_index(index) else { break };
             match column {
                 Column::Octets => {
-                    reply::scan_line(number, self.listing.octets(index).unwrap_or_default(), output);
+                    let octets = self.listing.octets(index).unwrap_or_default();
+                    reply::scan_line(number, octets, self.board_id(number), output);
                 }
                 Column::UniqueId => {
                     reply::unique_id_line(number, self.listing.unique_id(index).unwrap_or_default(), output);

@@ -49,6 +49,7 @@ impl Server {
             language: crate::reply::language::Language::English,
             last: false,
             quirks: crate::quirk::Quirks::default(),
+            extended: Default::default(),
             limits: server::Limits::default(),
         };
         let session = server::Session::new(Arc::new(policy), transport, Some("<1.2@host.example>".into()));
@@ -131,6 +132,7 @@ impl Server {
                     self.session.removed();
                 }
                 server::Step::Remove => self.session.not_removed(server::Fault::Temporary),
+                server::Step::Extended(question) => panic!("{question:?} is of a service that is off"),
                 server::Step::Close(_) => {
                     self.is_closed = true;
                     break;

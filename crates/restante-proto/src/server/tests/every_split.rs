@@ -58,7 +58,7 @@ fn any_world(is_strict: bool, is_faulty: bool) -> World {
     world.policy.limits.bad_commands_before_login_max = 100;
     world.policy.mechanisms = Mechanism::ALL.to_vec();
     world.channel = Channel { exporter: true, server_end_point: is_faulty, certificate: true };
-    world
+    world.with_services()
 }
 
 proptest! {
@@ -101,7 +101,13 @@ proptest! {
     }
 }
 
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 60] = [
+    "XTND BBOARDS",
+    "XTND BBOARDS news",
+    "XTND X-BBOARDS news",
+    "XTND XLST a",
+    "XTND XLST b 2",
+    "XTND XMIT\r\nTo: x\r\n\r\n..x\r\nQUIT\r\n.",
     "USER alice\r\nPASS secret",
     "USER alice\r\nPASS secret",
     "USER alice\r\nPASS secret",
