@@ -23,10 +23,15 @@ fn counted(counting: &Counting, language: Language, utf8: bool) -> Vec<u8> {
     output
 }
 
+/// The whole catalogue.
+fn all_entries() -> impl Iterator<Item = &'static (&'static str, &'static Entry)> {
+    catalogue::ENTRIES.iter().chain(catalogue::services::ENTRIES)
+}
+
 /// Every reply that has a text, with its name, in every language and both modes.
 fn every_reply() -> impl Iterator<Item = (&'static str, Language, bool, Vec<u8>)> {
     let voices = || Language::ALL.into_iter().flat_map(|language| [(language, false), (language, true)]);
-    let entries = catalogue::ENTRIES.iter().flat_map(move |(name, entry)| {
+    let entries = all_entries().flat_map(move |(name, entry)| {
         voices().map(move |(language, utf8)| (*name, language, utf8, said(entry, language, utf8)))
     });
     let countings = catalogue::COUNTINGS.iter().flat_map(move |(name, counting)| {
@@ -56,8 +61,7 @@ fn every_reply_exists_in_every_language() {
         .into_iter()
         .filter(|language| !language.is_english())
         .flat_map(|language| {
-            let entries =
-                catalogue::ENTRIES.iter().map(move |(name, entry)| (*name, entry.exists_in(language)));
+            let entries = all_entries().map(move |(name, entry)| (*name, entry.exists_in(language)));
             let countings = catalogue::COUNTINGS
                 .iter()
                 .map(move |(name, counting)| (*name, counting.exists_in(language)));
@@ -81,7 +85,7 @@ fn every_letter_of_the_catalogue_has_a_spelling_in_ascii() {
 /// What a program reads is the same in every language.
 #[test]
 fn status_and_response_code_are_not_translated() {
-    for (name, entry) in catalogue::ENTRIES {
+    for (name, entry) in all_entries() {
         let english = entry.line().strip_suffix(b"\r\n").unwrap();
         let expected = Reply::parse(english).unwrap();
         let start = english.strip_suffix(expected.text).unwrap();
@@ -100,8 +104,7 @@ fn r3206_6_1_auth_marks_credentials_and_nothing_else() {
         let reply = Reply::parse(line).unwrap();
         assert_eq!((reply.status, reply.code), (Status::Err, Some(code)));
     }
-    let with_auth: Vec<_> = catalogue::ENTRIES
-        .iter()
+    let with_auth: Vec<_> = all_entries()
         .filter(|(_, entry)| entry.line().starts_with(b"-ERR [AUTH]"))
         .map(|(name, _)| *name)
         .collect();

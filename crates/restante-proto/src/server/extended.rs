@@ -20,7 +20,7 @@ use super::transaction::{Moment as TransactionMoment, Transaction};
 use super::{Context, Ending, Fault, Rights, State, Step, Turn, flaw, unanswered, unasked};
 use crate::command::xtnd::{self, Service};
 use crate::maildrop::{Listing, Marks, MessageNumber, Octets};
-use crate::reply::catalogue::{self, Entry};
+use crate::reply::catalogue::{self, Entry, services};
 use crate::reply::{TERMINATION, decimal};
 
 /// Which services XTND has. All of them are off by default; then XTND is an unknown command.
@@ -168,7 +168,7 @@ impl Extended {
 
     fn find(&self, name: &[u8]) -> Result<usize, &'static Entry> {
         let is_it = |board: &Board| board.name.as_bytes().eq_ignore_ascii_case(name);
-        self.boards.iter().position(is_it).ok_or(catalogue::NO_SUCH_BOARD)
+        self.boards.iter().position(is_it).ok_or(services::NO_SUCH_BOARD)
     }
 }
 
@@ -191,7 +191,7 @@ impl Transaction {
                 Err(catalogue::UNKNOWN_COMMAND)
             }
             Service::Bboards(None) => {
-                context.say(catalogue::BOARDS_FOLLOW, output);
+                context.say(services::BOARDS_FOLLOW, output);
                 Ok(self.go_on(Moment::List(0)))
             }
             Service::Bboards(Some(name)) => {
@@ -206,7 +206,7 @@ impl Transaction {
                 if has_archive {
                     Ok(self.open_board(Shelf { board, part: Part::Archive }))
                 } else {
-                    Err(catalogue::NO_SUCH_BOARD)
+                    Err(services::NO_SUCH_BOARD)
                 }
             }
             Service::XBboards(name) => {
@@ -218,7 +218,7 @@ impl Transaction {
                 // R1082-XMIT.1
                 None => Err(catalogue::UNKNOWN_COMMAND),
                 Some(octets_max) => {
-                    context.say(catalogue::SEND_MESSAGE, output);
+                    context.say(services::SEND_MESSAGE, output);
                     self.moment = TransactionMoment::Extended(Moment::Receiving);
                     Ok(ask(Question::ReceiveMessage { octets_max }))
                 }
@@ -233,7 +233,7 @@ impl Transaction {
                     None => (0, self.listing.len()),
                 };
                 self.memory.fields = Some(Box::new((name.into(), end)));
-                context.say(catalogue::FIELDS_FOLLOW, output);
+                context.say(services::FIELDS_FOLLOW, output);
                 Ok(self.go_on(Moment::Fields(start)))
             }
         }
@@ -286,15 +286,15 @@ impl Transaction {
             (Moment::Describing(board), Answer::Counted(messages)) => {
                 match messages {
                     Some(messages) => {
-                        context.say(catalogue::BOARD_FOLLOWS, output);
+                        context.say(services::BOARD_FOLLOWS, output);
                         describe(name(board), messages, output);
                     }
-                    None => context.say(catalogue::BOARD_TEMPORARY, output),
+                    None => context.say(services::BOARD_TEMPORARY, output),
                 }
                 TransactionMoment::Command
             }
             (Moment::Opening(shelf), Answer::Opened(listing)) => {
-                context.say(catalogue::BOARD_FOLLOWS, output);
+                context.say(services::BOARD_FOLLOWS, output);
                 board_line(name(shelf.board), listing.len() as u64, output);
                 output.extend_from_slice(TERMINATION);
                 self.swap(listing);
@@ -310,7 +310,7 @@ impl Transaction {
                 TransactionMoment::Extended(Moment::GivenUp)
             }
             (Moment::Receiving, Answer::Submitted) => {
-                context.say(catalogue::MESSAGE_SUBMITTED, output);
+                context.say(services::MESSAGE_SUBMITTED, output);
                 TransactionMoment::Command
             }
             (Moment::Receiving, Answer::NotSubmitted(why)) => {
@@ -359,18 +359,18 @@ const fn ask(question: Question) -> Turn {
 
 const fn board_fault(fault: Fault) -> &'static Entry {
     match fault {
-        Fault::Temporary => catalogue::BOARD_TEMPORARY,
-        Fault::Permanent => catalogue::BOARD_PERMANENT,
+        Fault::Temporary => services::BOARD_TEMPORARY,
+        Fault::Permanent => services::BOARD_PERMANENT,
     }
 }
 
 const fn unsubmitted(why: Unsubmitted) -> &'static Entry {
     match why {
-        Unsubmitted::Temporary => catalogue::SUBMISSION_TEMPORARY,
-        Unsubmitted::Refused => catalogue::SUBMISSION_REFUSED,
-        Unsubmitted::TooLarge => catalogue::SUBMISSION_TOO_LARGE,
-        Unsubmitted::Recipients => catalogue::SUBMISSION_RECIPIENTS,
-        Unsubmitted::Sender => catalogue::SUBMISSION_SENDER,
+        Unsubmitted::Temporary => services::SUBMISSION_TEMPORARY,
+        Unsubmitted::Refused => services::SUBMISSION_REFUSED,
+        Unsubmitted::TooLarge => services::SUBMISSION_TOO_LARGE,
+        Unsubmitted::Recipients => services::SUBMISSION_RECIPIENTS,
+        Unsubmitted::Sender => services::SUBMISSION_SENDER,
     }
 }
 
