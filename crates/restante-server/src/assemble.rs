@@ -12,6 +12,7 @@ use restante_auth::token;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
 use restante_proto::capability::Expire;
+use restante_proto::server::extended::{Part, Shelf};
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
 use restante_store::{Location, Store, maildir};
@@ -53,6 +54,16 @@ pub fn expire(_config: &Config) -> Expire {
 /// The configured path needs a domain or a home that the account does not have.
 pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
     config.maildrop.path.render(account).map(Location::Maildir)
+}
+
+/// Where a board's messages lie; none where the configuration has no such place.
+pub fn board(config: &Config, shelf: Shelf) -> Option<Location> {
+    let board = config.boards.get(shelf.board)?;
+    let path = match shelf.part {
+        Part::Current => &board.path,
+        Part::Archive => &board.archive,
+    };
+    path.clone().map(Location::Maildir)
 }
 
 /// The authenticator of a configuration; reads the sources of accounts, so it blocks for files. `notify` is told when

@@ -7,6 +7,7 @@
 //! All faults of a file are reported at once. Relative paths are relative to the folder of the file.
 
 mod address;
+mod board;
 mod bulletins;
 mod check;
 mod network;
@@ -26,6 +27,7 @@ use toml::de::{DeTable, DeValue};
 use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
+pub use board::Board;
 pub use bulletins::Bulletins;
 pub use network::Network;
 pub use pop3::Pop3;
@@ -105,6 +107,8 @@ pub struct Config {
     pub pop3: Pop3,
     /// Messages that every account is given once.
     pub bulletins: Bulletins,
+    /// Maildrops that everybody may read (`[[board]]`).
+    pub boards: Vec<Board>,
     /// Delivery by LMTP.
     pub lmtp: Lmtp,
     /// How much and how long.
@@ -130,6 +134,7 @@ impl Default for Config {
             maildrop: Maildrop::default(),
             pop3: Pop3::default(),
             bulletins: Bulletins::default(),
+            boards: Vec::new(),
             lmtp: Lmtp::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -150,6 +155,7 @@ impl Config {
         "maildrop",
         "pop3",
         "bulletins",
+        "board",
         "lmtp",
         "limits",
         "log",
@@ -183,6 +189,10 @@ impl Config {
         self.pop3.show(&mut output);
         output.push_str("\n[bulletins]\n");
         self.bulletins.show(&mut output);
+        for board in &self.boards {
+            output.push_str("\n[[board]]\n");
+            board.show(&mut output);
+        }
         output.push_str("\n[lmtp]\n");
         self.lmtp.show(&mut output);
         output.push_str("\n[limits]\n");
@@ -221,6 +231,7 @@ impl Config {
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
             bulletins: file.table("bulletins", |section| finished(section, Bulletins::read, Bulletins::KEYS)),
+            boards: file.tables("board", |section| finished(section, Board::read, Board::KEYS)),
             lmtp: file.table("lmtp", |section| finished(section, Lmtp::read, Lmtp::KEYS)),
             limits: file.table("limits", |section| finished(section, Limits::read, Limits::KEYS)),
             log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),
@@ -247,6 +258,7 @@ impl Config {
         self.maildrop.path.start_at(folder);
         self.maildrop.marker.iter_mut().for_each(start);
         self.bulletins.path.iter_mut().for_each(start);
+        self.boards.iter_mut().for_each(|board| board.start_paths_at(folder));
         self.log.path.iter_mut().for_each(start);
     }
 }

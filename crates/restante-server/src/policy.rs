@@ -4,11 +4,12 @@
 //! whenever a session begins, and made anew only when something has changed. `shared.rs` holds them.
 
 use crate::assemble;
-use crate::config::Config;
+use crate::config::{self, Config};
 use arc_swap::ArcSwap;
 use restante_auth::directory::census::Coverage;
 use restante_auth::verify::Authenticator;
 use restante_proto::sasl::{Mechanism, TokenTerms};
+use restante_proto::server::extended::{Board, Extended};
 use restante_proto::server::{Limits, Policy};
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ fn policy(config: &Config, mechanisms: Vec<Mechanism>) -> Policy {
         login_delay_s: u32::try_from(config.pop3.login_delay_s).ok().filter(|&seconds| seconds > 0),
         last: config.pop3.last,
         quirks: config.pop3.quirks,
+        extended: services(config),
         utf8: config.pop3.utf8,
         language: config.pop3.language,
         limits: Limits::default(),
@@ -89,6 +91,17 @@ fn mechanisms(config: &Config, authenticator: &Authenticator) -> Vec<Mechanism> 
         }
     };
     Mechanism::ALL.into_iter().filter(is_offered).collect()
+}
+
+/// The services of XTND: none but those that are configured.
+fn services(config: &Config) -> Extended {
+    let board =
+        |board: &config::Board| Board { name: board.name.clone(), has_archive: board.archive.is_some() };
+    Extended {
+        boards: config.boards.iter().map(board).collect(),
+        message_octets_max: None,
+        header_listing: config.pop3.xlst,
+    }
 }
 
 /// Whether SCRAM is to be offered where it can be; and whether somebody has asked for it.

@@ -2,8 +2,9 @@
 //!
 //! What is said is decided by `restante_proto::server`; here its questions are put to the authenticator and the store,
 //! message octets are moved, deadlines kept, and what happened is noted for the log. No command is parsed and no reply
-//! spelled here. The login is in `pop3/login.rs`, an open maildrop in `pop3/opened.rs`, the log in `pop3/note.rs`.
+//! spelled here. XTND is in `pop3/extended.rs`, the login in `pop3/login.rs`, an open maildrop in `pop3/opened.rs`, the log in `pop3/note.rs`.
 
+mod extended;
 pub(crate) mod login;
 mod note;
 pub(crate) mod opened;
@@ -131,6 +132,7 @@ impl Guest {
                 Step::OpenMaildrop => Box::pin(self.open()).await,
                 Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
                 Step::Remove => Box::pin(self.update()).await,
+                Step::Extended(question) => Box::pin(self.help(question)).await?,
                 Step::Close(ending) => {
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
                     self.maildrop = None;
@@ -228,11 +230,23 @@ impl Guest {
 
     /// UPDATE: remove what is marked, keep what LAST goes by, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
     async fn update(&mut self) {
+        match self.remove_marked().await {
+            Ok(()) => self.session.removed(),
+            Err(fault) => self.session.not_removed(fault),
+        }
+    }
+
+    /// Removes what is marked, keeps what was accessed, if there is any of either, and lets go of the maildrop and its
+    /// lock.
+    async fn remove_marked(&mut self) -> Result<(), Fault> {
+        let is_marked = !self.session.marks().is_empty();
+        let is_changed = is_marked || self.session.accessed().is_some();
         let mut maildrop = match self.maildrop.take() {
-            Some(Opened::Exclusive(maildrop)) => maildrop,
+            Some(Opened::Exclusive(maildrop)) if is_changed => maildrop,
+            _ if !is_marked => return Ok(()),
             // A session marks nothing where it may not remove.
-            Some(Opened::Inspection(_)) => return self.session.not_removed(Fault::Permanent),
-            None => return self.session.not_removed(Fault::Temporary),
+            Some(_) => return Err(Fault::Permanent),
+            None => return Err(Fault::Temporary),
         };
         let outcome = maildrop.remove(self.session.marks()).await;
         if let Some(accessed) = self.session.accessed()
@@ -245,12 +259,12 @@ impl Guest {
             Ok(removed) => {
                 self.deleted = removed.messages as u64;
                 removed.warnings.iter().for_each(|warning| self.note_warning(warning));
-                self.session.removed();
+                Ok(())
             }
             Err(error) => {
                 self.deleted = error.removed as u64;
                 self.note_fault("remove messages", &error);
-                self.session.not_removed(fault(error.is_temporary()));
+                Err(fault(error.is_temporary()))
             }
         }
     }

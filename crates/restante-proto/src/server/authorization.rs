@@ -300,11 +300,7 @@ impl Authorization {
                 // R2595-4.8
                 Transport::Tls => Outcome::Bad(catalogue::STLS_ALREADY),
             },
-            Ok(Command::Xtnd(_)) if !context.policy.extended.is_on() => {
-                Outcome::Bad(catalogue::UNKNOWN_COMMAND)
-            }
-            // R1082-XTND.1
-            Ok(Command::Xtnd(_)) => Outcome::Bad(catalogue::WRONG_STATE),
+            Ok(Command::Xtnd(_)) => Outcome::Bad(context.policy.extended.too_early()),
             Ok(Command::Quit) => {
                 // R1939-4.10
                 context.say(catalogue::GOODBYE, output);

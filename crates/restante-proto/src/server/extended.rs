@@ -68,7 +68,7 @@ pub enum Question {
     /// How many messages does this board hold? [`Answer::Counted`].
     CountBoard(Shelf),
     /// Open this board to be read. If that went well, remove [`Session::marks`](super::Session::marks), if any, from the
-    /// maildrop that is open, durably, and let go of it. [`Answer::Opened`]; [`Answer::Refused`], when the board does not open,
+    /// maildrop that is open, durably, keep [`Session::accessed`](super::Session::accessed), and let go of it. [`Answer::Opened`]; [`Answer::Refused`], when the board does not open,
     /// with the maildrop as it was; [`Answer::NotRemoved`].
     OpenBoard(Shelf),
     /// Take a message off the input with a [`Reception`](crate::lmtp::reception::Reception) that lets no more octets through than
@@ -164,6 +164,11 @@ impl Extended {
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.boards.is_empty() || self.message_octets_max.is_some() || self.header_listing
+    }
+
+    /// What XTND is told before login (R1082-XTND.1).
+    pub(super) fn too_early(&self) -> &'static Entry {
+        if self.is_on() { catalogue::WRONG_STATE } else { catalogue::UNKNOWN_COMMAND }
     }
 
     fn find(&self, name: &[u8]) -> Result<usize, &'static Entry> {
@@ -337,6 +342,8 @@ impl Transaction {
         self.listing = listing;
         self.marks = Marks::new();
         self.marked = Octets::default();
+        // What was accessed has been kept with the maildrop.
+        (self.last, self.accessed) = (None, None);
         self.rights = Rights::ReadOnly;
         self.memory.is_board = true;
     }

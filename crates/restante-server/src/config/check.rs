@@ -224,6 +224,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     maildrops(config, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);
+    super::board::check(&config.boards, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
         problems.error(
             lines.at("log.target"),

@@ -23,6 +23,8 @@ section! {
         /// Workarounds for clients that are not as they should be (docs/quirks.md): those named here are on beside those
         /// that are on anyway; with a `-` before its name one is off. Default: none.
         quirks: Quirks = Quirks::default();
+        /// Is XTND XLST offered, Qpopper's list of a header field of all messages? It opens every message. Default false.
+        xlst: bool = false;
     }
 }
 

@@ -6,6 +6,8 @@
 mod lmtp;
 mod proxy;
 mod rfc0937;
+mod rfc1081;
+mod rfc1082;
 mod rfc1460;
 mod rfc1939;
 mod rfc1957;

@@ -35,3 +35,61 @@ fn pop2_needs_a_way_to_take_a_password() {
     let good = format!("{}{never}{tls}{LEAST}", listen("tls = \"implicit\"\n"));
     assert_eq!(read(&folder(), &good).unwrap().warnings, []);
 }
+
+#[test]
+fn boards_have_names_and_folders_that_are_there() {
+    let text = r#"[[board]]
+name = "news"
+path = "."
+archive = "old"
+
+[[board]]
+name = "NEWS"
+path = "here"
+
+[[board]]
+name = ".dot"
+path = "here"
+
+[[board]]
+name = "two words"
+
+[[board]]
+path = "here"
+paht = "x"
+"#;
+    let folder = folder();
+    std::fs::create_dir_all(folder.path().join("here/cur")).unwrap();
+    let name = folder.path().display().to_string();
+    let problems = read(&folder, &format!("{text}{LEAST}")).expect_err("wrong");
+    let found: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.line, problem.what.replace(&name, ".")))
+        .collect();
+    same_lines(
+        &found,
+        &[
+            "3: ./. is no Maildir",
+            "4: ./old is no Maildir",
+            "7: there are two boards \"NEWS\"",
+            "11: board.2.name: \".dot\" is no name that a client can say",
+            "14: a board without path",
+            "15: board.3.name: \"two words\" is no name that a client can say",
+            "17: a board without name",
+            "19: board.4.paht: there is no such key",
+        ],
+    );
+}
+
+#[test]
+fn boards_and_xlst_are_off_unless_written_and_shown_as_written() {
+    let folder = folder();
+    let config = read(&folder, LEAST).unwrap();
+    assert_eq!((config.boards.len(), config.pop3.xlst), (0, false));
+    std::fs::create_dir_all(folder.path().join("news/cur")).unwrap();
+    std::fs::create_dir_all(folder.path().join("old/cur")).unwrap();
+    let boards = "[pop3]\nxlst = true\n[[board]]\nname = \"news\"\npath = \"news\"\narchive = \"old\"\n";
+    let config = read(&folder, &format!("{boards}{LEAST}")).unwrap();
+    assert_eq!(config.boards[0].path.as_deref(), Some(folder.path().join("news").as_path()));
+    assert_eq!(read(&folder, &config.show()).unwrap(), config);
+}
