@@ -4,8 +4,6 @@
 //! language), the English text, and the others beside it. A language that is missing falls back to English, and a
 //! test names it. The server's states say an entry with `Entry::append`; nothing else spells a reply.
 //!
-//! What only the services of XTND say stands in `catalogue/services.rs`.
-//!
 //! Rules for a text, all tested: one short line without brackets at its start; no letter that `language` cannot
 //! spell in ASCII; "lock", "wait" and "unavailable", also within longer words, only where the client should come
 //! again later, since fetchmail reads them; and English, what most clients will ever see, in ASCII.
@@ -156,7 +154,7 @@ macro_rules! countings {
     };
 }
 
-pub(crate) mod services;
+pub(crate) mod services; // what XTND says
 
 countings! {
     /// To a login, to RSET and to LIST: how many messages, how many octets. "Messages: 2" and not "2 messages" where

@@ -302,8 +302,7 @@ impl Authorization {
             },
             Ok(Command::Xtnd(_)) => Outcome::Bad(context.policy.extended.too_early()),
             Ok(Command::Quit) => {
-                // R1939-4.10
-                context.say(catalogue::GOODBYE, output);
+                context.say(catalogue::GOODBYE, output); // R1939-4.10
                 Outcome::Turn(Turn::Enter(State::Closed(Ending::Quit)))
             }
             Ok(Command::Last) if !context.policy.last => Outcome::Bad(flaw(Flaw::Unknown)),
