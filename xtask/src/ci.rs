@@ -85,14 +85,17 @@ fn docs() -> Result<()> {
     work::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// Licences, bans and sources: what can be checked without the network. Known vulnerabilities need a list from
+/// Licences, bans and sources: what can be checked without the network, once all crates are there. Known vulnerabilities need a list from
 /// outside that changes by the day, so they are looked up at a release (RELEASING.md).
 fn deny() -> Result<()> {
+    // What only other systems need is looked at too, and no build has fetched it.
+    work::run(&mut work::cargo(&["fetch", "--locked", "--quiet"]))?;
     let mut deny = Command::new(tools::cargo_deny()?);
     deny.args([
         "--offline",
         "--log-level",
         "error",
+        work::FEATURES,
         "check",
         "--hide-inclusion-graph",
         "licenses",

@@ -348,6 +348,23 @@ async fn r8314_3_1_2_nothing_is_said_to_a_server_with_a_wrong_certificate() {
 }
 
 #[tokio::test]
+async fn r5034_4_28_no_password_goes_to_a_server_with_a_bad_certificate() {
+    let authority = Authority::new();
+    for issued in [authority.issue_for(&["other.example"]), Authority::stranger().issue_for(&["localhost"])] {
+        let mut script = acts("S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: SASL PLAIN\nS: .\nC: STLS\nS: +OK");
+        script.push(Act::Tls(issued.config_with(&[&rustls::version::TLS12])));
+        // Were the handshake to succeed, the script would wait for this, and for ever.
+        script.extend(acts("C: CAPA\nS: -ERR"));
+        let (address, server) = serve(script).await;
+        let security = Security::Stls(Tls::with_roots(authority.roots(), "localhost").unwrap());
+        // There is no client to log in with.
+        let error = Client::connect(&address, security, settings()).await.unwrap_err();
+        assert!(matches!(error, Error::Certificate { .. }), "{error:?}");
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn r8314_5_1_tls_1_2_and_1_3_are_spoken() {
     let authority = Authority::new();
     let issued = authority.issue_for(&["localhost"]);
