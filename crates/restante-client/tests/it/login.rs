@@ -181,3 +181,32 @@ fn encoded(octets: &[u8]) -> String {
 fn decoded(text: &str) -> Vec<u8> {
     restante_proto::sasl::decode_base64(text.as_bytes()).unwrap().expose().to_vec()
 }
+
+#[tokio::test]
+async fn r5034_4_28_no_password_before_the_certificate_is_verified() {
+    let authority = Authority::new();
+    let issued = authority.issue_for(&["mail.example"]);
+    for (host, is_right) in [("mail.example", true), ("other.example", false)] {
+        let mut script = acts("S: +OK hi\nC: CAPA\nS: +OK\nS: STLS\nS: SASL PLAIN\nS: .\nC: STLS\nS: +OK");
+        script.push(Act::Tls(issued.config()));
+        if is_right {
+            let rest =
+                "C: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\nC: AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\nS: +OK";
+            script.extend(acts(rest));
+        }
+        let (address, server) = serve(script).await;
+        let security = Security::Stls(Tls::with_roots(authority.roots(), host).unwrap());
+        match Client::connect(&address, security, settings()).await {
+            Ok(mut client) => {
+                let url = PopUrl::parse("pop://tim;AUTH=PLAIN@mail.example").unwrap();
+                let (user, auth) = (url.user(), url.auth());
+                let wish = Wish { user, auth, means: password(), plaintext: Plaintext::WithTls };
+                client.log_in(wish).await.unwrap();
+                assert!(is_right);
+            }
+            // The script says that nothing is sent any more.
+            Err(error) => assert!(!is_right && matches!(error, Error::Certificate { .. }), "{error:?}"),
+        }
+        server.await.unwrap();
+    }
+}

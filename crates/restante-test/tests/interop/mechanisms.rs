@@ -1,8 +1,11 @@
-//! Our client's SASL mechanisms against a server that others wrote: Debian's Dovecot, whose SCRAM and CRAM-MD5 share
-//! nothing with ours.
+//! SASL mechanisms with those that others wrote: our client at Debian's Dovecot, and Debian's mpop, which has GNU SASL, at
+//! our server. Their SCRAM and CRAM-MD5 share nothing with ours.
 
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use restante_proto::client::request::{Extras, Login, Request};
@@ -11,7 +14,10 @@ use restante_proto::line::Input;
 use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
-use restante_test::real::{Kind, Server, Setup};
+use restante_test::mail::numbered;
+use restante_test::real::{Kind, Server, Setup, program};
+
+use crate::kind;
 
 /// Lets the session speak until all its requests are answered; how each ended.
 fn outcomes(address: SocketAddr, requests: Vec<Request>) -> Vec<Outcome> {
@@ -68,6 +74,46 @@ fn every_mechanism_that_dovecot_has_lets_us_in() {
             let refused = try_with("wrong");
             let is_auth = matches!(&refused, Outcome::Refused(why) if why.code == Some(ResponseCode::Auth));
             assert!(is_auth, "{name}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn mpop_logs_in_by_every_mechanism_that_needs_only_a_password() {
+    let mpop = program("mpop", "mpop");
+    let mechanisms = ["scram-sha-1", "scram-sha-256", "cram-md5", "login", "plain"];
+    let setup = Setup {
+        // CRAM-MD5 needs the secrets themselves.
+        apop: true,
+        mechanisms: Some(mechanisms.to_vec()),
+        mail: vec![("alice".to_owned(), vec![numbered(1, 3)])],
+        ..Setup::default()
+    };
+    let server = Server::start(kind(), &setup);
+    for mechanism in mechanisms {
+        for (password, is_right) in [("secret", true), ("wrong", false)] {
+            let folder = server.site().path().join(format!("mpop-{mechanism}-{is_right}"));
+            for name in ["cur", "new", "tmp"] {
+                fs::create_dir_all(folder.join("Maildir").join(name)).unwrap();
+            }
+            let configuration = folder.join("mpoprc");
+            let (address, root) = (server.pop3s_address(), server.site().path().display());
+            let text = format!(
+                "account default\nhost {}\nport {}\ntls on\ntls_starttls off\ntls_trust_file {root}/authority.pem\n\
+                 tls_host_override localhost\nauth {mechanism}\nuser alice\npassword {password}\nkeep on\n\
+                 uidls_file {folder}/uidls\ndelivery maildir {folder}/Maildir\n",
+                address.ip(),
+                address.port(),
+                folder = folder.display(),
+            );
+            fs::write(&configuration, text).unwrap();
+            fs::set_permissions(&configuration, Permissions::from_mode(0o600)).unwrap();
+            let ran =
+                Command::new(&mpop).arg("-C").arg(&configuration).env("HOME", &folder).output().unwrap();
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert_eq!(ran.status.success(), is_right, "{mechanism}: {said}\n{}", server.log());
+            let collected = fs::read_dir(folder.join("Maildir/new")).unwrap().count();
+            assert_eq!(collected, usize::from(is_right), "{mechanism}: {said}");
         }
     }
 }
