@@ -20,9 +20,10 @@
 //! - `S:` is what the server must say: a line, where `{any}` and `{number}` stand for what [`crate::transcript::fits`] says;
 //!   or, as a whole reply with its lines, `{lines}`, `{scan 1 3}` and `{ids 1 3}` (listings of just these messages), `{retr 1}`,
 //!   `{top 1 20}`, and `{refusal or lines}` for what a server may know or not.
-//! - `TLS` is the handshake. A line behind `plain>`, `stls>`, `implicit>` or `tls>` (both of these) belongs to that way alone.
+//! - `TLS` is the handshake. `AGAIN` is the end of the connection and the client's next one. A line behind `plain>`, `stls>`, `implicit>` or `tls>` (both of these) belongs to that way alone.
 //! - `#! over` names the ways the client can go, `#! left` the messages that are still there afterwards (all, when it is
-//!   missing; `#! left` alone is none), `#! apop` asks for accounts that can log in by APOP.
+//!   missing; `#! left` alone is none), `#! apop` asks for accounts that can log in by APOP, and `#! pop3` gives a line for
+//!   Restante's `[pop3]`.
 //!
 //! Behind the last line the server must close the connection. The maildrop of alice holds [`messages`].
 
@@ -62,6 +63,8 @@ pub struct Recording {
     pub left: Vec<usize>,
     /// Whether it needs accounts that can log in by APOP.
     pub apop: bool,
+    /// Lines for `[pop3]` of Restante's configuration.
+    pub pop3: Vec<String>,
     acts: Vec<(Vec<Way>, Act)>,
 }
 
@@ -71,6 +74,7 @@ enum Act {
     Write(Vec<String>),
     Hear(String),
     Tls,
+    Again,
 }
 
 /// The maildrop that every recording meets: three messages, the second with lines that begin with dots, the third longer than
@@ -89,7 +93,8 @@ impl Recording {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let all = (1..=messages().len()).collect();
-        let mut recording = Self { ways: Vec::new(), left: all, apop: false, acts: Vec::new() };
+        let mut recording =
+            Self { ways: Vec::new(), left: all, apop: false, pop3: Vec::new(), acts: Vec::new() };
         for line in text.lines().filter(|line| !line.is_empty()) {
             if let Some(setting) = line.strip_prefix("#! ") {
                 recording.set(setting);
@@ -107,6 +112,7 @@ impl Recording {
             Some("over") => self.ways = words.flat_map(ways).collect(),
             Some("left") => self.left = words.map(|word| word.parse().expect("a number")).collect(),
             Some("apop") => self.apop = true,
+            Some("pop3") => self.pop3.push(words.collect::<Vec<_>>().join(" ")),
             other => panic!("{other:?} is no setting of a recording"),
         }
     }
@@ -129,6 +135,7 @@ impl Recording {
             }
             (Some("S:"), heard) => Act::Hear(heard.to_owned()),
             _ if line == "TLS" => Act::Tls,
+            _ if line == "AGAIN" => Act::Again,
             _ => panic!("{line:?} is no line of a recording"),
         };
         self.acts.push((on, act));
@@ -139,14 +146,19 @@ impl Recording {
     /// # Panics
     /// When the server says anything else than what the recording allows, with the dialogue so far.
     pub fn replay(&self, server: &Server, way: Way, cut: Cut) {
-        let mut peer = match way {
+        let connect = || match way {
             Way::Implicit => Peer::connect_tls(server.pop3s_address()),
             Way::Plain | Way::Stls => Peer::connect(server.pop3_address()),
         };
+        let mut peer = connect();
         let mut greeting = None;
         for (_, act) in self.acts.iter().filter(|(on, _)| on.contains(&way)) {
             match act {
                 Act::Tls => peer.start_tls(),
+                Act::Again => {
+                    end(&mut peer);
+                    (peer, greeting) = (connect(), None);
+                }
                 Act::Hear(pattern) => {
                     let first = hear(&mut peer, pattern);
                     greeting.get_or_insert(first);
@@ -162,9 +174,14 @@ impl Recording {
                 }
             }
         }
-        let rest = peer.rest();
-        assert!(rest.is_empty(), "more than was asked for\n{}", peer.transcript());
+        end(&mut peer);
     }
+}
+
+/// The server must close, and say nothing more before it does.
+fn end(peer: &mut Peer) {
+    let rest = peer.rest();
+    assert!(rest.is_empty(), "more than was asked for\n{}", peer.transcript());
 }
 
 fn ways(word: &str) -> Vec<Way> {

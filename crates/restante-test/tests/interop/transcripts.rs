@@ -43,6 +43,7 @@ transcripts! {
     fetchmail_delete,
     fetchmail_fetchall,
     fetchmail_keep,
+    fetchmail_last,
     getmail,
     gmail_fetcher,
     javamail,
@@ -72,7 +73,11 @@ fn replay(name: &str) {
     runs.push((recording.ways[0], Cut::Octets));
     for (way, cut) in runs {
         let mail = vec![("alice".to_owned(), messages())];
-        let server = Server::start(kind(), &Setup { mail, apop: recording.apop, ..Setup::default() });
+        let restante = recording.pop3.iter().map(|line| ("pop3".to_owned(), line.clone())).collect();
+        // LAST is the only key that a recording needs so far.
+        let dovecot = if recording.pop3.is_empty() { vec![] } else { vec!["pop3_enable_last = yes"] };
+        let setup = Setup { mail, apop: recording.apop, restante, dovecot, ..Setup::default() };
+        let server = Server::start(kind(), &setup);
         recording.replay(&server, way, cut);
         let left: Vec<Vec<u8>> = recording
             .left
