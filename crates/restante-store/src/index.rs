@@ -72,6 +72,8 @@ pub(crate) struct Facts {
     pub(crate) header_octets: u32,
     pub(crate) is_crlf: bool,
     pub(crate) has_dot_lines: bool,
+    /// Octets of the surrogate in its canonical form, when the message has one.
+    pub(crate) surrogate_octets: Option<u64>,
 }
 
 /// A piece of [`Index::buffer`].

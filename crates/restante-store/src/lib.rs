@@ -39,6 +39,7 @@ pub mod unique_id;
 
 mod index;
 mod lock;
+mod surrogate;
 mod survey;
 
 use std::path::PathBuf;

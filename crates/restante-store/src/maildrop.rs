@@ -7,10 +7,11 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use restante_proto::maildrop::{Accessed, Listing, Marks};
+use restante_proto::maildrop::{Accessed, Listing, Marks, Octets};
 
 use crate::failure::Failure;
 use crate::maildir;
+use crate::surrogate::Surrogate;
 
 /// An open maildrop. Dropping it releases the lock and removes nothing.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ impl Maildrop {
     pub fn listing(&self) -> &Arc<Listing> {
         match &self.backend {
             Backend::Maildir(session) => session.listing(),
+        }
+    }
+
+    /// The messages that are shown as something else to a client that has not asked for UTF-8, ascending, and the octets
+    /// of that surrogate: what [`Message::surrogate`] gives. Most maildrops have none.
+    #[must_use]
+    pub fn surrogates(&self) -> &[(usize, Octets)] {
+        match &self.backend {
+            Backend::Maildir(session) => session.surrogates(),
         }
     }
 
@@ -120,6 +130,12 @@ impl Inspection {
         self.maildrop.shape(index)
     }
 
+    /// As [`Maildrop::surrogates`].
+    #[must_use]
+    pub fn surrogates(&self) -> &[(usize, Octets)] {
+        self.maildrop.surrogates()
+    }
+
     /// What the operator should know.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
@@ -139,6 +155,17 @@ impl Inspection {
 #[derive(Debug)]
 pub struct Message {
     backend: MessageBackend,
+    /// What is read is the surrogate. Boxed, since hardly any message has one.
+    conversion: Option<Box<Conversion>>,
+}
+
+/// A surrogate being read.
+#[derive(Debug)]
+struct Conversion {
+    surrogate: Surrogate,
+    /// A piece of the stored form.
+    stored: Vec<u8>,
+    is_finished: bool,
 }
 
 #[derive(Debug)]
@@ -148,28 +175,56 @@ enum MessageBackend {
 
 impl Message {
     const fn maildir(message: maildir::Message) -> Self {
-        Self { backend: MessageBackend::Maildir(message) }
+        Self { backend: MessageBackend::Maildir(message), conversion: None }
+    }
+
+    /// The message as a client sees it that has not asked for UTF-8: its surrogate when it has one (RFC 6856 section
+    /// 2.1), else itself. To be called before the first `read`.
+    #[must_use]
+    pub fn surrogate(mut self) -> Self {
+        if self.shape().surrogate_octets.is_some() {
+            let conversion =
+                Conversion { surrogate: Surrogate::new(), stored: Vec::new(), is_finished: false };
+            self.conversion = Some(Box::new(conversion));
+        }
+        self
     }
 
     /// What is known of the message without reading it.
     #[must_use]
     pub const fn shape(&self) -> Shape {
-        match &self.backend {
+        let shape = match &self.backend {
             MessageBackend::Maildir(message) => message.shape(),
+        };
+        match (&self.conversion, shape.surrogate_octets) {
+            // What lines it has is not known before it is made.
+            (Some(_), Some(octets)) => Shape { octets, is_crlf: false, has_dot_lines: true, ..shape },
+            _ => shape,
         }
     }
 
-    /// Appends up to `max` octets of the stored form to `chunk` and says how many; 0 is the end. Read pieces of
-    /// [`CHUNK_OCTETS`]. What the page cache holds is read on this thread, anything else on one that may wait. When
+    /// Appends up to `max` octets of the stored form to `chunk` and says how many; 0 is the end. A surrogate may give some
+    /// more: a field that was held back, and what encoding adds. Read pieces of [`CHUNK_OCTETS`]. What the page cache holds is read on this thread, anything else on one that may wait. When
     /// the future is dropped the contents of `chunk` are lost.
     ///
     /// # Errors
     /// When the disk fails, or the message turns out shorter or longer than the listing says. What was appended
     /// before belongs to a message that cannot be completed: close the connection.
     pub async fn read(&mut self, chunk: &mut Vec<u8>, max: usize) -> Result<usize, MessageError> {
-        match &mut self.backend {
-            MessageBackend::Maildir(message) => message.read(chunk, max).await,
+        let MessageBackend::Maildir(message) = &mut self.backend;
+        let Some(conversion) = &mut self.conversion else { return message.read(chunk, max).await };
+        let Conversion { surrogate, stored, is_finished } = &mut **conversion;
+        let start = chunk.len();
+        while chunk.len() == start && !*is_finished {
+            stored.clear();
+            if message.read(stored, max).await? == 0 {
+                surrogate.finish(chunk);
+                *is_finished = true;
+            } else {
+                surrogate.push(stored, chunk);
+            }
         }
+        Ok(chunk.len() - start)
     }
 }
 
@@ -181,12 +236,14 @@ pub struct Shape {
     /// Octets of the *stored* form up to and with the blank line that ends the header; all of it when there is none.
     /// A hint how much to read for TOP n 0. Never more than `stored_octets`.
     pub header_octets: u64,
-    /// Octets of the stored form, that is what [`Message::read`] gives in all.
+    /// Octets of the stored form, that is what [`Message::read`] gives in all unless it gives a surrogate.
     pub stored_octets: u64,
     /// The stored form is the canonical form: every line, the last one too, ends with CRLF.
     pub is_crlf: bool,
     /// A line begins with a dot, so that byte-stuffing changes the message.
     pub has_dot_lines: bool,
+    /// Octets of the surrogate in its canonical form, when the message has one.
+    pub surrogate_octets: Option<u64>,
 }
 
 /// A good size for the pieces of [`Message::read`].

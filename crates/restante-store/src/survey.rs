@@ -13,6 +13,7 @@ pub(crate) struct Survey {
     bare_line_ends: u64,
     header_octets: Option<u64>,
     has_dot_lines: bool,
+    is_ascii: bool,
     /// Octets of the current line that came with earlier pieces; kept only until the header has ended.
     line_octets: u64,
     /// The last octet; LF at first, because the very first octet starts a line.
@@ -32,6 +33,8 @@ pub(crate) struct Findings {
     pub(crate) is_crlf: bool,
     /// A line begins with a dot.
     pub(crate) has_dot_lines: bool,
+    /// No octet is above 127, so that there is nothing to make a surrogate for.
+    pub(crate) is_ascii: bool,
 }
 
 impl Survey {
@@ -41,6 +44,7 @@ impl Survey {
             bare_line_ends: 0,
             header_octets: None,
             has_dot_lines: false,
+            is_ascii: true,
             line_octets: 0,
             previous: b'\n',
         }
@@ -49,6 +53,7 @@ impl Survey {
     /// Looks at the next piece of the stored form.
     pub(crate) fn update(&mut self, piece: &[u8]) {
         let (Some(&first), Some(&last)) = (piece.first(), piece.last()) else { return };
+        self.is_ascii = self.is_ascii && piece.is_ascii();
         self.has_dot_lines |= self.previous == b'\n' && first == b'.';
         let mut line_start = 0;
         for at in memchr_iter(b'\n', piece) {
@@ -78,6 +83,7 @@ impl Survey {
             header_octets: self.header_octets.unwrap_or(self.stored_octets),
             is_crlf: self.bare_line_ends == 0 && !lacks_end,
             has_dot_lines: self.has_dot_lines,
+            is_ascii: self.is_ascii,
         }
     }
 }
@@ -119,6 +125,7 @@ mod tests {
             encoder.encode(&stored, &mut wire);
             encoder.finish(&mut wire);
             prop_assert_eq!(findings.stored_octets, stored.len() as u64);
+            prop_assert_eq!(findings.is_ascii, stored.is_ascii());
             prop_assert_eq!(findings.octets, encoder.octets());
             prop_assert_eq!(findings.has_dot_lines, wire.len() as u64 != encoder.octets() + 3);
             let canonical_and_end = [stored.as_slice(), b".\r\n"].concat();

@@ -26,7 +26,7 @@ impl Header {
         let mut fields = covered;
         let is_ours = take::<8>(&mut fields)? == *MAGIC
             && take::<4>(&mut fields)? == *kind
-            && u32::from_le_bytes(take(&mut fields)?) == VERSION;
+            && u32::from_le_bytes(take(&mut fields)?) == version(kind);
         let nonce = u64::from_le_bytes(take(&mut fields)?);
         let count = u32::from_le_bytes(take(&mut fields)?);
         let is_whole = u32::from_le_bytes(take(&mut rest)?) == crc32fast::hash(covered);
@@ -36,7 +36,7 @@ impl Header {
     fn write(self, kind: [u8; 4], bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&kind);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&version(&kind).to_le_bytes());
         bytes.extend_from_slice(&self.nonce.to_le_bytes());
         bytes.extend_from_slice(&self.count.to_le_bytes());
         let checksum = crc32fast::hash(bytes);
@@ -155,6 +155,7 @@ impl<'a> Fields<'a> {
         let stored_octets = self.varint()?;
         let octets = stored_octets.checked_add(self.varint()?)?;
         let header_octets = u32::try_from(self.varint()?).ok()?;
+        let surrogate_octets = if flags & HAS_SURROGATE == 0 { None } else { Some(self.varint()?) };
         let explicit =
             if flags & HAS_TIME == 0 { None } else { Some(i64::from_le_bytes(take(&mut self.rest)?)) };
         let order = if flags & HAS_ORDER == 0 { NO_ORDER } else { u64::from_le_bytes(take(&mut self.rest)?) };
@@ -165,7 +166,15 @@ impl<'a> Fields<'a> {
         let folder = if flags & IN_CUR == 0 { Folder::New } else { Folder::Cur };
         let (ordinal, has_twin) = (NO_ORDINAL, false);
         let (is_crlf, has_dot_lines) = (flags & IS_CRLF != 0, flags & HAS_DOT_LINES != 0);
-        let facts = Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines };
+        let facts = Facts {
+            stored_octets,
+            modified_ns,
+            octets,
+            header_octets,
+            is_crlf,
+            has_dot_lines,
+            surrogate_octets,
+        };
         // Whoever can write into the maildrop can write this file, and must not lead us out of there with it.
         let is_sound = base_length > 0
             && flags & !FLAGS == 0
@@ -266,6 +275,7 @@ impl Records {
         flags |= if record.facts.has_dot_lines { HAS_DOT_LINES } else { 0 };
         flags |= if named_time == Some(record.delivered) { 0 } else { HAS_TIME };
         flags |= if record.order == NO_ORDER { 0 } else { HAS_ORDER };
+        flags |= if record.facts.surrogate_octets.is_some() { HAS_SURROGATE } else { 0 };
         self.push(MESSAGE, |bytes| {
             // Spans and file names are at most 255 octets long.
             let length = |part: &[u8]| u8::try_from(part.len()).unwrap_or(u8::MAX);
@@ -275,6 +285,7 @@ impl Records {
             push_varint(record.facts.stored_octets, bytes);
             push_varint(record.facts.octets.saturating_sub(record.facts.stored_octets), bytes);
             push_varint(u64::from(record.facts.header_octets), bytes);
+            record.facts.surrogate_octets.into_iter().for_each(|octets| push_varint(octets, bytes));
             if flags & HAS_TIME != 0 {
                 bytes.extend_from_slice(&record.delivered.to_le_bytes());
             }
@@ -416,7 +427,13 @@ pub(crate) const PENDING_BULLETIN: u8 = 19;
 pub(crate) const HEADER_BYTES: usize = 32;
 
 const MAGIC: &[u8; 8] = b"restante";
-const VERSION: u32 = 1;
+
+/// The version of a file of this kind. The index has a new one whenever surrogates are made differently, since it
+/// holds their octets.
+fn version(kind: &[u8; 4]) -> u32 {
+    if kind == INDEX { 2 } else { 1 }
+}
+
 const FRAME_HEAD_BYTES: usize = 3;
 const CHECKSUM_BYTES: usize = 4;
 /// 60 KiB, under the 64 KiB that a length can say.
@@ -434,4 +451,5 @@ const IS_CRLF: u8 = 2;
 const HAS_DOT_LINES: u8 = 4;
 const HAS_TIME: u8 = 8;
 const HAS_ORDER: u8 = 16;
-const FLAGS: u8 = IN_CUR | IS_CRLF | HAS_DOT_LINES | HAS_TIME | HAS_ORDER;
+const HAS_SURROGATE: u8 = 32;
+const FLAGS: u8 = IN_CUR | IS_CRLF | HAS_DOT_LINES | HAS_TIME | HAS_ORDER | HAS_SURROGATE;

@@ -13,6 +13,7 @@ use crate::disk::{Access, DiskFile, Kind};
 use crate::failure::Failure;
 use crate::index::Facts;
 use crate::maildrop::{MessageError, Shape, blocking};
+use crate::surrogate::Measure;
 use crate::survey::{Findings, Survey};
 
 /// A message opened for reading.
@@ -49,10 +50,10 @@ pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Mess
 
 /// What those who read may know.
 pub(crate) const fn shape(facts: &Facts) -> Shape {
-    let &Facts { stored_octets, octets, is_crlf, has_dot_lines, .. } = facts;
+    let &Facts { stored_octets, octets, is_crlf, has_dot_lines, surrogate_octets, .. } = facts;
     let header_octets = facts.header_octets as u64;
     let header_octets = if header_octets < stored_octets { header_octets } else { stored_octets };
-    Shape { octets, header_octets, stored_octets, is_crlf, has_dot_lines }
+    Shape { octets, header_octets, stored_octets, is_crlf, has_dot_lines, surrogate_octets }
 }
 
 impl Message {
@@ -145,7 +146,11 @@ fn look_again(
     known: &Facts,
 ) -> Result<Message, MessageError> {
     match survey_file(&*file, &mut Vec::new()) {
-        Ok(Some(facts)) if facts.octets == known.octets => Ok(Message::new(file, path, facts)),
+        Ok(Some(facts))
+            if facts.octets == known.octets && facts.surrogate_octets == known.surrogate_octets =>
+        {
+            Ok(Message::new(file, path, facts))
+        }
         Ok(Some(_)) => {
             session.forget(index);
             Err(MessageError::Changed)
@@ -188,17 +193,49 @@ pub(super) fn survey_file(file: &dyn DiskFile, buffer: &mut Vec<u8>) -> io::Resu
             }
         }
         if offset == stat.size {
-            return Ok(Some(facts(&survey.finish(), stat.modified_ns)));
+            let findings = survey.finish();
+            let facts = facts(&findings, stat.modified_ns);
+            let surrogate_octets = surrogate_octets(file, &findings, buffer)?;
+            return Ok(Some(Facts { surrogate_octets, ..facts }));
         }
     }
     Err(io::Error::new(io::ErrorKind::ResourceBusy, "the file is being written to"))
 }
 
-/// What was found in a file with this time of change.
+/// Octets of the surrogate of the message in `file`, if it has one. Reads it once more when it is not all ASCII, as far
+/// as there are headers in it.
+///
+/// # Errors
+/// As the disk says.
+pub(super) fn surrogate_octets(
+    file: &dyn DiskFile,
+    findings: &Findings,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<u64>> {
+    if findings.is_ascii {
+        return Ok(None);
+    }
+    if buffer.is_empty() {
+        buffer.resize(usize::try_from(findings.stored_octets).unwrap_or(SURVEY_BYTES).min(SURVEY_BYTES), 0);
+    }
+    let mut measure = Measure::new();
+    let mut offset = 0;
+    while offset < findings.stored_octets {
+        let read = file.read_at(buffer, offset)?;
+        if read == 0 || !measure.update(buffer.get(..read).unwrap_or_default()) {
+            break;
+        }
+        offset += read as u64;
+    }
+    Ok(measure.finish(findings.octets))
+}
+
+/// What was found in a file with this time of change. Of a surrogate nothing is known yet.
 pub(super) fn facts(findings: &Findings, modified_ns: i64) -> Facts {
-    let &Findings { stored_octets, octets, header_octets, is_crlf, has_dot_lines } = findings;
+    let &Findings { stored_octets, octets, header_octets, is_crlf, has_dot_lines, .. } = findings;
     let header_octets = u32::try_from(header_octets).unwrap_or(u32::MAX);
-    Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines }
+    let surrogate_octets = None;
+    Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines, surrogate_octets }
 }
 
 /// What stands for a message that cannot be read. No file has this time of change, so that it is always looked at
@@ -211,6 +248,7 @@ pub(super) const fn unread_facts(stored_octets: u64) -> Facts {
         header_octets: 0,
         is_crlf: false,
         has_dot_lines: true,
+        surrogate_octets: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use restante_proto::maildrop::Listing;
+use restante_proto::maildrop::{Listing, Octets};
 
 use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
@@ -169,6 +169,11 @@ impl Session {
 
     pub(crate) const fn listing(&self) -> &Arc<Listing> {
         &self.listing
+    }
+
+    /// The messages with a surrogate, ascending, and its octets.
+    pub(crate) fn surrogates(&self) -> &[(usize, Octets)] {
+        self.table.surrogates()
     }
 
     pub(crate) fn warnings(&self) -> &[Warning] {

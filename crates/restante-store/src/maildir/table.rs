@@ -17,6 +17,8 @@ pub(super) struct Table {
     /// Base names that are not the unique-id: a length octet, then the name.
     names: Vec<u8>,
     suffixes: Vec<Box<[u8]>>,
+    /// Which messages have a surrogate, and its octets; ascending by index.
+    surrogates: Vec<(usize, Octets)>,
 }
 
 /// One message.
@@ -58,7 +60,8 @@ impl Table {
         let mut entries = Vec::with_capacity(records.len());
         let mut names = Vec::new();
         let mut suffixes = Suffixes::default();
-        for record in records {
+        let mut surrogates = Vec::new();
+        for (index_of_record, record) in records.iter().enumerate() {
             let base_name = index.bytes(record.base);
             let mut name = SAME_NAME;
             let mut unique_id = base_name;
@@ -71,6 +74,9 @@ impl Table {
             listing.push(Octets::new(record.facts.octets), unique_id).map_err(|_| too_many())?;
             let Facts { stored_octets, modified_ns, header_octets, is_crlf, has_dot_lines, .. } =
                 record.facts;
+            if let Some(octets) = record.facts.surrogate_octets {
+                surrogates.push((index_of_record, Octets::new(octets)));
+            }
             let suffix = suffixes.number(index.bytes(record.suffix));
             let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
             let flags = flag(record.folder == Folder::Cur, IN_CUR)
@@ -81,7 +87,7 @@ impl Table {
             entries.push(Entry { stored_octets, modified_ns, header_octets, name, ordinal, suffix, flags });
         }
         names.shrink_to_fit();
-        Ok((Self { entries, names, suffixes: suffixes.all }, listing))
+        Ok((Self { entries, names, suffixes: suffixes.all, surrogates }, listing))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -103,7 +109,26 @@ impl Table {
         let &Entry { stored_octets, modified_ns, header_octets, flags, .. } = self.entries.get(index)?;
         let octets = listing.octets(index)?.as_u64();
         let (is_crlf, has_dot_lines) = (flags & IS_CRLF != 0, flags & HAS_DOT_LINES != 0);
-        Some(Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines })
+        let surrogate_octets = self.surrogate(index);
+        Some(Facts {
+            stored_octets,
+            modified_ns,
+            octets,
+            header_octets,
+            is_crlf,
+            has_dot_lines,
+            surrogate_octets,
+        })
+    }
+
+    /// The messages with a surrogate, ascending, and its octets.
+    pub(super) fn surrogates(&self) -> &[(usize, Octets)] {
+        &self.surrogates
+    }
+
+    fn surrogate(&self, index: usize) -> Option<u64> {
+        let at = self.surrogates.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        self.surrogates.get(at).map(|(_, octets)| octets.as_u64())
     }
 
     /// Where the message lay when the maildrop was opened.

@@ -10,5 +10,6 @@ mod fixture;
 mod indexing;
 mod locking;
 mod others;
+mod surrogates;
 mod trick_disk;
 mod unique_ids;

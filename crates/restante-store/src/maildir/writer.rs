@@ -14,7 +14,7 @@ use restante_proto::maildrop::UniqueId;
 use tokio::runtime::Handle;
 
 use super::layout::{TMP, delivered};
-use super::reader::facts;
+use super::reader::{facts, surrogate_octets};
 use super::stored_form::StoredForm;
 use super::{Maildirs, keeper, recovery};
 use crate::delivery::DeliveryError;
@@ -22,6 +22,7 @@ use crate::disk::{Access, DiskFile};
 use crate::failure::Failure;
 use crate::index::{Facts, Folder, NO_ORDER, NO_ORDINAL, Record, Span};
 use crate::maildrop::blocking;
+use crate::survey::Findings;
 
 /// A message on its way in.
 #[derive(Debug)]
@@ -108,9 +109,7 @@ impl Writer {
         };
         let findings = self.form.findings();
         let (maildirs, path, now) = (Arc::clone(&self.maildirs), maildir.to_owned(), self.now);
-        // The time of change is put in when the file is known.
-        let facts = facts(&findings, 0);
-        let work = move || deposit(&maildirs, &path, now, body, facts);
+        let work = move || deposit(&maildirs, &path, now, body, &findings);
         let (body, result) = blocking(work).await.map_err(Failure::at("deliver to", maildir))?;
         self.body = body;
         Ok(result?)
@@ -254,7 +253,7 @@ fn deposit(
     maildir: &Path,
     now: SystemTime,
     body: Body,
-    facts: Facts,
+    findings: &Findings,
 ) -> (Body, Result<UniqueId, Failure>) {
     if let Err(failure) = maildirs.check_marker() {
         return (body, Err(failure));
@@ -275,7 +274,7 @@ fn deposit(
             return (Body::Lost(reason), Err(failure));
         }
     };
-    let result = deposit_spool(maildirs, maildir, now, &mut spool, facts);
+    let result = deposit_spool(maildirs, maildir, now, &mut spool, findings);
     (Body::Spooled(spool), result)
 }
 
@@ -296,7 +295,7 @@ fn deposit_spool(
     maildir: &Path,
     now: SystemTime,
     spool: &mut Spool,
-    facts: Facts,
+    findings: &Findings,
 ) -> Result<UniqueId, Failure> {
     let mut copied = None;
     let name = if spool.is_temporary {
@@ -321,9 +320,10 @@ fn deposit_spool(
     }
     let file = copied.as_ref().map_or(&spool.file, |copied| &copied.file);
     if let Ok(stat) = file.stat()
-        && stat.size == facts.stored_octets
+        && stat.size == findings.stored_octets
+        && let Ok(surrogate_octets) = surrogate_octets(&**file, findings, &mut Vec::new())
     {
-        let facts = Facts { modified_ns: stat.modified_ns, ..facts };
+        let facts = Facts { surrogate_octets, ..facts(findings, stat.modified_ns) };
         keeper::append_delivered(disk, maildir, &record(&name, facts), name.as_bytes());
     }
     UniqueId::parse(name.as_bytes())
