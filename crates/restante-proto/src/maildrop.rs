@@ -198,6 +198,19 @@ impl Listing {
         self.unique_ids.get(start..end)
     }
 
+    /// The same messages with other sizes for some of them: index and octets. Indices beyond the listing are ignored.
+    #[must_use]
+    pub fn with_octets(&self, others: &[(usize, Octets)]) -> Self {
+        let mut listing = self.clone();
+        for (index, octets) in others {
+            if let Some(known) = listing.octets.get_mut(*index) {
+                *known = octets.as_u64();
+            }
+        }
+        listing.total = listing.octets.iter().copied().map(Octets::new).sum();
+        listing
+    }
+
     /// The size of all messages together.
     #[must_use]
     pub fn total(&self) -> Octets {

@@ -185,6 +185,7 @@ pub(crate) const fn message_fault(fault: Fault) -> &'static Entry {
     match fault {
         Fault::Temporary => catalogue::UNREADABLE_NOW,
         Fault::Permanent => catalogue::UNREADABLE,
+        Fault::NeedsUtf8 => catalogue::utf8::NEEDS_UTF8,
     }
 }
 
@@ -192,7 +193,7 @@ pub(crate) const fn message_fault(fault: Fault) -> &'static Entry {
 pub(crate) const fn removal_fault(fault: Fault) -> &'static Entry {
     match fault {
         Fault::Temporary => catalogue::NOT_REMOVED_NOW,
-        Fault::Permanent => catalogue::NOT_REMOVED,
+        Fault::Permanent | Fault::NeedsUtf8 => catalogue::NOT_REMOVED,
     }
 }
 
@@ -236,7 +237,7 @@ pub(crate) fn language_changed(voice: Voice, output: &mut Vec<u8>) {
     output.extend_from_slice(b"+OK ");
     output.extend_from_slice(voice.language.tag().as_bytes());
     output.push(b' ');
-    voice.append(catalogue::LANGUAGE_CHANGED.text(voice.language), output);
+    voice.append(catalogue::utf8::LANGUAGE_CHANGED.text(voice.language), output);
     output.extend_from_slice(b"\r\n");
 }
 

@@ -227,6 +227,8 @@ pub enum Fault {
     Temporary,
     /// It will not until somebody mends it.
     Permanent,
+    /// A message that is shown only to a client that has issued UTF8 (RFC 6856 section 5).
+    NeedsUtf8,
 }
 
 /// Where a session stands, for deadlines.
@@ -459,6 +461,12 @@ impl Session {
         }
     }
 
+    /// Whether the client has issued UTF8: messages are shown to it as they are. Settled when the maildrop is opened.
+    #[must_use]
+    pub const fn is_utf8(&self) -> bool {
+        self.context.voice.utf8
+    }
+
     /// Where the session stands: which deadline applies.
     #[must_use]
     pub const fn phase(&self) -> Phase {
@@ -568,14 +576,14 @@ impl Context {
     /// no answer before the password depends on whose it is (R6856-7.1).
     fn answer_language(&mut self, range: Option<&[u8]>, output: &mut Vec<u8>) -> Result<(), &'static Entry> {
         let Some(range) = range else {
-            self.say(catalogue::LANGUAGES_FOLLOW, output);
+            self.say(catalogue::utf8::LANGUAGES_FOLLOW, output);
             reply::languages(self.voice, output);
             return Ok(());
         };
         // R6856-3.2.2, R6856-3.2.4
         self.voice.language = match range {
             b"*" => self.policy.language,
-            _ => Language::lookup(range).ok_or(catalogue::LANGUAGE_UNKNOWN)?,
+            _ => Language::lookup(range).ok_or(catalogue::utf8::LANGUAGE_UNKNOWN)?,
         };
         reply::language_changed(self.voice, output);
         Ok(())

@@ -30,7 +30,7 @@ pub use address::Address;
 pub use board::Board;
 pub use bulletins::Bulletins;
 pub use network::Network;
-pub use pop3::Pop3;
+pub use pop3::{Pop3, Surrogates};
 pub use problem::{Problem, Severity};
 pub use template::{Template, TemplateError};
 pub use value::Mode;

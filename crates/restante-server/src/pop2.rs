@@ -4,7 +4,7 @@
 //! limits and deadlines hold; only the wire differs. POP2 is off unless a listener asks for it.
 
 use crate::clock;
-use crate::config::{Protocol, TlsMode};
+use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Heard, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
@@ -142,7 +142,7 @@ impl Guest {
             self.visit.note_warning(self.login.as_ref().map(|login| &login.account.name), warning);
         }
         self.messages.get_or_insert(opened.listing().len() as u64);
-        self.session.opened(Arc::clone(opened.listing()), &mut self.connection.output);
+        self.session.opened(opened.listing_as(self.view()), &mut self.connection.output);
         self.maildrop = Some(opened);
     }
 
@@ -150,11 +150,15 @@ impl Guest {
     /// counts octets would take a reply for some of them.
     async fn retrieve(&mut self, index: usize) -> Result<(), End> {
         let opened = match &self.maildrop {
-            Some(maildrop) => maildrop.message(index).await,
+            Some(maildrop) => maildrop.message_as(index, self.view()).await,
             None => Err(MessageError::NoSuchMessage),
         };
         let mut message = match opened {
-            Ok(message) => message,
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                self.session.message_failed();
+                return Ok(());
+            }
             Err(error) => {
                 self.note_fault("open a message", &error);
                 self.session.message_failed();
@@ -169,6 +173,14 @@ impl Guest {
         self.session.message_sent();
         self.retrieved += 1;
         Ok(())
+    }
+
+    /// POP2 has no way to ask for UTF-8, and none to say that it is missing: what is not shown as stored is a surrogate.
+    fn view(&self) -> Surrogates {
+        match self.visit.settings.config.pop3.surrogates {
+            Surrogates::AsStored => Surrogates::AsStored,
+            Surrogates::Faithful | Surrogates::Refuse => Surrogates::Faithful,
+        }
     }
 
     async fn send(&mut self, message: &mut Message, chunk: &mut Vec<u8>) -> Result<(), End> {

@@ -10,7 +10,7 @@ mod note;
 pub(crate) mod opened;
 
 use crate::clock;
-use crate::config::{Protocol, TlsMode};
+use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Cut, Heard, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
@@ -153,11 +153,16 @@ impl Guest {
     /// reply could undo what was sent.
     async fn retrieve(&mut self, index: usize, extent: Extent) -> Result<(), End> {
         let opened = match &self.maildrop {
-            Some(maildrop) => maildrop.message(index).await,
+            Some(maildrop) => maildrop.message_as(index, self.view()).await,
             None => Err(MessageError::NoSuchMessage),
         };
         let mut message = match opened {
-            Ok(message) => message,
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                // R6856-5.1
+                self.session.message_failed(Fault::NeedsUtf8);
+                return Ok(());
+            }
             Err(error) => {
                 self.note_fault("open a message", &error);
                 self.session.message_failed(fault(error.is_temporary()));
@@ -177,6 +182,11 @@ impl Guest {
             Extent::Top(_) => self.topped += 1,
         }
         Ok(())
+    }
+
+    /// How messages with UTF-8 in their headers are shown to this client (R6856-2.1.4, R6856-2.1.7).
+    fn view(&self) -> Surrogates {
+        if self.session.is_utf8() { Surrogates::AsStored } else { self.visit.settings.config.pop3.surrogates }
     }
 
     /// Moves a message into the output, which is written whenever it is large enough: small messages of one flight

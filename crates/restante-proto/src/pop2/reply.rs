@@ -49,7 +49,9 @@ pub(super) const fn refusal(refusal: Refusal) -> &'static [u8] {
 pub(super) const fn removal_fault(fault: Fault) -> &'static [u8] {
     match fault {
         Fault::Temporary => b"- Some deleted messages were not removed, try again later\r\n",
-        Fault::Permanent => b"- Some deleted messages were not removed, ask the postmaster\r\n",
+        Fault::Permanent | Fault::NeedsUtf8 => {
+            b"- Some deleted messages were not removed, ask the postmaster\r\n"
+        }
     }
 }
 

@@ -155,6 +155,7 @@ macro_rules! countings {
 }
 
 pub(crate) mod services; // what XTND says
+pub(crate) mod utf8; // what UTF8 and LANG say
 
 countings! {
     /// To a login, to RSET and to LIST: how many messages, how many octets. "Messages: 2" and not "2 messages" where
@@ -634,68 +635,5 @@ entries! {
         pt "Algumas mensagens apagadas não foram removidas"
         nl "Sommige verwijderde berichten zijn niet gewist"
         pl "Niektóre oznaczone wiadomości nie zostały usunięte"
-    }
-    UTF8_ON "+OK " {
-        en "UTF-8 mode is on"
-        de "UTF-8-Modus ist eingeschaltet"
-        fr "Le mode UTF-8 est activé"
-        es "El modo UTF-8 está activado"
-        it "La modalità UTF-8 è attiva"
-        pt "O modo UTF-8 está ativo"
-        nl "UTF-8-modus is ingeschakeld"
-        pl "Tryb UTF-8 jest włączony"
-    }
-    UTF8_NOT_OFFERED "-ERR " {
-        en "UTF8 is not offered"
-        de "UTF8 wird nicht angeboten"
-        fr "UTF8 n'est pas proposé"
-        es "No se ofrece UTF8"
-        it "UTF8 non è offerto"
-        pt "UTF8 não é oferecido"
-        nl "UTF8 wordt niet aangeboden"
-        pl "UTF8 nie jest dostępne"
-    }
-    /// R6856-2.1.12
-    STLS_AFTER_UTF8 "-ERR " {
-        en "STLS must come before UTF8"
-        de "STLS muss vor UTF8 kommen"
-        fr "STLS doit précéder UTF8"
-        es "STLS debe preceder a UTF8"
-        it "STLS deve precedere UTF8"
-        pt "STLS deve vir antes de UTF8"
-        nl "STLS moet vóór UTF8 komen"
-        pl "STLS musi poprzedzać UTF8"
-    }
-    LANGUAGES_FOLLOW "+OK " {
-        en "Languages follow"
-        de "Sprachen folgen"
-        fr "Voici les langues"
-        es "Siguen los idiomas"
-        it "Seguono le lingue"
-        pt "Seguem os idiomas"
-        nl "Talen volgen"
-        pl "Oto języki"
-    }
-    /// Behind the tag of the language.
-    LANGUAGE_CHANGED "+OK " {
-        en "This is the language from now on"
-        de "Ab jetzt auf Deutsch"
-        fr "Les réponses sont désormais en français"
-        es "Idioma cambiado"
-        it "Lingua cambiata"
-        pt "Idioma alterado"
-        nl "Taal gewijzigd"
-        pl "Zmieniono język"
-    }
-    /// R6856-3.2.2
-    LANGUAGE_UNKNOWN "-ERR " {
-        en "Language not known"
-        de "Sprache nicht bekannt"
-        fr "Langue inconnue"
-        es "Idioma desconocido"
-        it "Lingua sconosciuta"
-        pt "Idioma desconhecido"
-        nl "Taal niet bekend"
-        pl "Nieznany język"
     }
 }

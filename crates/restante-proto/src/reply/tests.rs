@@ -25,7 +25,7 @@ fn counted(counting: &Counting, language: Language, utf8: bool) -> Vec<u8> {
 
 /// The whole catalogue.
 fn all_entries() -> impl Iterator<Item = &'static (&'static str, &'static Entry)> {
-    catalogue::ENTRIES.iter().chain(catalogue::services::ENTRIES)
+    catalogue::ENTRIES.iter().chain(catalogue::services::ENTRIES).chain(catalogue::utf8::ENTRIES)
 }
 
 /// Every reply that has a text, with its name, in every language and both modes.

@@ -284,18 +284,18 @@ impl Authorization {
             }
             Ok(Command::Utf8) if context.policy.utf8 => {
                 context.voice.utf8 = true;
-                context.say(catalogue::UTF8_ON, output);
+                context.say(catalogue::utf8::UTF8_ON, output);
                 Outcome::Turn(Turn::Again)
             }
             // R6856-2.1.2
-            Ok(Command::Utf8) => Outcome::Bad(catalogue::UTF8_NOT_OFFERED),
+            Ok(Command::Utf8) => Outcome::Bad(catalogue::utf8::UTF8_NOT_OFFERED),
             Ok(Command::Lang(range)) => match context.answer_language(range, output) {
                 Ok(()) => Outcome::Turn(Turn::Again),
                 Err(reply) => Outcome::Bad(reply),
             },
             Ok(Command::Stls) => match context.transport {
                 Transport::PlainWithStls if context.may_start_tls() => Outcome::StartTls,
-                Transport::PlainWithStls => Outcome::Bad(catalogue::STLS_AFTER_UTF8),
+                Transport::PlainWithStls => Outcome::Bad(catalogue::utf8::STLS_AFTER_UTF8),
                 Transport::Plain => Outcome::Bad(catalogue::STLS_NOT_OFFERED),
                 // R2595-4.8
                 Transport::Tls => Outcome::Bad(catalogue::STLS_ALREADY),

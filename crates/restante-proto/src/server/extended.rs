@@ -367,7 +367,7 @@ const fn ask(question: Question) -> Turn {
 const fn board_fault(fault: Fault) -> &'static Entry {
     match fault {
         Fault::Temporary => services::BOARD_TEMPORARY,
-        Fault::Permanent => services::BOARD_PERMANENT,
+        Fault::Permanent | Fault::NeedsUtf8 => services::BOARD_PERMANENT,
     }
 }
 

@@ -6,7 +6,7 @@ use super::problem::Problems;
 use super::section::Lines;
 use super::{
     Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
-    SourceType, TlsMode, TokenSource, bulletins,
+    SourceType, TlsMode, TokenSource, bulletins, pop3,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
@@ -222,6 +222,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
         account_source(source, position, lines, problems);
     }
     maildrops(config, lines, problems);
+    pop3::check(&config.pop3, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);
     super::board::check(&config.boards, lines, problems);

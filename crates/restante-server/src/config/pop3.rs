@@ -1,7 +1,8 @@
 //! `[pop3]`: how POP3 is spoken, where that is the operator's choice.
 
-use super::section::section;
-use super::value::{Fault, Value, quote, word};
+use super::problem::Problems;
+use super::section::{Lines, section};
+use super::value::{Fault, Value, choice, quote, word};
 use restante_proto::quirk::{Quirk, Quirks};
 use restante_proto::reply::language::Language;
 use std::borrow::Cow;
@@ -15,6 +16,9 @@ section! {
         /// The language that a client gets that leaves the choice to the server (`LANG *`): `en`, `de`, `fr`, `es`, `it`,
         /// `pt`, `nl` or `pl`. A client that does not ask is answered in English. Default `en`.
         language: Language = Language::English;
+        /// What a client that has not issued UTF8 is shown of a message whose header holds UTF-8: `faithful` (a surrogate in
+        /// ASCII, RFC 6857), `refuse` (`-ERR [UTF8]`) or `as-stored`. Default `faithful`.
+        surrogates: Surrogates = Surrogates::Faithful;
         /// Seconds after a login during which the same account's next one is refused with `[LOGIN-DELAY]`; announced by
         /// CAPA. The last logins are kept in `state_dir`. 0: no delay. Default 0.
         login_delay_s: u64 = 0, in 0..=86_400;
@@ -25,6 +29,29 @@ section! {
         quirks: Quirks = Quirks::default();
         /// Is XTND XLST offered, Qpopper's list of a header field of all messages? It opens every message. Default false.
         xlst: bool = false;
+    }
+}
+
+/// What must hold between the keys.
+pub(super) fn check(pop3: &Pop3, lines: &Lines, problems: &mut Problems<'_>) {
+    if !pop3.utf8 && pop3.surrogates == Surrogates::Refuse {
+        problems.error(
+            lines.at("pop3.surrogates"),
+            "messages that need UTF8 are refused, and UTF8 is not offered: nobody could retrieve them",
+            "set utf8 = true, or surrogates = \"faithful\"",
+        );
+    }
+}
+
+choice! {
+    /// What is shown of a message in UTF-8 to a client that has not asked for it.
+    pub enum Surrogates {
+        /// The surrogate of RFC 6857.
+        Faithful = "faithful",
+        /// Nothing: RETR and TOP are refused.
+        Refuse = "refuse",
+        /// The message as it is, although RFC 6856 forbids it.
+        AsStored = "as-stored",
     }
 }
 

@@ -295,6 +295,7 @@ line_ends = "crlf"
 file_mode = "0640"
 [pop3]
 utf8 = false
+surrogates = "as-stored"
 language = "pt"
 [limits]
 sessions = 7
@@ -361,6 +362,11 @@ fn a_language_that_there_is_not_is_named() {
     let found = problems(&text);
     assert_eq!(found, ["2: pop3.language: \"german\" is not known"]);
     assert_eq!(problems(&format!("[pop3]\nutf8 = \"yes\"\n{LEAST}")).len(), 1);
+    assert_eq!(problems(&format!("[pop3]\nsurrogates = \"simple\"\n{LEAST}")).len(), 1);
+    assert_eq!(
+        problems(&format!("[pop3]\nutf8 = false\nsurrogates = \"refuse\"\n{LEAST}")),
+        ["3: messages that need UTF8 are refused, and UTF8 is not offered: nobody could retrieve them"]
+    );
 }
 
 #[test]

@@ -15,7 +15,6 @@ use restante_proto::server::Fault;
 use restante_proto::server::extended::{Answer, Question, Shelf};
 use restante_store::Location;
 use restante_store::maildrop::{Inspection, MessageError, OpenError};
-use std::sync::Arc;
 
 impl Guest {
     /// Answers `Step::Extended`.
@@ -83,8 +82,9 @@ impl Guest {
         for warning in board.warnings() {
             self.note_warning(warning);
         }
-        let listing = Arc::clone(board.listing());
-        self.maildrop = Some(Opened::Inspection(board));
+        let board = Opened::Inspection(board);
+        let listing = board.told(self.visit.settings.config.pop3.quirks, self.view()).await;
+        self.maildrop = Some(board);
         Answer::Opened(listing)
     }
 
@@ -92,7 +92,8 @@ impl Guest {
     /// reasonably have.
     async fn read_field(&self, index: usize, name: &[u8]) -> Result<Option<Vec<u8>>, MessageError> {
         let Some(maildrop) = &self.maildrop else { return Err(MessageError::NoSuchMessage) };
-        let mut message = maildrop.message(index).await?;
+        // R6856-2.1.6
+        let Some(mut message) = maildrop.message_as(index, self.view()).await? else { return Ok(None) };
         let header_octets = usize::try_from(message.shape().header_octets).unwrap_or(HEADER_OCTETS_MAX);
         let wanted = header_octets.clamp(1, HEADER_OCTETS_MAX);
         let mut header = Vec::with_capacity(wanted);

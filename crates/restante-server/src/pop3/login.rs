@@ -110,7 +110,7 @@ impl Guest {
         }
         self.messages = Some(opened.listing().len() as u64);
         let last = self.last_accessed(&opened).await;
-        let listing = opened.told(self.visit.settings.config.pop3.quirks).await;
+        let listing = opened.told(self.visit.settings.config.pop3.quirks, self.view()).await;
         self.session.opened(Opening { listing, rights: opened.rights(), last });
         self.maildrop = Some(opened);
     }

@@ -2,6 +2,7 @@
 //!
 //! `login` opens it, RETR and TOP read from it. Removing is for the holder of the lock alone, so it is not here.
 
+use crate::config::Surrogates;
 use restante_proto::maildrop::{Listing, Octets};
 use restante_proto::quirk::{END_OF_HEADER_OCTETS, Mender, Quirk, Quirks};
 use restante_proto::server::Rights;
@@ -36,10 +37,10 @@ impl Opened {
 
     /// The listing as a client is told it: with the octets that workarounds add to messages. Only messages that may be
     /// a header alone are read for that; one that cannot be read is told as it is, and fails when it is asked for.
-    pub(crate) async fn told(&self, quirks: Quirks) -> Arc<Listing> {
-        let listing = self.listing();
+    pub(crate) async fn told(&self, quirks: Quirks, view: Surrogates) -> Arc<Listing> {
+        let listing = self.listing_as(view);
         if !quirks.has(Quirk::OeNsEoh) {
-            return Arc::clone(listing);
+            return listing;
         }
         let mut told = Listing::with_capacity(listing.len(), 0);
         for index in 0..listing.len() {
@@ -87,8 +88,39 @@ impl Opened {
         }
     }
 
-    /// Opens the message at `index` of the listing.
-    pub(crate) async fn message(&self, index: usize) -> Result<Message, MessageError> {
+    /// The messages as a client sees them to whom they are shown in this way.
+    pub(crate) fn listing_as(&self, view: Surrogates) -> Arc<Listing> {
+        match view {
+            // R6856-2.1.9: what LIST says is what RETR sends.
+            Surrogates::Faithful if !self.surrogates().is_empty() => {
+                Arc::new(self.listing().with_octets(self.surrogates()))
+            }
+            Surrogates::Faithful | Surrogates::Refuse | Surrogates::AsStored => Arc::clone(self.listing()),
+        }
+    }
+
+    /// Opens the message at `index` of the listing as it is shown in this way. `Ok(None)` when it may not be.
+    pub(crate) async fn message_as(
+        &self,
+        index: usize,
+        view: Surrogates,
+    ) -> Result<Option<Message>, MessageError> {
+        let message = self.message(index).await?;
+        Ok(match view {
+            Surrogates::AsStored => Some(message),
+            Surrogates::Faithful => Some(message.surrogate()),
+            Surrogates::Refuse => Some(message).filter(|message| message.shape().surrogate_octets.is_none()),
+        })
+    }
+
+    fn surrogates(&self) -> &[(usize, Octets)] {
+        match self {
+            Self::Exclusive(maildrop) => maildrop.surrogates(),
+            Self::Inspection(inspection) => inspection.surrogates(),
+        }
+    }
+
+    async fn message(&self, index: usize) -> Result<Message, MessageError> {
         match self {
             Self::Exclusive(maildrop) => maildrop.message(index).await,
             Self::Inspection(inspection) => inspection.message(index).await,
