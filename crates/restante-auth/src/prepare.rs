@@ -1,7 +1,7 @@
 //! SASLprep (RFC 4013): one form for all the ways in which Unicode can write the same name or password.
 //!
-//! Strings are prepared as *queries* (RFC 3454 section 7): code points that Unicode 3.2 had not assigned pass, so that a
-//! password may hold an emoji. The library knows the tables; its own profile prepares stored strings only, hence this file.
+//! Strings that are typed are prepared as *queries* (RFC 3454 section 7): code points that Unicode 3.2 had not assigned pass, so
+//! that a password may hold an emoji. Only what APOP's digest is made of is prepared as a *stored* string. The library knows the tables; its own profile prepares stored strings only, hence this file.
 //! `address` prepares names, `verify` passwords. What to do with octets that are not UTF-8 is decided there.
 
 use std::borrow::Cow;
@@ -22,6 +22,15 @@ pub fn query(text: &str) -> Result<Cow<'_, str>, Prohibited> {
         return Err(Prohibited);
     }
     Ok(mapped)
+}
+
+/// Prepares a string that is kept, such as the secret of APOP (R6856-2.2.5): as `query`, but what Unicode 3.2 had not assigned
+/// is an error too.
+///
+/// # Errors
+/// As of `query`, and for code points that were not assigned.
+pub fn stored(text: &str) -> Result<Cow<'_, str>, Prohibited> {
+    if text.chars().any(tables::unassigned_code_point) { Err(Prohibited) } else { query(text) }
 }
 
 /// The steps of SASLprep that look at single characters: mapping, normalisation (NFKC) and prohibited output.
@@ -107,6 +116,13 @@ mod tests {
         for prohibited in ["\u{E000}", "\u{FFF9}", "\u{FFFD}", "\u{200E}", "\u{E0041}", "tab\t"] {
             assert_eq!(query(prohibited), Err(Prohibited), "{prohibited:?}");
         }
+    }
+
+    #[test]
+    fn r6856_2_2_5_a_stored_string_holds_nothing_unassigned() {
+        assert_eq!(stored("key \u{1F511}"), Err(Prohibited));
+        assert_eq!(query("key \u{1F511}").unwrap(), "key \u{1F511}");
+        assert_eq!(stored("\u{AA}\u{2168}").unwrap(), "aIX");
     }
 
     proptest::proptest! {

@@ -352,8 +352,8 @@ impl Inner {
 ///
 /// R4616-2.6 wants the prepared form. What was typed is tried as well, because hashes that come from other servers were made
 /// of it: those never prepared anything. Octets that are not UTF-8 are the passwords of clients from before Unicode and are
-/// tried as they are. What SASLprep prohibits makes PLAIN fail (R4616-2.4); PASS and LOGIN never asked for SASLprep, and there it
-/// is tried as it is. The number of forms follows from what was typed alone, so it says nothing about the account.
+/// tried as they are. What SASLprep prohibits makes PLAIN fail (R4616-2.4), and PASS (R6856-2.2.4); LOGIN never asked for SASLprep,
+/// and there it is tried as it is. The number of forms follows from what was typed alone, so it says nothing about the account.
 fn candidates(password: &Secret, method: Method) -> Option<Vec<Zeroizing<Vec<u8>>>> {
     let typed = password.expose();
     if typed.is_empty() || typed.len() > PASSWORD_OCTETS_MAX {
@@ -365,7 +365,7 @@ fn candidates(password: &Secret, method: Method) -> Option<Vec<Zeroizing<Vec<u8>
         Ok(Cow::Borrowed(_)) => Some(vec![as_typed]),
         Ok(Cow::Owned(prepared)) if prepared == text => Some(vec![Zeroizing::new(prepared.into_bytes())]),
         Ok(Cow::Owned(prepared)) => Some(vec![Zeroizing::new(prepared.into_bytes()), as_typed]),
-        Err(_) if method == Method::Sasl(Mechanism::Plain) => None,
+        Err(_) if matches!(method, Method::Sasl(Mechanism::Plain) | Method::UserPass) => None,
         Err(_) => Some(vec![as_typed]),
     }
 }

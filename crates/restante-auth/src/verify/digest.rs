@@ -18,7 +18,12 @@ impl Inner {
         digest: &[u8; 16],
         now: Instant,
     ) -> Result<Verdict, Verdict> {
-        self.verify_digest(user, now, |secret| apop::verify(timestamp, secret, digest)).await
+        // R6856-2.2.5: a secret that cannot be prepared as a stored string opens nothing.
+        let is_sound = |secret: &Secret| {
+            std::str::from_utf8(secret.expose()).is_ok_and(|text| prepare::stored(text).is_ok())
+        };
+        self.verify_digest(user, now, |secret| is_sound(secret) & apop::verify(timestamp, secret, digest))
+            .await
     }
 
     pub(super) async fn verify_cram(
