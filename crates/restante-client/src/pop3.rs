@@ -23,11 +23,15 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// Who is told what is said.
     pub trace: Option<Trace>,
+    /// Whether a login is preceded by UTF8 where the server's last CAPA lists it, so that messages come as they are
+    /// stored. Without it a server may show a surrogate, and a client that fetches and deletes keeps nothing else.
+    pub utf8: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limits: Limits::default(), deadlines: Deadlines::POP3, trace: None }
+        // R6858-5.2
+        Self { limits: Limits::default(), deadlines: Deadlines::POP3, trace: None, utf8: true }
     }
 }
 
@@ -41,6 +45,8 @@ pub struct Client {
     session: Session,
     /// For STLS.
     tls: Option<Tls>,
+    /// UTF8 is to be issued before a login.
+    wants_utf8: bool,
     /// A call is under way, or was and did not come to its end.
     is_busy: bool,
 }
@@ -116,7 +122,7 @@ impl Client {
             }
             Security::Stls(tls) => stls = Some(tls),
         }
-        let mut client = Self { wire, session, tls: stls, is_busy: true };
+        let mut client = Self { wire, session, tls: stls, wants_utf8: settings.utf8, is_busy: true };
         client.finished(|_| {}).await.map_err(|error| match error {
             Error::Refused(refusal) => Error::Rejected(refusal),
             error => error,
@@ -166,11 +172,34 @@ impl Client {
         }
     }
 
-    /// Logs in.
+    /// Chooses the language of what the server says to people: a basic language range (RFC 4647), or "*" for the server's
+    /// choice. Not possible before TLS where the server offers it (R6856-7.2).
+    ///
+    /// # Errors
+    /// The server refuses or does not know the language, or those of the connection.
+    pub async fn language(&mut self, range: &str) -> Result<(), Error> {
+        self.ask(Request::Language(range.to_owned()), |_| {}).await
+    }
+
+    /// Whether the server shows messages as they are stored: UTF8 was issued and taken.
+    #[must_use]
+    pub fn is_utf8(&self) -> bool {
+        self.session.is_utf8()
+    }
+
+    /// Logs in; before that, issues UTF8 where it is listed and [`Settings::utf8`] says so. A server that refuses it then is
+    /// logged in to all the same (R6856-2.1.2).
     ///
     /// # Errors
     /// [`Error::Login`] with the cause that tells a wrong password from a busy maildrop. Nothing is tried again by itself.
     pub async fn login(&mut self, login: Login) -> Result<(), Error> {
+        let is_listed = self.session.capabilities().is_some_and(|listed| listed.utf8);
+        if self.wants_utf8 && is_listed && !self.session.is_utf8() {
+            match self.ask(Request::Utf8, |_| {}).await {
+                Ok(()) | Err(Error::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         self.ask(Request::Login(login), |_| {}).await.map_err(|error| match error {
             Error::Refused(refusal) => {
                 let cause = refusal.login_cause(self.session.capabilities());

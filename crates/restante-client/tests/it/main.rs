@@ -14,3 +14,4 @@ mod lmtp;
 mod login;
 mod pop3;
 mod script;
+mod utf8;
