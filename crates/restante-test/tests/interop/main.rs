@@ -7,7 +7,6 @@
 
 mod clients;
 mod corpus;
-mod judged;
 mod mechanisms;
 mod others;
 mod servers;

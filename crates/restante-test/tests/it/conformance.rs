@@ -18,6 +18,7 @@ mod rfc4616;
 mod rfc5034;
 mod rfc5322;
 mod rfc6186;
+mod rfc6856;
 mod rfc8314;
 mod rfc8997;
 mod rfc9325;
