@@ -201,3 +201,24 @@ pub(crate) fn hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() || name == "(none)" { "localhost".to_owned() } else { name }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_kept() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("state/new/scram.key");
+        let key = kept_key::<32>(&path).unwrap();
+        assert_eq!(kept_key::<32>(&path).unwrap(), key);
+        assert_eq!(permissions(&path).unwrap(), 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        // Whoever comes second takes the first one's.
+        make_key::<32>(&path).unwrap();
+        assert_eq!(kept_key::<32>(&path).unwrap(), key);
+        fs::write(&path, "short").unwrap();
+        assert_eq!(kept_key::<32>(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert!(kept_key::<32>(Path::new("/proc/no/such/key")).is_err());
+    }
+}

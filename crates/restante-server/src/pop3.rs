@@ -51,8 +51,6 @@ struct Guest {
     /// Whose credentials were right last, and how they came; logged in when the maildrop is open.
     login: Option<Login>,
     maildrop: Option<Opened>,
-    /// A login was bound to this connection's keys; no other may be.
-    is_bound: bool,
     started: Instant,
     login_deadline: Instant,
     retrieved: u64,
@@ -78,7 +76,6 @@ impl Guest {
             connection: visit.connection(raw),
             session: Session::new(settings.pop3(visit.peer), transport, timestamp),
             login: None,
-            is_bound: false,
             maildrop: None,
             started,
             login_deadline: started + Duration::from_secs(settings.config.limits.login_s),

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, SignatureScheme, StreamOwned,
     SupportedProtocolVersion,
 };
 
@@ -118,6 +119,27 @@ impl Peer {
     /// # Panics
     /// When plaintext octets of the server are still unread, or the connection is no TCP connection in clear.
     pub fn try_start_tls(&mut self, versions: &[&'static SupportedProtocolVersion]) -> std::io::Result<()> {
+        self.handshake(client_config(versions).with_no_client_auth())
+    }
+
+    /// Handshakes TLS with one of `versions` and shows a certificate. With TLS 1.3 the server's refusal comes only after the handshake.
+    ///
+    /// # Errors
+    /// When the handshake fails; the connection is gone then.
+    ///
+    /// # Panics
+    /// As [`Peer::try_start_tls`], and when key and certificate do not fit.
+    pub fn try_start_tls_as(
+        &mut self,
+        versions: &[&'static SupportedProtocolVersion],
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> std::io::Result<()> {
+        let config = client_config(versions).with_client_auth_cert(vec![certificate], key);
+        self.handshake(config.expect("they fit"))
+    }
+
+    fn handshake(&mut self, config: ClientConfig) -> std::io::Result<()> {
         assert!(
             self.received.is_empty(),
             "plaintext before the handshake: {:?}",
@@ -126,7 +148,6 @@ impl Peer {
         let Stream::Tcp(tcp) = std::mem::replace(&mut self.stream, Stream::Gone) else {
             panic!("TLS on a plain TCP connection only")
         };
-        let config = client_config(versions);
         let name = ServerName::try_from("localhost").expect("a DNS name");
         let connection =
             ClientConnection::new(Arc::new(config), name).expect("the configuration is complete");
@@ -137,6 +158,26 @@ impl Peer {
         self.transcript.push_str("-- TLS --\n");
         self.stream = Stream::Tls(Box::new(stream));
         Ok(())
+    }
+
+    /// What the keys of the TLS connection give for `label`, with an empty context.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn exported(&self, label: &[u8]) -> Vec<u8> {
+        let Stream::Tls(stream) = &self.stream else { panic!("TLS is needed") };
+        stream.conn.export_keying_material([0; 32], label, Some(&[])).expect("the handshake is over").to_vec()
+    }
+
+    /// The certificate that the server has shown.
+    ///
+    /// # Panics
+    /// Without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        let Stream::Tls(stream) = &self.stream else { panic!("TLS is needed") };
+        stream.conn.peer_certificates().expect("servers show one")[0].to_vec()
     }
 
     /// The TLS version in use, none in clear.
@@ -578,7 +619,9 @@ fn is_end(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionReset | BrokenPipe | NotConnected | UnexpectedEof)
 }
 
-fn client_config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+fn client_config(
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
     ClientConfig::builder_with_provider(Arc::clone(&provider) as Arc<CryptoProvider>)
@@ -586,7 +629,6 @@ fn client_config(versions: &[&'static SupportedProtocolVersion]) -> ClientConfig
         .expect("the provider knows them")
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth()
 }
 
 /// Accepts every certificate: these tests judge the protocol, `interop` judges the certificate with real clients.

@@ -18,10 +18,9 @@ use restante_auth::account::Account;
 use restante_auth::verify::scram::ScramParameters;
 use restante_auth::verify::{Access, Attempt, Grant, Verdict};
 use restante_proto::maildrop::MessageNumber;
-use restante_proto::sasl::{BindingKind, Credentials, ScramFacts, ScramQuery, ServerSignature};
+use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
 use restante_proto::server::{Opening, Refusal};
 use restante_store::maildrop::{OpenError, Warning};
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +50,11 @@ impl Guest {
         }
     }
 
-    async fn scram_facts(&mut self, query: &ScramQuery) -> Result<ScramFacts, Refusal> {
+    async fn scram_facts(&self, query: &ScramQuery) -> Result<ScramFacts, Refusal> {
         let binding = match query.binding {
             None => Vec::new(),
-            Some(kind) => self.bind(kind)?,
+            // The session asks only for what the channel has, and once (R9266-4.1.1).
+            Some(kind) => self.connection.binding(kind).ok_or(Refusal::Temporary)?,
         };
         let nonce = self.visit.chance()?.to_vec();
         let now = clock::now().into_std();
@@ -64,16 +64,6 @@ impl Guest {
             by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent)
         })?;
         Ok(ScramFacts { nonce, salt, iterations, binding })
-    }
-
-    /// The octets that a login is bound with. R9266-4.1.1: those of the connection's keys are given out once; whoever wants
-    /// to try again connects again.
-    fn bind(&mut self, kind: BindingKind) -> Result<Vec<u8>, Refusal> {
-        if kind == BindingKind::Exporter && mem::replace(&mut self.is_bound, true) {
-            return Err(Refusal::Temporary);
-        }
-        // The session asks only for what the channel has.
-        self.connection.binding(kind).ok_or(Refusal::Temporary)
     }
 
     /// Answers `Step::Authenticate`. Who is granted is kept in mind, with one of the account's places; nothing is locked yet.

@@ -76,3 +76,42 @@ fn text(value: &Any) -> Option<String> {
 const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
 
 const COMMON_NAME: ObjectIdentifier = rfc4519::CN;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    fn certificate(algorithm: &'static rcgen::SignatureAlgorithm) -> Vec<u8> {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn r5929_4_1_the_hash_is_that_of_the_signature() {
+        let shorter = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
+        assert_eq!(end_point(&shorter).as_deref(), Some(Sha256::digest(&shorter).as_slice()));
+        let longer = certificate(&rcgen::PKCS_ECDSA_P384_SHA384);
+        assert_eq!(end_point(&longer).as_deref(), Some(Sha384::digest(&longer).as_slice()));
+        assert_eq!(end_point(&certificate(&rcgen::PKCS_ED25519)), None, "no one hash function");
+        assert_eq!(end_point(b"no certificate"), None);
+    }
+
+    #[test]
+    fn a_client_is_named_as_configured() {
+        let mut params = CertificateParams::new(vec!["host.example.org".to_owned()]).unwrap();
+        for address in ["Alice@example.org", "other@example.org"] {
+            params.subject_alt_names.push(SanType::Rfc822Name(address.try_into().unwrap()));
+        }
+        params.distinguished_name.push(DnType::OrganizationName, "People");
+        params.distinguished_name.push(DnType::CommonName, "Ali\u{E7}e");
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let name = |kind| client_name(made.der(), kind);
+        assert_eq!(name(ClientName::Email).as_deref(), Some("Alice@example.org"));
+        assert_eq!(name(ClientName::CommonName).as_deref(), Some("Ali\u{E7}e"));
+        // What rcgen puts into a subject by itself is no name of a person, but a common name.
+        let other = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
+        assert_eq!(client_name(&other, ClientName::Email), None);
+        assert_eq!(client_name(b"no certificate", ClientName::CommonName), None);
+    }
+}

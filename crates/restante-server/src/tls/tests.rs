@@ -87,7 +87,7 @@ async fn r9325_3_8_1_a_client_that_is_led_astray_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_resumes_also_after_a_renewal() {
+async fn r7677_4_1_a_client_that_comes_back_resumes_and_is_bound_to_keys_of_tls_1_3_alone() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let folder = TempDir::new().unwrap();
     write_pair(&folder, "mail.example.org");
@@ -100,7 +100,7 @@ async fn a_client_that_comes_back_resumes_also_after_a_renewal() {
             .with_custom_certificate_verifier(Arc::new(crate::tests::AnyCertificate))
             .with_no_client_auth();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-        let mut kinds = Vec::new();
+        let (mut kinds, mut channels) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             let (ours, theirs) = tokio::io::duplex(65_536);
             let connect = connector.connect("mail.example.org".try_into().unwrap(), theirs);
@@ -111,10 +111,14 @@ async fn a_client_that_comes_back_resumes_also_after_a_renewal() {
             server.stream.flush().await.unwrap();
             client.read_u8().await.unwrap();
             kinds.push(format!("{:?}", client.get_ref().1.handshake_kind().unwrap()));
+            channels.push((server.channel().exporter, server.channel().server_end_point));
             write_pair(&folder, "renewed.example.org");
             identity.refresh(&Log::to(LogFormat::Logfmt, Box::new(crate::tests::Lines::default())));
         }
         assert_eq!(kinds, ["Full", "Resumed", "Resumed"]);
+        // R7677-4.1, R9266-3.1: see `r7677_4_1_…`.
+        let is_13 = version.version == ProtocolVersion::TLSv1_3;
+        assert_eq!(channels, [(is_13, true), (is_13, false), (is_13, false)]);
     }
 }
 

@@ -62,7 +62,7 @@ fn with_lf(stored: &[u8]) -> Vec<u8> {
 }
 
 /// Runs a client in `folder` as its home.
-fn run(client: &Path, arguments: &[&str], folder: &Path, server: &Server) -> String {
+pub(crate) fn run(client: &Path, arguments: &[&str], folder: &Path, server: &Server) -> String {
     let output = Command::new(client)
         .args(arguments)
         .current_dir(folder)
@@ -90,12 +90,12 @@ fn home(server: &Server, way: Way) -> PathBuf {
 }
 
 /// Writes a file that only its owner may read, as clients demand.
-fn write_private(file: &Path, text: &str) {
+pub(crate) fn write_private(file: &Path, text: &str) {
     fs::write(file, text).unwrap();
     fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
 }
 
-fn authority(server: &Server) -> String {
+pub(crate) fn authority(server: &Server) -> String {
     server.site().path().join("authority.pem").display().to_string()
 }
 

@@ -7,6 +7,7 @@
 
 mod clients;
 mod corpus;
+mod logins;
 mod mechanisms;
 mod others;
 mod servers;
