@@ -223,6 +223,9 @@ impl<'a> Bench<'a> {
                 self.has_logged_in = true;
                 return Ok(dialogue);
             }
+            if reply.code().is_some_and(|code| code == "LOGIN-DELAY") {
+                return Err(Stop::Undecided(format!("the server wants us to wait between logins: {reply}")));
+            }
             // The session before may not have let go of the maildrop yet, whatever words the server has for that. A wrong
             // password, however, is not said over and over.
             let is_busy = reply.code().is_some_and(|code| code == "IN-USE" || code.starts_with("SYS/TEMP"));

@@ -14,15 +14,19 @@ pub(crate) enum Answer {
 
 /// A ClientHello that offers `version` at most and what servers of its time have in common.
 pub(crate) fn client_hello(version: u16, host: &str) -> Vec<u8> {
+    hello(version, host, SUITES)
+}
+
+fn hello(version: u16, host: &str, suites: &[u16]) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     // The octets of chance need not be any: nothing will ever be encrypted with them.
     body.extend((0u8..32).map(|octet| octet.wrapping_mul(37).wrapping_add(11)));
     // No session to resume.
     body.push(0);
-    push_sized(&mut body, &SUITES.iter().flat_map(|suite| suite.to_be_bytes()).collect::<Vec<u8>>());
+    push_sized(&mut body, &suites.iter().flat_map(|suite| suite.to_be_bytes()).collect::<Vec<u8>>());
     // No compression.
     body.extend([1, 0]);
-    push_sized(&mut body, &extensions(host));
+    push_sized(&mut body, &extensions(version, host));
     let length = u32::try_from(body.len()).unwrap_or_default().to_be_bytes();
     let mut handshake = vec![CLIENT_HELLO];
     handshake.extend(length.get(1..).unwrap_or_default());
@@ -31,6 +35,11 @@ pub(crate) fn client_hello(version: u16, host: &str) -> Vec<u8> {
     record.extend(version.min(0x0301).to_be_bytes());
     push_sized(&mut record, &handshake);
     record
+}
+
+/// A ClientHello of TLS 1.2 that offers nothing but suites which nobody may take: NULL, RC4, EXPORT, DES and anonymous ones.
+pub(crate) fn weak_client_hello(host: &str) -> Vec<u8> {
+    hello(0x0303, host, WEAK_SUITES)
 }
 
 /// Octets of the answer that [`answer`] looks at.
@@ -47,7 +56,7 @@ pub(crate) fn answer(octets: &[u8]) -> Answer {
     }
 }
 
-fn extensions(host: &str) -> Vec<u8> {
+fn extensions(version: u16, host: &str) -> Vec<u8> {
     let mut all = Vec::new();
     let is_name = host.parse::<std::net::IpAddr>().is_err();
     if is_name && host.len() < 256 {
@@ -61,6 +70,10 @@ fn extensions(host: &str) -> Vec<u8> {
     push_extension(&mut all, 0x000A, &[0, 6, 0, 23, 0, 24, 0, 25]);
     push_extension(&mut all, 0x000B, &[1, 0]);
     push_extension(&mut all, 0xFF01, &[0]);
+    if version >= 0x0303 {
+        // Signatures by ECDSA and RSA with SHA-256, and by RSA-PSS.
+        push_extension(&mut all, 0x000D, &[0, 6, 4, 3, 4, 1, 8, 4]);
+    }
     all
 }
 
@@ -83,6 +96,12 @@ const SERVER_HELLO: u8 = 2;
 /// ECDHE and RSA with AES-CBC and SHA-1, and 3DES: the suites of TLS 1.0.
 const SUITES: &[u16] =
     &[0xC009, 0xC00A, 0xC013, 0xC014, 0x0033, 0x0039, 0x002F, 0x0035, 0xC012, 0x000A, 0x0005, 0x0004];
+
+/// What RFC 9325 section 4.1 forbids: no encryption, RC4, export keys, DES, and key agreement without a certificate.
+const WEAK_SUITES: &[u16] = &[
+    0x0001, 0x0002, 0x003B, 0xC006, 0xC010, 0x0004, 0x0005, 0xC007, 0xC011, 0x0003, 0x0006, 0x0008, 0x0009,
+    0x0015, 0x0018, 0x0034, 0x003A, 0x006C, 0x006D, 0x00A6, 0x00A7, 0xC015, 0xC016, 0xC018, 0xC019,
+];
 
 #[cfg(test)]
 mod tests {

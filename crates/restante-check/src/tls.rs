@@ -1,14 +1,16 @@
 //! TLS as a judge needs it: every certificate will do to speak with a server, and is looked at afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use restante_client::connect::Tls;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
@@ -23,6 +25,19 @@ pub(crate) fn handshake(
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&str],
 ) -> Result<Tls, String> {
+    handshake_with(host, versions, alpn, |_| {})
+}
+
+/// The same, with a configuration that is changed at last.
+///
+/// # Errors
+/// As for [`handshake`].
+pub(crate) fn handshake_with(
+    host: &str,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&str],
+    change: impl FnOnce(&mut ClientConfig),
+) -> Result<Tls, String> {
     let provider = Arc::new(ring::default_provider());
     let any = Arc::new(AnyCertificate(provider.signature_verification_algorithms));
     let builder = ClientConfig::builder_with_provider(provider)
@@ -32,8 +47,42 @@ pub(crate) fn handshake(
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     // A handshake that resumes an earlier one shows no certificate.
     config.resumption = rustls::client::Resumption::disabled();
+    change(&mut config);
     Tls::new(Arc::new(config), host).map_err(|error| error.to_string())
 }
+
+/// Notes whether a server asks for a certificate of the client's; shows none.
+#[derive(Debug, Default)]
+pub(crate) struct AskedForCertificate(AtomicBool);
+
+impl AskedForCertificate {
+    pub(crate) fn was_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for AskedForCertificate {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Whether the RSA key of the server's certificate has 2048 bits at least; none when it has no RSA key.
+pub(crate) fn rsa_bits_at_least_2048(chain: &[CertificateDer<'_>]) -> Option<bool> {
+    let parsed = ParsedCertificate::try_from(chain.first()?).ok()?;
+    let key = parsed.subject_public_key_info();
+    let is_rsa = key.windows(RSA_ENCRYPTION.len()).any(|window| window == RSA_ENCRYPTION);
+    // The modulus is all but a few octets of it: 256 octets, and the lengths, the exponent and the algorithm around them.
+    is_rsa.then_some(key.len() >= 256 + 20)
+}
+
+/// The object identifier of RSA keys, in DER.
+const RSA_ENCRYPTION: &[u8] = &[0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01];
 
 /// What is wrong with the certificates that a server showed.
 #[derive(Clone, Debug, PartialEq, Eq)]

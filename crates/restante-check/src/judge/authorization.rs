@@ -25,7 +25,7 @@ pub(super) const JUDGES: &[Judge] = &[
     Judge {
         key: "state-before-login",
         title: "commands of the maildrop are refused before login",
-        rows: &["R1939-5.6", "R1939-3.18"],
+        rows: &["R1939-5.6", "R1939-3.18", "R8314-3.1.3"],
         level: Level::Must,
         needs: &[],
         judge: state_before_login,

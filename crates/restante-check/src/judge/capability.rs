@@ -49,7 +49,15 @@ pub(super) const JUDGES: &[Judge] = &[
     Judge {
         key: "capa-before-login",
         title: "capabilities of both states are announced before login already",
-        rows: &["R2449-6.1.1", "R2449-6.8.1", "R2449-6.6.1", "R3206-6.2"],
+        rows: &[
+            "R2449-6.1.1",
+            "R2449-6.8.1",
+            "R2449-6.6.1",
+            "R3206-6.2",
+            "R5034-3.1",
+            "R6856-2.1",
+            "R6856-3.1.1",
+        ],
         level: Level::Must,
         needs: &[Need::Account],
         judge: not_late,
@@ -125,6 +133,22 @@ pub(super) const JUDGES: &[Judge] = &[
         level: Level::Should,
         needs: &[Need::Tls],
         judge: plaintext,
+    },
+    Judge {
+        key: "capa-user-values",
+        title: "values that differ for an account are flagged by USER, and bounded before login",
+        rows: &["R2449-6.5.2", "R2449-6.5.3", "R2449-6.7.4", "R2449-6.7.5"],
+        level: Level::Should,
+        needs: &[Need::Account],
+        judge: user_values,
+    },
+    Judge {
+        key: "login-delay",
+        title: "an announced LOGIN-DELAY is enforced",
+        rows: &["R2449-6.5.4"],
+        level: Level::Should,
+        needs: &[Need::Account],
+        judge: login_delay_is_enforced,
     },
 ];
 
@@ -311,3 +335,41 @@ const OF_BOTH_STATES: &[&str] = &[
     "UTF8",
     "LANG",
 ];
+
+/// The exact value after login is never worse for the client than the one before it.
+fn user_values(bench: &mut Bench<'_>) -> Step {
+    let (before, after) = both(bench)?;
+    for (tag, is_upper_bound) in [("LOGIN-DELAY", true), ("EXPIRE", false)] {
+        let (Some(general), Some(exact)) = (before.arguments(tag), after.arguments(tag)) else { continue };
+        let value = |words: &[String]| match words.first().map(String::as_str) {
+            Some(never) if never.eq_ignore_ascii_case("NEVER") => Some(u64::MAX),
+            word => word.and_then(|word| word.parse().ok()),
+        };
+        let (Some(first), Some(second)) = (value(&general), value(&exact)) else { continue };
+        if first == second {
+            continue;
+        }
+        let found =
+            || format!("{tag} {} before login, {tag} {} after it", general.join(" "), exact.join(" "));
+        let is_flagged = general.get(1).is_some_and(|word| word.eq_ignore_ascii_case("USER"));
+        demand(is_flagged, "USER behind a value that differs", found)?;
+        let is_bounded = if is_upper_bound { first >= second } else { first <= second };
+        demand(is_bounded, "the longest delay and the shortest keeping before login", found)?;
+    }
+    Ok(())
+}
+
+fn login_delay_is_enforced(bench: &mut Bench<'_>) -> Step {
+    bench.announced("LOGIN-DELAY")?;
+    let after = both(bench)?.1.arguments("LOGIN-DELAY").unwrap_or_default();
+    let seconds: u64 = after.first().and_then(|word| word.parse().ok()).unwrap_or_default();
+    if seconds < 5 {
+        return Err(Stop::not_applicable("the delay is too short to be seen"));
+    }
+    bench.login()?.drop_connection();
+    bench.pause();
+    let mut dialogue = bench.open()?;
+    let reply = bench.try_login(&mut dialogue)?;
+    dialogue.drop_connection();
+    demand(!reply.is_ok(), &format!("-ERR to a login within {seconds} seconds"), || reply.to_string())
+}

@@ -54,6 +54,22 @@ pub(super) const JUDGES: &[Judge] = &[
         needs: &[],
         judge: codes,
     },
+    Judge {
+        key: "lang-after-login",
+        title: "LANG is taken after login as well",
+        rows: &["R6856-3.1.1"],
+        level: Level::Must,
+        needs: &[Need::Account],
+        judge: after_login,
+    },
+    Judge {
+        key: "lang-default",
+        title: "LANG * chooses the language of the server",
+        rows: &["R6856-3.2.4"],
+        level: Level::Must,
+        needs: &[],
+        judge: default,
+    },
 ];
 
 fn utf8(bench: &mut Bench<'_>) -> Step {
@@ -141,6 +157,26 @@ fn codes(bench: &mut Bench<'_>) -> Step {
         let is_utf8 = [&reply, &refusal].into_iter().all(|reply| std::str::from_utf8(&reply.line).is_ok());
         demand(is_utf8, "texts in UTF-8", || format!("{reply}, {refusal}"))?;
     }
+    dialogue.drop_connection();
+    Ok(())
+}
+
+fn after_login(bench: &mut Bench<'_>) -> Step {
+    let (dialogue, tags) = tags(bench)?;
+    dialogue.drop_connection();
+    let Some(tag) = tags.first() else { return Ok(()) };
+    let mut dialogue = bench.login()?;
+    let reply = dialogue.ask(format!("LANG {tag}"))?;
+    demand(reply.is_ok(), &format!("+OK to LANG {tag}"), || reply.to_string())?;
+    dialogue.drop_connection();
+    Ok(())
+}
+
+fn default(bench: &mut Bench<'_>) -> Step {
+    bench.announced("LANG")?;
+    let mut dialogue = bench.open()?;
+    let reply = dialogue.ask("LANG *")?;
+    demand(reply.is_ok(), "+OK to LANG *", || reply.to_string())?;
     dialogue.drop_connection();
     Ok(())
 }

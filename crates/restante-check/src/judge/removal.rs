@@ -50,6 +50,22 @@ pub(super) const JUDGES: &[Judge] = &[
         needs: NEEDS,
         judge: lock_holds,
     },
+    Judge {
+        key: "top-keeps",
+        title: "TOP and QUIT remove nothing",
+        rows: &["R1939-7.7"],
+        level: Level::Should,
+        needs: NEEDS,
+        judge: top_keeps,
+    },
+    Judge {
+        key: "retr-keeps",
+        title: "RETR and QUIT remove nothing, unless EXPIRE 0 is announced",
+        rows: &["R2449-6.7.3", "R1939-8.2"],
+        level: Level::Must,
+        needs: NEEDS,
+        judge: retr_keeps,
+    },
 ];
 
 fn rset_quit(bench: &mut Bench<'_>) -> Step {
@@ -172,4 +188,30 @@ fn with_own(bench: &mut Bench<'_>, name: &str) -> Step<(Dialogue, Own)> {
 fn removed(bench: &mut Bench<'_>, name: &str) {
     bench.deliveries.remove(name);
     bench.maildrop_changed();
+}
+
+fn top_keeps(bench: &mut Bench<'_>) -> Step {
+    looked_at(bench, "top-keeps", |number| format!("TOP {number} 0"))
+}
+
+fn retr_keeps(bench: &mut Bench<'_>) -> Step {
+    let expires = bench.entrance()?.capabilities().and_then(|list| list.arguments("EXPIRE"));
+    if expires.is_some_and(|words| words.first().is_some_and(|days| days == "0")) {
+        return Err(Stop::not_applicable("the server announces EXPIRE 0, and may remove what was retrieved"));
+    }
+    looked_at(bench, "retr-keeps", |number| format!("RETR {number}"))
+}
+
+/// Looks at one of our messages and says QUIT: the message must be there afterwards.
+fn looked_at(bench: &mut Bench<'_>, name: &'static str, command: fn(u64) -> String) -> Step {
+    fixture::deliver_one(bench, name)?;
+    let (mut dialogue, own) = with_own(bench, name)?;
+    dialogue.must_list(command(own.number))?;
+    dialogue.must("QUIT")?;
+    drop(dialogue);
+    let mut dialogue = bench.login()?;
+    let is_there = fixture::own(bench, &mut dialogue)?.contains_key(name);
+    dialogue.must_list("LIST")?;
+    dialogue.drop_connection();
+    demand(is_there, "the message is still there", || "it is gone".into())
 }

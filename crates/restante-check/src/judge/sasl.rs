@@ -142,7 +142,7 @@ pub(super) const JUDGES: &[Judge] = &[
     Judge {
         key: "sasl-scram-refuses",
         title: "SCRAM refuses a wrong beginning and the extension m=",
-        rows: &["R5802-5.1", "R5802-5.1.3"],
+        rows: &["R5802-5.1", "R5802-5.1.3", "R5802-5.1.1", "R5802-6.2"],
         level: Level::Must,
         needs: &[],
         judge: scram_refuses,
@@ -154,6 +154,30 @@ pub(super) const JUDGES: &[Judge] = &[
         level: Level::Must,
         needs: &[],
         judge: bearer,
+    },
+    Judge {
+        key: "sasl-plain-offered",
+        title: "PLAIN is offered under TLS, where there is SASL",
+        rows: &["R5034-4.25"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: plain_offered,
+    },
+    Judge {
+        key: "sasl-bearer-clear",
+        title: "no token is invited without TLS",
+        rows: &["R7628-3.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: bearer_clear,
+    },
+    Judge {
+        key: "sasl-scram-unknown",
+        title: "SCRAM answers a name that nobody has as it answers the account's",
+        rows: &["R5802-7.1"],
+        level: Level::Should,
+        needs: &[],
+        judge: scram_unknown,
     },
 ];
 
@@ -395,8 +419,13 @@ fn scram_first(bench: &mut Bench<'_>) -> Step {
 
 fn scram_refuses(bench: &mut Bench<'_>) -> Step {
     let name = scram(bench)?;
-    for wrong in ["x,,n=restante,r=abcdef", "n,,m=ext,n=restante,r=abcdef", "n,,n=rest=ante,r=abcdef", "n,,"]
-    {
+    for wrong in [
+        "x,,n=restante,r=abcdef",
+        "n,,m=ext,n=restante,r=abcdef",
+        "n,,n=rest=ante,r=abcdef",
+        "n,,",
+        "p=tls-restante,,n=restante,r=abcdef",
+    ] {
         let mut dialogue = bench.open()?;
         let mut reply = dialogue.ask(format!("AUTH {name} {}", STANDARD.encode(wrong)))?;
         // The server may say e= first, which we take note of with an empty line.
@@ -429,4 +458,40 @@ fn bearer(bench: &mut Bench<'_>) -> Step {
 fn decoded(reply: &Reply) -> Step<Vec<u8>> {
     let challenge = reply.challenge().ok_or_else(|| broken("a challenge", reply.to_string()))?;
     STANDARD.decode(challenge).map_err(|_| broken("a challenge in base64", reply.to_string()))
+}
+
+fn plain_offered(bench: &mut Bench<'_>) -> Step {
+    bench.see_entrance()?;
+    let names = bench.announced("SASL")?;
+    demand(has(&names, "PLAIN"), "PLAIN among the mechanisms", || names.join(" "))
+}
+
+fn bearer_clear(bench: &mut Bench<'_>) -> Step {
+    let entrance = bench.see_entrance()?;
+    let Some(clear) = &entrance.clear else { return Err(Stop::not_applicable("this port speaks TLS only")) };
+    let names = clear.arguments("SASL").unwrap_or_default();
+    let is_invited = has(&names, "OAUTHBEARER") || has(&names, "XOAUTH2");
+    demand(!is_invited, "OAUTHBEARER and XOAUTH2 after STLS only", || names.join(" "))
+}
+
+fn scram_unknown(bench: &mut Bench<'_>) -> Step {
+    let name = scram(bench)?;
+    let user = format!("restante-check-{}", bench.settings.token);
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut dialogue = bench.open()?;
+        let first = format!("n,,n={user},r=restantecheck0123456789");
+        let reply = dialogue.ask(format!("AUTH {name} {}", STANDARD.encode(first)))?;
+        let challenge = String::from_utf8_lossy(&decoded(&reply)?).into_owned();
+        cancelled(&mut dialogue)?;
+        dialogue.drop_connection();
+        let kept: Vec<String> =
+            challenge.split(',').filter(|field| !field.starts_with("r=")).map(str::to_owned).collect();
+        seen.push(kept);
+    }
+    demand(seen.first() == seen.last(), "the same salt and count each time", || format!("{seen:?}"))
+}
+
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|announced| announced.eq_ignore_ascii_case(name))
 }

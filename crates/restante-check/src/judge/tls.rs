@@ -132,6 +132,54 @@ pub(super) const JUDGES: &[Judge] = &[
         needs: &[Need::Tls],
         judge: again,
     },
+    Judge {
+        key: "tls-weak-suites",
+        title: "cipher suites without encryption, with RC4 or without a certificate are refused",
+        rows: &["R9325-4.1.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: weak_suites,
+    },
+    Judge {
+        key: "tls-extended-secret",
+        title: "TLS 1.2 is spoken with extended_master_secret",
+        rows: &["R9325-3.5.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: extended_secret,
+    },
+    Judge {
+        key: "tls-rsa-bits",
+        title: "an RSA key has 2048 bits at least",
+        rows: &["R9325-4.5.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: rsa_bits,
+    },
+    Judge {
+        key: "tls-client-certificate",
+        title: "a client certificate is asked for only where EXTERNAL can use it",
+        rows: &["R8314-4.2.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: client_certificate,
+    },
+    Judge {
+        key: "tls-implicit-at-once",
+        title: "a TLS port says nothing in the clear",
+        rows: &["R8314-3.1.1"],
+        level: Level::Must,
+        needs: &[Need::Tls],
+        judge: implicit_at_once,
+    },
+    Judge {
+        key: "tls-stls-capa",
+        title: "a server with STLS has CAPA",
+        rows: &["R2595-4.1"],
+        level: Level::Must,
+        needs: &[],
+        judge: stls_needs_capa,
+    },
 ];
 
 fn offered(bench: &mut Bench<'_>) -> Step {
@@ -160,26 +208,11 @@ fn newest(bench: &mut Bench<'_>) -> Step {
 
 fn old_versions(bench: &mut Bench<'_>) -> Step {
     for (version, name) in [(0x0302, "TLS 1.1"), (0x0301, "TLS 1.0"), (0x0300, "SSL 3")] {
-        let mut dialogue = before_handshake(bench)?;
-        let host = bench.settings.target.host.clone();
-        let transcript = bench.transcript().clone();
-        let wire = dialogue.wire();
-        transcript.note(wire.number(), &format!("we offer {name} at most"));
-        // A server that closes while we write has refused, too.
-        let octets = wire
-            .write(&hello::client_hello(version, &host))
-            .and_then(|()| wire.octets(hello::ANSWER_OCTETS))
-            .unwrap_or_default();
-        match hello::answer(&octets) {
-            Answer::Version(chosen) => {
-                transcript.note(wire.number(), &format!("the server chooses version {chosen:#06x}"));
-                return Err(broken("an alert", format!("the server would speak {name}")));
-            }
-            Answer::Refused => transcript.note(wire.number(), "the server refuses"),
-            Answer::Strange => {
-                transcript.note(wire.number(), "the server answers something that is no TLS");
-            }
-        }
+        let offer = format!("{name} at most");
+        let answer = answer_to(bench, &offer, |host| hello::client_hello(version, host))?;
+        demand(!matches!(answer, Answer::Version(_)), "an alert", || {
+            format!("the server would speak {name}")
+        })?;
     }
     Ok(())
 }
@@ -365,4 +398,97 @@ fn stls_only(bench: &Bench<'_>) -> Step {
         true => Err(Stop::not_applicable("this port speaks TLS from the first octet")),
         false => Ok(()),
     }
+}
+
+fn weak_suites(bench: &mut Bench<'_>) -> Step {
+    let answer = answer_to(bench, "suites that are broken or do not encrypt", hello::weak_client_hello)?;
+    demand(!matches!(answer, Answer::Version(_)), "an alert", || "the server would take one of them".into())
+}
+
+fn extended_secret(bench: &mut Bench<'_>) -> Step {
+    let host = bench.settings.target.host.clone();
+    let demanding = |is_demanded| {
+        tls::handshake_with(&host, &[&rustls::version::TLS12], &[], |config| config.require_ems = is_demanded)
+            .map_err(Stop::Undecided)
+    };
+    let (without, with) = (demanding(false)?, demanding(true)?);
+    if before_handshake(bench)?.start_tls(&without).is_err() {
+        return Err(Stop::not_applicable("the server does not speak TLS 1.2 with us"));
+    }
+    before_handshake(bench)?
+        .start_tls(&with)
+        .map_err(|why| broken("a handshake with extended_master_secret, as without it", why))
+}
+
+fn rsa_bits(bench: &mut Bench<'_>) -> Step {
+    let chain = chain(bench)?;
+    match tls::rsa_bits_at_least_2048(&chain) {
+        None => Err(Stop::not_applicable("the key of the certificate is no RSA key")),
+        Some(is_long) => demand(is_long, "2048 bits", || "a shorter RSA key".into()),
+    }
+}
+
+fn client_certificate(bench: &mut Bench<'_>) -> Step {
+    let asked = std::sync::Arc::new(tls::AskedForCertificate::default());
+    let resolver = std::sync::Arc::clone(&asked);
+    let host = bench.settings.target.host.clone();
+    let tls = tls::handshake_with(&host, rustls::ALL_VERSIONS, &["pop3"], |config| {
+        config.client_auth_cert_resolver = resolver;
+    });
+    let mut dialogue = before_handshake(bench)?;
+    let done = dialogue.start_tls(&tls.map_err(Stop::Undecided)?);
+    if !asked.was_asked() {
+        return done.map_err(Stop::Undecided);
+    }
+    let has_external = bench.entrance()?.capabilities().and_then(|list| list.arguments("SASL"));
+    let has_external =
+        has_external.is_some_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case("EXTERNAL")));
+    // EXTERNAL may be announced only to a client that has shown one, which we have not.
+    match has_external {
+        true => Ok(()),
+        false => Err(doubtful(
+            "no question for a certificate",
+            "the server asks for one and announces no EXTERNAL",
+        )),
+    }
+}
+
+fn implicit_at_once(bench: &mut Bench<'_>) -> Step {
+    if !bench.settings.target.is_implicit_tls {
+        return Err(Stop::not_applicable("this port begins in the clear"));
+    }
+    let mut dialogue = bench.connect()?;
+    let is_quiet = dialogue.wire().stays_open(bench.settings.budget.pause);
+    demand(is_quiet, "a server that waits for the handshake", || "the server spoke or closed".into())
+}
+
+fn stls_needs_capa(bench: &mut Bench<'_>) -> Step {
+    stls_only(bench)?;
+    if bench.see_entrance()?.clear.is_some() {
+        return Ok(());
+    }
+    let (mut dialogue, _) = bench.greeted()?;
+    let reply = dialogue.ask("STLS")?;
+    demand(!reply.is_ok(), "CAPA, or no STLS", || reply.to_string())
+}
+
+/// What the server answers to a ClientHello made by hand.
+fn answer_to(bench: &mut Bench<'_>, offer: &str, hello: impl Fn(&str) -> Vec<u8>) -> Step<Answer> {
+    let mut dialogue = before_handshake(bench)?;
+    let transcript = bench.transcript().clone();
+    let wire = dialogue.wire();
+    transcript.note(wire.number(), &format!("we offer {offer}"));
+    // A server that closes while we write has refused, too.
+    let octets = wire
+        .write(&hello(&bench.settings.target.host))
+        .and_then(|()| wire.octets(hello::ANSWER_OCTETS))
+        .unwrap_or_default();
+    let answer = hello::answer(&octets);
+    let note = match answer {
+        Answer::Version(chosen) => format!("the server chooses version {chosen:#06x}"),
+        Answer::Refused => "the server refuses".into(),
+        Answer::Strange => "the server answers something that is no TLS".into(),
+    };
+    transcript.note(wire.number(), &note);
+    Ok(answer)
 }

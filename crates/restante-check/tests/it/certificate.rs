@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::server::Habit;
@@ -51,10 +52,16 @@ pub(crate) fn server_config(certificates: &Certificates, habits: &[Habit]) -> Se
         if habits.contains(&Habit::OnlyTls12) { &[&rustls::version::TLS12] } else { rustls::ALL_VERSIONS };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    let mut config = builder
-        .with_no_client_auth()
-        .with_single_cert(certificates.chain.clone(), certificates.key.clone_key())
-        .unwrap();
+    let builder = if habits.contains(&Habit::AsksForCertificate) {
+        let roots = Arc::new(certificates.roots.clone());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        builder.with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let mut config =
+        builder.with_single_cert(certificates.chain.clone(), certificates.key.clone_key()).unwrap();
     config.alpn_protocols = vec![b"pop3".to_vec()];
     config
 }

@@ -6,10 +6,15 @@ use restante_check::judge;
 
 use crate::run::{fails, warns};
 use crate::server::Habit::{self, *};
-use crate::server::{Session, challenge, edit, err, habit, ok, stuffed, top};
+use crate::server::{Session, challenge, edit, edit_with, err, habit, ok, stuffed, top};
 
 /// Judges that cannot be seen to fail here, and why.
-const NOT_SEEN: &[(&str, &str)] = &[("capa-plaintext", "does not apply on loopback, where the tests are")];
+const NOT_SEEN: &[(&str, &str)] = &[
+    ("capa-plaintext", "does not apply on loopback, where the tests are"),
+    ("tls-extended-secret", "rustls, which the server of the tests speaks, always has it"),
+    ("tls-rsa-bits", "no short RSA key can be made here, and one in a file would be taken for a secret"),
+    ("tls-implicit-at-once", "needs a TLS port: see transport.rs"),
+];
 
 /// A test for each line: the server answers `command` with `reply`, or has a habit, or edits its replies by a function; the judge
 /// `fails` it or `warns` of it.
@@ -87,6 +92,9 @@ defects! {
     stls_injection: "tls-stls-injection" fails habit(&[KeepsInputAcrossStls]);
     stls_half_command: "tls-stls-half-command" fails habit(&[KeepsHalfLineAcrossStls]);
     stls_twice: "tls-stls-again" warns edit(|session, command, reply| if session.is_tls && command == "STLS" { ok("again") } else { reply });
+    weak_suites_taken: "tls-weak-suites" fails habit(&[TakesWeakSuites]);
+    certificate_asked_for: "tls-client-certificate" warns edit_with(&[AsksForCertificate], |_, command, reply| if command == "CAPA" { replaced(&reply, " EXTERNAL", "") } else { reply });
+    stls_without_capa: "tls-stls-capa" fails says!("CAPA", err("what?"));
     stls_with_argument: "stls-argument" fails says!("STLS now", ok("begin"));
     stls_keeps_the_user: "stls-forgets-user" fails habit(&[KeepsUserAcrossStls]);
 
@@ -102,6 +110,9 @@ defects! {
     user_announced_and_missing: "capa-user" fails edit(|_, command, reply| if command.starts_with("USER") { err("what?") } else { reply });
     apop_in_capa: "capa-no-apop" warns replaces!("CAPA", "TOP\r\n", "TOP\r\nAPOP\r\n");
     login_delay_in_words: "capa-login-delay" fails replaces!("CAPA", "LOGIN-DELAY 0", "LOGIN-DELAY soon");
+    expire_of_the_account_not_flagged: "capa-user-values" warns edit(|session, command, reply| if session.is_in && command == "CAPA" { replaced(&reply, "EXPIRE NEVER", "EXPIRE 30") } else { reply });
+    delay_of_the_account_is_longer: "capa-user-values" warns edit(|session, command, reply| if session.is_in && command == "CAPA" { replaced(&reply, "LOGIN-DELAY 0 USER", "LOGIN-DELAY 90") } else { reply });
+    login_delay_not_enforced: "login-delay" warns replaces!("CAPA", "LOGIN-DELAY 0", "LOGIN-DELAY 60");
     expire_negative: "capa-expire" fails replaces!("CAPA", "EXPIRE NEVER", "EXPIRE -1");
     sasl_with_commas: "capa-sasl" fails replaces!("CAPA", "PLAIN LOGIN", "PLAIN,LOGIN");
     stls_announced_under_tls: "capa-stls" fails edit(|session, command, reply| if session.is_tls && command == "CAPA" { replaced(&reply, "TOP\r\n", "TOP\r\nSTLS\r\n") } else { reply });
@@ -154,6 +165,9 @@ defects! {
     scram_nonce_of_its_own: "sasl-scram-first" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=mine,s=c2FsdA==,i=4096") } else { reply });
     scram_few_iterations: "sasl-scram-first" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=restantecheck0123456789x,s=c2FsdA==,i=1") } else { reply });
     scram_takes_anything: "sasl-scram-refuses" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=abcdefx,s=c2FsdA==,i=4096") } else { reply });
+    plain_not_offered: "sasl-plain-offered" fails replaces!("CAPA", "SASL PLAIN LOGIN", "SASL LOGIN");
+    bearer_offered_in_the_clear: "sasl-bearer-clear" fails edit(|session, command, reply| if !session.is_tls && command == "CAPA" { replaced(&reply, "EXTERNAL", "EXTERNAL OAUTHBEARER") } else { reply });
+    scram_salt_of_nobody_changes: "sasl-scram-unknown" warns edit(|session, command, reply| if command.starts_with("AUTH SCRAM") { challenge(format!("r=restantecheck0123456789x,s=c2F{},i=4096", session.shared.count()).as_bytes()) } else { reply });
     bearer_refused_without_json: "sasl-bearer-refusal" fails edit(|_, command, reply| if command.starts_with("AUTH OAUTHBEARER") { err("[AUTH] no") } else { reply });
 
     noop_missing: "minimal-commands" fails says!("NOOP", err("what?"));
@@ -210,6 +224,8 @@ defects! {
     utf8_changes_ascii: "utf8-ascii" fails edit(|session, command, reply| { session.errors += usize::from(command == "UTF8"); if session.errors > 0 && command.starts_with("RETR") { with_line(&reply, b"utf8\r\n") } else { reply } });
     lang_with_strange_tags: "lang-list" fails says!("LANG", b"+OK\r\nen_US.utf8 English\r\n.\r\n".to_vec());
     lang_takes_anything: "lang-set" fails says!("LANG qqx-restante", ok("qqx now"));
+    lang_before_login_only: "lang-after-login" fails says_inside!("LANG en", err("too late"));
+    lang_without_default: "lang-default" fails says!("LANG *", err("which?"));
     lang_not_in_utf8: "lang-codes" fails edit(|session, command, reply| if session.language == "de" && command == "LANG qqx-restante" { b"-ERR f\xFCr uns\r\n".to_vec() } else { reply });
     lang_translates_the_status: "lang-codes" fails edit(|session, command, reply| if session.language == "de" && command == "LANG qqx-restante" { b"-FEHLER\r\n".to_vec() } else { reply });
 
@@ -247,6 +263,8 @@ defects! {
     rset_and_quit_remove: "rset-quit" fails habit(&[RsetForgetsNothing]);
     quit_removes_nothing: "quit-removes" fails habit(&[QuitRemovesNothing]);
     quit_removes_another: "quit-removes" fails habit(&[QuitRemovesNeighbour]);
+    top_and_quit_remove: "top-keeps" warns habit(&[TopRemoves]);
+    retr_and_quit_remove: "retr-keeps" fails habit(&[RetrRemoves]);
     unique_id_again: "unique-id-fresh" warns edit(|_, command, reply| if command == "UIDL" { ids_by_number(&reply) } else { reply });
     delivery_is_seen: "delivery-unseen" fails habit(&[NoSnapshot]);
     lock_does_not_hold: "lock-holds" fails habit(BOTH);

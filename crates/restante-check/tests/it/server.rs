@@ -54,12 +54,24 @@ pub(crate) enum Habit {
     OtherCertificate,
     ExpiredCertificate,
     NoIntermediate,
+    TakesWeakSuites,
+    AsksForCertificate,
+    SpeaksBeforeTls,
+    RetrRemoves,
+    TopRemoves,
 }
 
 pub(crate) const GOOD: Variation = Variation { edit: |_, _, reply| reply, habits: &[] };
 
 pub(crate) const fn edit(edit: fn(&mut Session, &str, Vec<u8>) -> Vec<u8>) -> Variation {
     Variation { edit, habits: &[] }
+}
+
+pub(crate) const fn edit_with(
+    habits: &'static [Habit],
+    edit: fn(&mut Session, &str, Vec<u8>) -> Vec<u8>,
+) -> Variation {
+    Variation { edit, habits }
 }
 
 pub(crate) const fn habit(habits: &'static [Habit]) -> Variation {
@@ -190,6 +202,7 @@ pub(crate) struct Session {
     pub(crate) listing: Vec<Message>,
     pub(crate) marks: BTreeSet<usize>,
     pub(crate) errors: usize,
+    looked_at: BTreeSet<usize>,
     timestamp: String,
     exchange: Option<&'static str>,
     login_name: Option<String>,
@@ -208,6 +221,7 @@ fn pop3(shared: Arc<Shared>, stream: TcpStream) {
         listing: Vec::new(),
         marks: BTreeSet::new(),
         errors: 0,
+        looked_at: BTreeSet::new(),
         timestamp: format!("<{}.{}@mail.example.org>", std::process::id(), shared.count()),
         exchange: None,
         login_name: None,
@@ -215,6 +229,9 @@ fn pop3(shared: Arc<Shared>, stream: TcpStream) {
         starts_tls: false,
         shared,
     };
+    if session.shared.is_implicit && session.shared.has(Habit::SpeaksBeforeTls) {
+        stream.write(b"+OK ready\r\n");
+    }
     if session.shared.is_implicit && !handshake(&mut session, &mut stream) {
         return;
     }
@@ -280,6 +297,15 @@ fn handshake(session: &mut Session, stream: &mut Stream) -> bool {
         if head[9..] != [3, 3] {
             let hello = [&[22, 3, head[10], 0, 44, 2, 0, 0, 40, 3, head[10]][..], &[0; 38]].concat();
             let _ = plain.write_all(&hello);
+            return false;
+        }
+    }
+    if shared.has(Habit::TakesWeakSuites) {
+        // A ClientHello that begins with a NULL suite gets a ServerHello, as far as one is looked at here.
+        let mut head = [0; 48];
+        while plain.peek(&mut head).unwrap_or(0) < head.len() {}
+        if head[46..] == [0, 1] {
+            let _ = plain.write_all(&[&[22, 3, 3, 0, 44, 2, 0, 0, 40, 3, 3][..], &[0; 38]].concat());
             return false;
         }
     }
@@ -370,9 +396,15 @@ impl Session {
             ("UIDL", [], true) => self.list(|message| message.id.clone()),
             ("LIST", [number], true) => self.one(number, |message| message.octets.len().to_string()),
             ("UIDL", [number], true) => self.one(number, |message| message.id.clone()),
-            ("RETR", [number], true) => self.send(number, None),
+            ("RETR", [number], true) => {
+                self.may_mark(Habit::RetrRemoves, number);
+                self.send(number, None)
+            }
             ("TOP", [number, lines], true) => match decimal(lines) {
-                Some(lines) => self.send(number, Some(lines)),
+                Some(lines) => {
+                    self.may_mark(Habit::TopRemoves, number);
+                    self.send(number, Some(lines))
+                }
                 None => err("lines?"),
             },
             ("DELE", [number], true) => match self.find(number) {
@@ -386,6 +418,13 @@ impl Session {
         }
     }
 
+    /// A look that will cost the message its place at QUIT; only messages with a body are looked at twice in a session.
+    fn may_mark(&mut self, habit: Habit, number: &str) {
+        if let (true, Some(index)) = (self.shared.has(habit), self.find(number)) {
+            self.looked_at.insert(index);
+        }
+    }
+
     fn forget_user(&mut self, keyword: &str) {
         if keyword != "USER" && !self.is_in {
             self.user = None;
@@ -394,9 +433,11 @@ impl Session {
 
     fn capa(&self) -> Vec<u8> {
         let stls = if self.is_tls || self.is_in || self.shared.tls.is_none() { "" } else { "STLS\r\n" };
+        // No token without TLS.
+        let bearer = if self.is_tls { " OAUTHBEARER" } else { "" };
         format!(
             "+OK list\r\nTOP\r\nUSER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n\
-             LOGIN-DELAY 0 USER\r\nEXPIRE NEVER\r\nSASL PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 OAUTHBEARER EXTERNAL\r\n{stls}.\r\n"
+             LOGIN-DELAY 0 USER\r\nEXPIRE NEVER\r\nSASL PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 EXTERNAL{bearer}\r\n{stls}.\r\n"
         )
         .into_bytes()
     }
@@ -581,8 +622,12 @@ impl Session {
     }
 
     fn remove(&self) {
-        let mut gone: Vec<String> =
-            self.marks.iter().filter_map(|index| Some(self.listing.get(*index)?.id.clone())).collect();
+        let mut gone: Vec<String> = self
+            .marks
+            .iter()
+            .chain(&self.looked_at)
+            .filter_map(|index| Some(self.listing.get(*index)?.id.clone()))
+            .collect();
         if self.shared.has(Habit::QuitRemovesNeighbour) && !gone.is_empty() {
             gone.extend(self.listing.first().map(|message| message.id.clone()));
         }

@@ -10,7 +10,8 @@ use crate::run::{not_passed, settings};
 use crate::server::{GOOD, Habit, Server, edit, habit};
 
 /// What does not apply to the correct server, seen from loopback.
-const NOT_APPLICABLE: &[&str] = &["capa-plaintext", "stat-64-bit"];
+const NOT_APPLICABLE: &[&str] =
+    &["tls-rsa-bits", "tls-implicit-at-once", "capa-plaintext", "login-delay", "stat-64-bit"];
 
 #[test]
 fn a_correct_server_passes_over_stls() {
@@ -29,9 +30,20 @@ fn a_correct_server_passes_over_implicit_tls() {
     let server = Server::start(GOOD, true);
     let report = run(&settings(&server, "pops"), &mut |_| {}).unwrap();
     for (key, verdict) in not_passed(&report) {
-        let is_about_stls = key.contains("stls") || key == "tls-offered" || NOT_APPLICABLE.contains(&key);
+        let is_about_stls = key.contains("stls")
+            || ["tls-offered", "sasl-bearer-clear"].contains(&key)
+            || NOT_APPLICABLE.contains(&key);
         assert!(is_about_stls && matches!(verdict, Verdict::NotApplicable { .. }), "{key}: {verdict:?}");
     }
+}
+
+#[test]
+fn a_tls_port_that_greets_in_the_clear_is_found() {
+    let server = Server::start(habit(&[Habit::SpeaksBeforeTls]), true);
+    let mut settings = settings(&server, "pops");
+    settings.only = vec!["tls-implicit-at-once".into()];
+    let report = run(&settings, &mut |_| {}).unwrap();
+    assert_eq!(report.summary().failed, 1, "{:#?}", report.findings);
 }
 
 #[test]
@@ -40,6 +52,7 @@ fn a_correct_server_passes_in_the_clear() {
     let report = run(&settings(&server, "pop"), &mut |_| {}).unwrap();
     for (key, verdict) in not_passed(&report) {
         let needs_tls = judge::all().any(|judge| judge.key == key && judge.needs.contains(&Need::Tls));
+        let needs_tls = needs_tls || key == "sasl-bearer-refusal";
         let is_right = match verdict {
             Verdict::Warning(_) => key == "tls-offered",
             _ => needs_tls || NOT_APPLICABLE.contains(&key),

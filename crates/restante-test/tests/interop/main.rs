@@ -7,6 +7,7 @@
 
 mod clients;
 mod corpus;
+mod judged;
 mod logins;
 mod mechanisms;
 mod others;
