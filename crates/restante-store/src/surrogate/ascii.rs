@@ -48,10 +48,14 @@ impl Line {
     pub(super) fn push_words(&mut self, text: &str) {
         // Latin text can be read as it stands in Q; of the others nothing can, so that the shorter form is taken.
         let is_latin = text.chars().all(|letter| letter <= LATIN_MAX);
-        let is_quoted = is_latin || quoted_octets(text) <= text.len().div_ceil(3) * 4;
-        // The first word fills the line, if enough fits there to be worth it.
+        let base64_octets = text.len().div_ceil(3) * 4;
+        let is_quoted = is_latin || quoted_octets(text) <= base64_octets;
+        // The first word fills the line, if enough fits there to be worth it; but a short text behind others stays whole.
         let left = (COLUMNS - 1).saturating_sub(self.column + "=?UTF-8?Q??=".len());
-        let first_room = if left < ROOM_MIN { QUOTED_OCTETS_MAX } else { left.min(QUOTED_OCTETS_MAX) };
+        let whole = if is_quoted { quoted_octets(text) } else { base64_octets };
+        let is_whole = whole <= QUOTED_OCTETS_MAX && self.column > NAME_COLUMNS;
+        let first_room =
+            if left < ROOM_MIN || is_whole { QUOTED_OCTETS_MAX } else { left.min(QUOTED_OCTETS_MAX) };
         let mut is_first = true;
         let mut word = String::new();
         let mut octets = 0;
@@ -235,6 +239,8 @@ const COLUMNS: usize = 76 - 3;
 const LATIN_MAX: char = '\u{24F}';
 /// What of an encoded-word is left for the text, when it stands behind a space.
 const QUOTED_OCTETS_MAX: usize = COLUMNS - 1 - "=?UTF-8?Q??=".len();
+/// No field name that is often seen is longer: a line that is has more in it than the name.
+const NAME_COLUMNS: usize = 24;
 /// A first word with less room than this goes onto a line of its own. The longest letter takes twelve octets.
 const ROOM_MIN: usize = 24;
 /// So that name, charset and value stay within the 998 octets of a line.
