@@ -14,6 +14,7 @@ mod network;
 mod pop3;
 mod problem;
 mod section;
+mod submission;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub use bulletins::Bulletins;
 pub use network::Network;
 pub use pop3::{Pop3, Surrogates};
 pub use problem::{Problem, Severity};
+pub(crate) use submission::SubmissionWay;
+pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
 pub use value::Mode;
 
@@ -109,6 +112,8 @@ pub struct Config {
     pub bulletins: Bulletins,
     /// Maildrops that everybody may read (`[[board]]`).
     pub boards: Vec<Board>,
+    /// What becomes of messages that clients send.
+    pub submission: Submission,
     /// Delivery by LMTP.
     pub lmtp: Lmtp,
     /// How much and how long.
@@ -135,6 +140,7 @@ impl Default for Config {
             pop3: Pop3::default(),
             bulletins: Bulletins::default(),
             boards: Vec::new(),
+            submission: Submission::default(),
             lmtp: Lmtp::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -156,6 +162,7 @@ impl Config {
         "pop3",
         "bulletins",
         "board",
+        "submission",
         "lmtp",
         "limits",
         "log",
@@ -192,6 +199,11 @@ impl Config {
         for board in &self.boards {
             output.push_str("\n[[board]]\n");
             board.show(&mut output);
+        }
+        // Without a way it would be a fault.
+        if self.submission.way().is_some() {
+            output.push_str("\n[submission]\n");
+            self.submission.show(&mut output);
         }
         output.push_str("\n[lmtp]\n");
         self.lmtp.show(&mut output);
@@ -232,6 +244,8 @@ impl Config {
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
             bulletins: file.table("bulletins", |section| finished(section, Bulletins::read, Bulletins::KEYS)),
             boards: file.tables("board", |section| finished(section, Board::read, Board::KEYS)),
+            submission: file
+                .table("submission", |section| finished(section, Submission::read, Submission::KEYS)),
             lmtp: file.table("lmtp", |section| finished(section, Lmtp::read, Lmtp::KEYS)),
             limits: file.table("limits", |section| finished(section, Limits::read, Limits::KEYS)),
             log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),
@@ -259,6 +273,7 @@ impl Config {
         self.maildrop.marker.iter_mut().for_each(start);
         self.bulletins.path.iter_mut().for_each(start);
         self.boards.iter_mut().for_each(|board| board.start_paths_at(folder));
+        self.submission.spool_dir.iter_mut().for_each(start);
         self.log.path.iter_mut().for_each(start);
     }
 }

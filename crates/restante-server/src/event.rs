@@ -47,6 +47,10 @@ pub(crate) enum Event<'a> {
     Delivered(&'a DeliveryEnd<'a>),
     /// A message was not delivered to one recipient.
     Undelivered { delivery: &'a DeliveryEnd<'a>, error: &'a dyn Error },
+    /// A message of XTND XMIT was handed over.
+    Submitted(&'a SubmissionEnd<'a>),
+    /// A message of XTND XMIT was not; the client was told.
+    NotSubmitted { submission: &'a SubmissionEnd<'a>, error: &'a dyn Error },
     /// Something failed while a session was served; the peer was told a response code and no more.
     Fault {
         trace: Trace,
@@ -87,6 +91,7 @@ impl Event<'_> {
             Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
             Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
             Self::Undelivered { .. } => "error",
+            Self::NotSubmitted { .. } => "warn",
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
             _ => "info",
@@ -106,6 +111,8 @@ impl Event<'_> {
             Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
             Self::Undelivered { .. } => "undelivered",
+            Self::Submitted(_) => "submitted",
+            Self::NotSubmitted { .. } => "not_submitted",
             Self::Fault { .. } => "fault",
             Self::MaildropWarning { .. } => "maildrop_warning",
             Self::CertificateReloaded { .. } => "certificate_reloaded",
@@ -170,6 +177,11 @@ impl Event<'_> {
             Self::Delivered(delivery) => delivery.fields(line),
             Self::Undelivered { delivery, error } => {
                 delivery.fields(line);
+                line.text("error", &chain(*error));
+            }
+            Self::Submitted(submission) => submission.fields(line),
+            Self::NotSubmitted { submission, error } => {
+                submission.fields(line);
                 line.text("error", &chain(*error));
             }
             Self::Fault { trace, peer, account, doing, error } => {
@@ -240,6 +252,8 @@ pub(crate) struct SessionEnd {
     pub(crate) deleted: u64,
     /// Messages in the maildrop at login.
     pub(crate) messages: Option<u64>,
+    /// Messages handed in by XTND XMIT and taken (POP3).
+    pub(crate) submitted: u64,
     /// Recipients delivered to (LMTP).
     pub(crate) delivered: u64,
     pub(crate) duration: Duration,
@@ -273,6 +287,9 @@ impl SessionEnd {
                     line.number("topped", self.topped);
                 }
                 line.number("deleted", self.deleted);
+                if self.submitted > 0 {
+                    line.number("submitted", self.submitted);
+                }
             }
             Protocol::Lmtp => line.number("delivered", self.delivered),
         }
@@ -348,6 +365,35 @@ impl DeliveryEnd<'_> {
         if let Some(unique_id) = self.unique_id {
             line.text("unique_id", &unique_id);
         }
+        line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// What there is to say about one message that a client has handed in.
+pub(crate) struct SubmissionEnd<'a> {
+    pub(crate) trace: Trace,
+    pub(crate) peer: &'a Peer,
+    pub(crate) account: &'a AccountName,
+    /// The envelope's sender: the account's address.
+    pub(crate) sender: &'a str,
+    /// How many recipients its header names.
+    pub(crate) recipients: usize,
+    /// Canonical octets as received.
+    pub(crate) octets: u64,
+    /// How it was handed over: `command` or `relay`.
+    pub(crate) way: &'a str,
+    pub(crate) duration: Duration,
+}
+
+impl SubmissionEnd<'_> {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.word("trace", &self.trace);
+        line.text("peer", self.peer);
+        line.text("account", self.account);
+        line.text("sender", &self.sender);
+        line.number("recipients", self.recipients as u64);
+        line.number("octets", self.octets);
+        line.word("way", &self.way);
         line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
     }
 }

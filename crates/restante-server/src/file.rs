@@ -196,6 +196,19 @@ fn open_journal(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o600).open(path)
 }
 
+/// A new file in `folder` that has no name any more, readable by us alone: it is gone when it is closed.
+///
+/// # Errors
+/// The folder is not there or not writable, the disk is full, or the system has no random octets.
+pub(crate) fn nameless(folder: &Path) -> io::Result<File> {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).map_err(io::Error::other)?;
+    let path = folder.join(format!(".message-{:016x}", u64::from_ne_bytes(octets)));
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// The machine's own name, or `localhost`.
 pub(crate) fn hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -27,6 +27,7 @@ mod pop3;
 pub mod run;
 mod shared;
 mod shutdown;
+mod submission;
 mod tls;
 
 use crate::config::Config;

@@ -353,6 +353,7 @@ impl Sender {
             topped: 0,
             deleted: 0,
             messages: None,
+            submitted: 0,
             delivered: self.delivered,
             duration: clock::now() - self.started,
             end,

@@ -99,7 +99,7 @@ fn services(config: &Config) -> Extended {
         |board: &config::Board| Board { name: board.name.clone(), has_archive: board.archive.is_some() };
     Extended {
         boards: config.boards.iter().map(board).collect(),
-        message_octets_max: None,
+        message_octets_max: config.submission.way().map(|_| config.submission.message_octets_max),
         header_listing: config.pop3.xlst,
     }
 }

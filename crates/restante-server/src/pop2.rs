@@ -270,6 +270,7 @@ impl Guest {
             topped: 0,
             deleted: self.deleted,
             messages: self.messages,
+            submitted: 0,
             delivered: 0,
             duration: clock::now() - self.started,
             end,

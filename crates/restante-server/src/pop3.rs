@@ -8,6 +8,7 @@ mod extended;
 pub(crate) mod login;
 mod note;
 pub(crate) mod opened;
+mod submit;
 
 use crate::clock;
 use crate::config::{Protocol, Surrogates, TlsMode};
@@ -56,6 +57,7 @@ struct Guest {
     retrieved: u64,
     topped: u64,
     deleted: u64,
+    submitted: u64,
     /// Messages in the maildrop at login.
     messages: Option<u64>,
 }
@@ -82,6 +84,7 @@ impl Guest {
             retrieved: 0,
             topped: 0,
             deleted: 0,
+            submitted: 0,
             messages: None,
             visit,
         }
@@ -129,7 +132,7 @@ impl Guest {
                 Step::OpenMaildrop => Box::pin(self.open()).await,
                 Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
                 Step::Remove => Box::pin(self.update()).await,
-                Step::Extended(question) => Box::pin(self.help(question)).await?,
+                Step::Extended(question) => Box::pin(self.help(question, patience)).await?,
                 Step::Close(ending) => {
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
                     self.maildrop = None;
@@ -323,6 +326,7 @@ impl Guest {
             topped: self.topped,
             deleted: self.deleted,
             messages: self.messages,
+            submitted: self.submitted,
             delivered: 0,
             duration: clock::now() - self.started,
             end,

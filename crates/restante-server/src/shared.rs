@@ -12,6 +12,7 @@ use crate::file;
 use crate::limits::Admission;
 use crate::login_delay::{self, LastLogins};
 use crate::policy::{self, Pop3Policies, Wish};
+use crate::submission::Submission;
 use crate::tls::{Identity, PairError};
 use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
@@ -123,6 +124,8 @@ pub(crate) struct Settings {
     pub(crate) last_logins: Option<Arc<LastLogins>>,
     pub(crate) lmtp: Arc<lmtp::Policy>,
     pop3: Pop3Policies,
+    /// Where messages of XTND XMIT go, if anywhere.
+    pub(crate) submission: Option<Submission>,
 }
 
 impl Settings {
@@ -157,6 +160,7 @@ impl Settings {
                 recipients_max: usize::try_from(config.lmtp.recipients_max).unwrap_or(usize::MAX),
                 limits: lmtp::Limits::default(),
             }),
+            submission: Submission::new(&config),
             config,
         })
     }

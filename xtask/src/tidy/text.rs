@@ -17,6 +17,7 @@ const LIFTED: &[(&str, &str)] = &[
     ("crates/restante-store/src/disk", "the only door to message files"),
     ("crates/restante-server/src/file.rs", "the only door to the server's own small files"),
     ("crates/restante-auth/src/directory/", "sources of accounts that are files"),
+    ("crates/restante-server/src/submission/command.rs", "starts the program that messages are handed to"),
     ("crates/restante-server/src/clock.rs", "the only place that reads a clock"),
     ("crates/restante/src/", "the program: arguments, environment, files that a person named"),
     ("crates/restante-test/", "the judges start programs and lay out files"),

@@ -226,6 +226,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);
     super::board::check(&config.boards, lines, problems);
+    super::submission::check(&config.submission, &config.state_dir, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
         problems.error(
             lines.at("log.target"),

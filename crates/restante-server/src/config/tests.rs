@@ -412,6 +412,8 @@ fn the_manual_names_every_key() {
         TokenSource::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
+        Board::KEYS,
+        Submission::KEYS,
         Bulletins::KEYS,
         Lmtp::KEYS,
         Limits::KEYS,

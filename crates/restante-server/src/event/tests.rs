@@ -25,6 +25,7 @@ fn session() -> SessionEnd {
         topped: 1,
         deleted: 2,
         messages: Some(4),
+        submitted: 0,
         delivered: 0,
         duration: Duration::from_micros(1234),
         end: End::Quit,

@@ -1,4 +1,4 @@
-//! What XTND asks for: boards to count and to open, header fields to find.
+//! What XTND asks for: boards to count and to open, header fields to find. Messages to send are in `submit.rs`.
 //!
 //! A board is opened without the lock, as an inspection: any number of sessions read it at the same time, and whoever
 //! delivers to it is not in their way. What becomes of one's own maildrop meanwhile is said at the head of
@@ -8,6 +8,7 @@ use super::opened::Opened;
 use super::{Guest, fault};
 use crate::assemble;
 use crate::clock;
+use crate::connection::Patience;
 use crate::event::End;
 use crate::file;
 use restante_proto::field;
@@ -18,7 +19,11 @@ use restante_store::maildrop::{Inspection, MessageError, OpenError};
 
 impl Guest {
     /// Answers `Step::Extended`.
-    pub(super) async fn help(&mut self, question: Question) -> Result<(), End> {
+    pub(super) async fn help(
+        &mut self,
+        question: Question,
+        patience: &mut Patience<'_, '_>,
+    ) -> Result<(), End> {
         match question {
             Question::CountBoard(shelf) => {
                 let board = self.inspect(shelf).await.ok();
@@ -42,8 +47,10 @@ impl Guest {
                 };
                 self.session.extended(Answer::Field(field.as_deref()), &mut self.connection.output);
             }
-            // `shared.rs` has switched it off.
-            Question::ReceiveMessage { .. } => return Err(End::Closed),
+            Question::ReceiveMessage { octets_max } => {
+                let answer = self.receive(octets_max, patience).await?;
+                self.session.extended(answer, &mut self.connection.output);
+            }
         }
         Ok(())
     }

@@ -36,6 +36,11 @@ fn pop2_needs_a_way_to_take_a_password() {
     assert_eq!(read(&folder(), &good).unwrap().warnings, []);
 }
 
+/// What is shown, read again. Keys that have no effect are shown too, and warned of.
+fn again(folder: &tempfile::TempDir, config: &Config) -> Config {
+    Config { warnings: Vec::new(), ..read(folder, &config.show()).unwrap() }
+}
+
 #[test]
 fn boards_have_names_and_folders_that_are_there() {
     let text = r#"[[board]]
@@ -91,5 +96,61 @@ fn boards_and_xlst_are_off_unless_written_and_shown_as_written() {
     let boards = "[pop3]\nxlst = true\n[[board]]\nname = \"news\"\npath = \"news\"\narchive = \"old\"\n";
     let config = read(&folder, &format!("{boards}{LEAST}")).unwrap();
     assert_eq!(config.boards[0].path.as_deref(), Some(folder.path().join("news").as_path()));
-    assert_eq!(read(&folder, &config.show()).unwrap(), config);
+    assert_eq!(again(&folder, &config), config);
+}
+
+#[test]
+fn submission_has_one_way_and_a_place_for_messages() {
+    let wrong = |text: &str| problems(&format!("state_dir = \".\"\n[submission]\n{text}\n{LEAST}"));
+    same_lines(&wrong(""), &["2: submission has neither command nor relay"]);
+    same_lines(
+        &wrong("command = [\"/bin/true\"]\nrelay = \"smtp://127.0.0.1\""),
+        &["4: submission has two ways: command and relay"],
+    );
+    same_lines(
+        &wrong("command = [\"sendmail\", \"-t\"]"),
+        &["3: submission.command: \"sendmail\" is no full path of a program"],
+    );
+    same_lines(&wrong("command = []"), &["3: submission.command: \"\" is no full path of a program"]);
+    for relay in
+        ["127.0.0.1:25", "smtps://x", "smtp://", "smtp://x:0", "smtp://a b", "smtp://x:y", "smtp://[::1]x"]
+    {
+        same_lines(
+            &wrong(&format!("relay = {relay:?}")),
+            &[
+                "2: submission has neither command nor relay",
+                &format!("3: submission.relay: {relay:?} is no SMTP server"),
+            ],
+        );
+    }
+    same_lines(
+        &wrong("relay = \"smtp://[::1]:2525\"\nspool_dir = \"missing\"\nfrom = \"all\"\nrecipients_max = 0"),
+        &[
+            "4: submission: the folder ./missing for messages on their way does not exist",
+            "5: submission.from: \"all\" is not known",
+            "6: submission.recipients_max = 0 is out of bounds",
+        ],
+    );
+}
+
+#[test]
+fn submission_is_off_unless_written_and_shown_as_written() {
+    let folder = folder();
+    assert_eq!(read(&folder, LEAST).unwrap().submission.way(), None);
+    assert!(!read(&folder, LEAST).unwrap().show().contains("submission"));
+    for way in [
+        "command = [\"/bin/true\", \"-f\", \"{sender}\"]",
+        "relay = \"smtp://[::1]:2525\"",
+        "relay = \"smtp://localhost\"",
+    ] {
+        let text = format!("state_dir = \".\"\n[submission]\n{way}\nfrom = \"any\"\n{LEAST}");
+        let config = read(&folder, &text).unwrap();
+        assert_eq!(config.warnings, []);
+        assert_eq!(again(&folder, &config), config);
+    }
+    let doubtful = |way: &str| {
+        read(&folder, &format!("state_dir = \".\"\n[submission]\n{way}\n{LEAST}")).unwrap().warnings
+    };
+    assert!(doubtful("command = [\"/nonexistent/sendmail\"]")[0].what.contains("does not exist"));
+    assert!(doubtful("relay = \"smtp://mail.example.org\"")[0].what.contains("in clear"));
 }
