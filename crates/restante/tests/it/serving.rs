@@ -94,7 +94,7 @@ fn a_hang_up_takes_the_new_configuration_or_keeps_the_old() {
     assert!(server.say("QUIT\r\n").starts_with("+OK"));
     scene.write("restante.toml", &good.replace("mail.example.org", "post.example.org"));
     server.signal("-HUP");
-    wait_for(&mut server.log, "reloaded");
+    wait_for(&mut server.log, "event=configuration_reloaded");
     assert!(server.say("QUIT\r\n").contains("post.example.org"));
     server.signal("-INT");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
