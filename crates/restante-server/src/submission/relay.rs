@@ -30,10 +30,12 @@ pub(super) async fn send(
     spool.rewind().await.map_err(SubmitError::Spool)?;
     while spool.read(&mut message).await.map_err(SubmitError::Spool)? > 0 {}
     let message = without_bcc(&message);
+    // lettre puts the line end before its dot itself, whether there is one or not.
+    let message = message.strip_suffix(b"\r\n").unwrap_or(&message);
     let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&relay.host)
         .port(relay.port)
         .hello_name(ClientId::Domain(hostname.to_owned()))
         .timeout(Some(timeout))
         .build();
-    transport.send_raw(&smtp, &message).await.map(drop).map_err(SubmitError::Relay)
+    transport.send_raw(&smtp, message).await.map(drop).map_err(SubmitError::Relay)
 }

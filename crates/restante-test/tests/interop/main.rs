@@ -12,6 +12,7 @@ mod logins;
 mod mechanisms;
 mod others;
 mod servers;
+mod submission;
 mod transcripts;
 
 use restante_test::real::Kind;
