@@ -180,10 +180,7 @@ impl Event<'_> {
                 line.text("error", &chain(*error));
             }
             Self::Submitted(submission) => submission.fields(line),
-            Self::NotSubmitted { submission, error } => {
-                submission.fields(line);
-                line.text("error", &chain(*error));
-            }
+            Self::NotSubmitted { submission, error } => submission.failed(*error, line),
             Self::Fault { trace, peer, account, doing, error } => {
                 line.word("trace", trace);
                 line.text("peer", peer);
@@ -386,6 +383,11 @@ pub(crate) struct SubmissionEnd<'a> {
 }
 
 impl SubmissionEnd<'_> {
+    fn failed(&self, error: &dyn Error, line: &mut Line<'_>) {
+        self.fields(line);
+        line.text("error", &chain(error));
+    }
+
     fn fields(&self, line: &mut Line<'_>) {
         line.word("trace", &self.trace);
         line.text("peer", self.peer);
