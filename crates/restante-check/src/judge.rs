@@ -18,6 +18,7 @@ mod pipelining;
 mod removal;
 mod retrieval;
 mod sasl;
+mod scram;
 mod tls;
 mod top;
 
@@ -107,13 +108,14 @@ impl Judge {
 
 /// Every law, in the order in which they are judged: what comes first is needed to trust what follows.
 pub fn all() -> impl Iterator<Item = &'static Judge> {
-    let tables: [&'static [Judge]; 17] = [
+    let tables: [&'static [Judge]; 18] = [
         greeting::JUDGES,
         tls::JUDGES,
         capability::JUDGES,
         authorization::JUDGES,
         login::JUDGES,
         sasl::JUDGES,
+        scram::JUDGES,
         listing::JUDGES,
         numbers::JUDGES,
         retrieval::JUDGES,

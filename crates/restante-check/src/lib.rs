@@ -16,6 +16,7 @@ mod facts;
 mod fixture;
 mod hello;
 pub mod judge;
+mod proof;
 pub mod report;
 pub mod target;
 mod tls;

@@ -383,17 +383,8 @@ fn external(bench: &mut Bench<'_>) -> Step {
     Ok(())
 }
 
-/// The SCRAM mechanism without channel binding that the server announces, preferring the newer hash.
-fn scram(bench: &mut Bench<'_>) -> Step<&'static str> {
-    let names = bench.announced("SASL")?;
-    ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"]
-        .into_iter()
-        .find(|known| names.iter().any(|name| name.eq_ignore_ascii_case(known)))
-        .ok_or_else(|| Stop::not_applicable("the server announces no SCRAM"))
-}
-
 fn scram_first(bench: &mut Bench<'_>) -> Step {
-    let name = scram(bench)?;
+    let (name, _) = super::scram::mechanism(bench)?;
     let user = bench.settings.credentials.as_ref().map_or("restante-check", |credentials| credentials.user());
     let user = user.replace('=', "=3D").replace(',', "=2C");
     let nonce = "restantecheck0123456789";
@@ -418,7 +409,7 @@ fn scram_first(bench: &mut Bench<'_>) -> Step {
 }
 
 fn scram_refuses(bench: &mut Bench<'_>) -> Step {
-    let name = scram(bench)?;
+    let (name, _) = super::scram::mechanism(bench)?;
     for wrong in [
         "x,,n=restante,r=abcdef",
         "n,,m=ext,n=restante,r=abcdef",
@@ -475,7 +466,7 @@ fn bearer_clear(bench: &mut Bench<'_>) -> Step {
 }
 
 fn scram_unknown(bench: &mut Bench<'_>) -> Step {
-    let name = scram(bench)?;
+    let (name, _) = super::scram::mechanism(bench)?;
     let user = format!("restante-check-{}", bench.settings.token);
     let mut seen = Vec::new();
     for _ in 0..2 {

@@ -163,6 +163,11 @@ defects! {
     cram_challenge_is_no_id: "sasl-cram-challenge" fails says!("AUTH CRAM-MD5", challenge(b"hello"));
     external_without_certificate: "sasl-external" fails edit(|session, command, reply| if command == "AUTH EXTERNAL =" { session.login(true) } else { reply });
     scram_nonce_of_its_own: "sasl-scram-first" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=mine,s=c2FsdA==,i=4096") } else { reply });
+    cram_takes_a_wrong_digest: "sasl-cram-login" fails edit(|session, _, reply| if !session.is_in && reply == b"-ERR [AUTH] no\r\n" { session.login(true) } else { reply });
+    scram_server_proves_nothing: "sasl-scram-login" fails edit(|_, _, reply| if is_proof(&reply) { challenge(b"v=d3Jvbmc=") } else { reply });
+    scram_ends_without_proof: "sasl-scram-login" fails edit(|session, _, reply| if is_proof(&reply) { session.login(true) } else { reply });
+    scram_takes_another_binding: "sasl-scram-binding" fails edit(|session, _, reply| if !session.is_in && reply == b"-ERR [AUTH] no\r\n" { session.login(true) } else { reply });
+    scram_takes_a_downgrade: "sasl-scram-downgrade" fails edit(|session, command, reply| if command.starts_with("AUTH SCRAM") && reply == err("no SCRAM message") { session.login(true) } else { reply });
     scram_few_iterations: "sasl-scram-first" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=restantecheck0123456789x,s=c2FsdA==,i=1") } else { reply });
     scram_takes_anything: "sasl-scram-refuses" fails edit(|_, command, reply| if command.starts_with("AUTH SCRAM") { challenge(b"r=abcdefx,s=c2FsdA==,i=4096") } else { reply });
     plain_not_offered: "sasl-plain-offered" fails replaces!("CAPA", "SASL PLAIN LOGIN", "SASL LOGIN");
@@ -309,6 +314,12 @@ fn counts_header_lines(session: &mut Session, command: &str, reply: Vec<u8>) -> 
     let start: Vec<u8> =
         octets.split_inclusive(|&octet| octet == b'\n').take(lines).flatten().copied().collect();
     [&b"+OK here\r\n"[..], &stuffed(&start)].concat()
+}
+
+/// Whether a reply is the challenge that holds the server's proof of SCRAM.
+fn is_proof(reply: &[u8]) -> bool {
+    // `v=` in base64.
+    reply.starts_with(b"+ dj")
 }
 
 /// What RETR answers.

@@ -7,5 +7,6 @@ mod certificate;
 mod defects;
 mod lmtp;
 mod run;
+mod scram;
 mod server;
 mod transport;

@@ -208,6 +208,8 @@ pub(crate) struct Session {
     login_name: Option<String>,
     pub(crate) language: &'static str,
     starts_tls: bool,
+    scram: Option<crate::scram::Exchange>,
+    cram_challenge: String,
 }
 
 fn pop3(shared: Arc<Shared>, stream: TcpStream) {
@@ -227,6 +229,8 @@ fn pop3(shared: Arc<Shared>, stream: TcpStream) {
         login_name: None,
         language: "en",
         starts_tls: false,
+        scram: None,
+        cram_challenge: String::new(),
         shared,
     };
     if session.shared.is_implicit && session.shared.has(Habit::SpeaksBeforeTls) {
@@ -437,7 +441,7 @@ impl Session {
         let bearer = if self.is_tls { " OAUTHBEARER" } else { "" };
         format!(
             "+OK list\r\nTOP\r\nUSER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n\
-             LOGIN-DELAY 0 USER\r\nEXPIRE NEVER\r\nSASL PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 EXTERNAL{bearer}\r\n{stls}.\r\n"
+             LOGIN-DELAY 0 USER\r\nEXPIRE NEVER\r\nSASL PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS EXTERNAL{bearer}\r\n{stls}.\r\n"
         )
         .into_bytes()
     }
@@ -492,7 +496,8 @@ impl Session {
             ("CRAM-MD5", Some(_)) => err("I speak first"),
             ("CRAM-MD5", None) => {
                 self.exchange = Some(name);
-                challenge(format!("<{}.1@mail.example.org>", self.shared.count()).as_bytes())
+                self.cram_challenge = format!("<{}.1@mail.example.org>", self.shared.count());
+                challenge(self.cram_challenge.as_bytes())
             }
             ("LOGIN", None) => {
                 self.exchange = Some(name);
@@ -509,7 +514,7 @@ impl Session {
 
     fn respond(&mut self, mechanism: &'static str, line: &[u8]) -> Vec<u8> {
         if line == b"*" {
-            self.login_name = None;
+            (self.login_name, self.scram) = (None, None);
             return err("as you wish");
         }
         let Ok(octets) = STANDARD.decode(line) else { return err("no base64") };
@@ -532,6 +537,10 @@ impl Session {
                 Some(name) => self.login(name == USER && text == PASSWORD),
             },
             "SCRAM-SHA-256" => self.scram(&text),
+            "CRAM-MD5" => {
+                let right = crate::scram::cram(&self.cram_challenge, PASSWORD);
+                self.login(text == format!("{USER} {right}"))
+            }
             "OAUTHBEARER" if text != "\u{1}" => {
                 self.exchange = Some("OAUTHBEARER");
                 challenge(br#"{"status":"invalid_token"}"#)
@@ -541,16 +550,25 @@ impl Session {
     }
 
     fn scram(&mut self, text: &str) -> Vec<u8> {
-        let fields: Vec<&str> = text.split(',').collect();
-        let [gs2 @ ("n" | "y"), "", name, nonce] = fields.as_slice() else { return err("no SCRAM message") };
-        let (Some(name), Some(nonce)) = (name.strip_prefix("n="), nonce.strip_prefix("r=")) else {
-            return err("no SCRAM message");
-        };
-        if name.contains('=') || gs2.is_empty() {
-            return err("no name");
+        match self.scram.take() {
+            None => match crate::scram::Exchange::begin(text, self.shared.count(), &self.capa()) {
+                Some((exchange, server_first)) => {
+                    self.scram = Some(exchange);
+                    self.exchange = Some("SCRAM-SHA-256");
+                    challenge(server_first.as_bytes())
+                }
+                None => err("no SCRAM message"),
+            },
+            Some(exchange) if exchange.is_proven => self.login(true),
+            Some(exchange) => match exchange.finish(text, PASSWORD) {
+                Some((exchange, server_last)) => {
+                    self.scram = Some(exchange);
+                    self.exchange = Some("SCRAM-SHA-256");
+                    challenge(server_last.as_bytes())
+                }
+                None => self.login(false),
+            },
         }
-        self.exchange = Some("SCRAM-SHA-256");
-        challenge(format!("r={nonce}{},s=c2FsdA==,i=4096", self.shared.count()).as_bytes())
     }
 
     fn lang(&mut self, tag: &str) -> Vec<u8> {
