@@ -186,6 +186,9 @@ pub(crate) fn load_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, 
     if chain.is_empty() {
         return Err(PairError::Certificate(certificate.to_owned(), "there is no certificate in it".into()));
     }
+    if let Some(weakness) = chain.iter().find_map(|der| certificate::weakness(der)) {
+        return Err(PairError::Weak(certificate.to_owned(), weakness));
+    }
     let text =
         file::read(key, PEM_OCTETS_MAX).map_err(|error| PairError::Key(key.to_owned(), error.into()))?;
     let text = Secret::new(text);
@@ -271,6 +274,8 @@ pub enum PairError {
     Key(PathBuf, Box<dyn Error + Send + Sync>),
     /// The authority for client certificates cannot be read or is damaged.
     ClientCa(PathBuf, Box<dyn Error + Send + Sync>),
+    /// The certificate is too weak to be trusted by anybody; why.
+    Weak(PathBuf, &'static str),
     /// Each is good, but the key is another certificate's.
     Mismatch(PathBuf, PathBuf),
     /// The library refused for a reason of its own.
@@ -290,11 +295,12 @@ impl PairError {
                 "name a readable PEM file with the server's certificate first, then the intermediate ones"
                     .to_owned()
             }
-            Self::Key(..) => "name a readable PEM file with the unencrypted private key".to_owned(),
+            Self::Key(..) => "name a readable PEM file with the unencrypted private key, of 2048 bits at least if it is RSA".to_owned(),
             Self::ClientCa(..) => {
                 "name a readable PEM file with the certificates of the authorities that clients have theirs from"
                     .to_owned()
             }
+            Self::Weak(..) => "have one made that is signed with SHA-256 or better".to_owned(),
             Self::Mismatch(..) => "take the key that the certificate was made for".to_owned(),
             Self::Library(_) => "look at the certificate and key with: openssl x509 -text".to_owned(),
         }
@@ -309,6 +315,7 @@ impl fmt::Display for PairError {
             Self::ClientCa(path, _) => {
                 write!(f, "the authority for clients {} cannot be used", path.display())
             }
+            Self::Weak(path, why) => write!(f, "the certificate {} is too weak: {why}", path.display()),
             Self::Mismatch(certificate, key) => {
                 write!(
                     f,
@@ -328,7 +335,7 @@ impl Error for PairError {
             Self::Certificate(_, source) | Self::Key(_, source) | Self::ClientCa(_, source) => {
                 Some(source.as_ref())
             }
-            Self::Mismatch(..) => None,
+            Self::Weak(..) | Self::Mismatch(..) => None,
             Self::Library(source) => Some(source),
         }
     }

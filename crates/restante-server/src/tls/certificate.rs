@@ -10,8 +10,8 @@ use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, U
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::oid::db::{rfc4519, rfc5912};
 use x509_cert::der::{Any, Decode};
-use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 
 /// `tls-server-end-point` of a certificate (RFC 5929 section 4.1): its hash, by the function of its own signature, but SHA-256
 /// in place of MD5 and SHA-1. `None` where the signature has no one such function (Ed25519), or one that is not known here.
@@ -33,6 +33,21 @@ pub(super) fn end_point(certificate: &[u8]) -> Option<Arc<[u8]>> {
         _ => return None,
     };
     Some(Arc::from(hash))
+}
+
+/// What makes a certificate of our own chain too weak to be shown to anybody (R9325-4.5.1): a signature over MD5 or SHA-1. The
+/// signature of a root is not looked at by anybody. Keys that are too short are refused with the private key.
+pub(super) fn weakness(certificate: &[u8]) -> Option<&'static str> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let names = certificate.tbs_certificate();
+    let is_root = names.issuer() == names.subject()
+        && names.get_extension::<BasicConstraints>().is_ok_and(|found| found.is_some_and(|(_, it)| it.ca));
+    match certificate.signature_algorithm().oid {
+        _ if is_root => None,
+        rfc5912::MD_5_WITH_RSA_ENCRYPTION => Some("it is signed with MD5"),
+        rfc5912::SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1 => Some("it is signed with SHA-1"),
+        _ => None,
+    }
 }
 
 /// The name in a client's certificate. `None` when it has none of this kind.

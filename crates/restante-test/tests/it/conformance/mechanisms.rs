@@ -452,6 +452,16 @@ fn r4422_a_1_3_a_certificate_opens_its_own_account_alone() {
 }
 
 #[test]
+fn r8314_4_2_2_where_certificates_are_taken_external_is_offered() {
+    let clients = Clients::new();
+    let server = serve(&[("tls", &clients.line())]);
+    let mut peer = clients.connect(&server, "alice@example.org").unwrap();
+    assert!(offered(&mut peer).contains(&"EXTERNAL".to_owned()), "{}", peer.transcript());
+    peer.ok("AUTH EXTERNAL =");
+    assert!(peer.ok("STAT").starts_with("+OK 2 "));
+}
+
+#[test]
 fn xoauth2_0_1_a_token_opens_its_own_account_until_it_expires() {
     let folder = tempfile::tempdir().unwrap();
     let tokens = folder.path().join("tokens");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use restante_test::judge::Case;
-use restante_test::real::program;
+use restante_test::real::{program, restante};
 
 /// What openssl's client prints about a handshake: standard output and standard error together.
 pub(super) fn handshake(address: SocketAddr, options: &[&str]) -> String {
@@ -84,4 +84,40 @@ fn r9325_4_2_1_the_recommended_suites_are_there() {
             assert!(text.contains(&format!("Cipher is {suite}")), "{suite}\n{text}");
         }
     });
+}
+
+#[test]
+fn r9325_4_5_1_weak_keys_and_signatures_are_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("users"), "alice:{PLAIN}secret\n").unwrap();
+    let configuration =
+        "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n[[auth.source]]\npath = \"users\"\n";
+    std::fs::write(path("restante.toml"), configuration).unwrap();
+    let judged = |bits: &str, hash: &str| {
+        let made = Command::new(program("openssl", "openssl"))
+            .current_dir(folder.path())
+            .args(["req", "-x509", "-newkey", bits, hash, "-nodes", "-subj", "/CN=localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let check = Command::new(restante::binary())
+            .args(["config", "check", "--config"])
+            .arg(path("restante.toml"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+        (check.status.success(), said)
+    };
+    let (is_good, said) = judged("rsa:2048", "-sha256");
+    assert!(is_good, "{said}");
+    for (bits, hash, wanted) in [
+        ("rsa:1024", "-sha256", "2048 bits at least"),
+        ("rsa:2048", "-sha1", "signed with SHA-1"),
+        ("rsa:2048", "-md5", "signed with MD5"),
+    ] {
+        let (is_good, said) = judged(bits, hash);
+        assert!(!is_good && said.contains(wanted), "{bits} {hash}: {said}");
+    }
 }
