@@ -11,8 +11,9 @@ use restante_proto::line::Input;
 use restante_proto::maildrop::{Listing, MessageNumber, Octets};
 use restante_proto::quirk::Quirks;
 use restante_proto::reply::language::Language;
-use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenTerms, apop};
+use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenTerms, apop, cram_md5};
 use restante_proto::secret::Secret;
+use restante_proto::server::extended::Extended;
 use restante_proto::server::{self, Fault, Opening, Policy, Refusal, Transport};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -53,9 +54,10 @@ fn request(schedule: &mut Schedule<'_>) -> Request {
                 Method::Sasl(Mechanism::Plain),
                 Method::Sasl(Mechanism::Login),
                 Method::Apop,
+                Method::Sasl(Mechanism::CramMd5),
             ];
             let password: &[u8] = if schedule.below(8) == 7 { b"wrong" } else { PASSWORD };
-            let method = methods[usize::from(schedule.below(4))];
+            let method = methods[usize::from(schedule.below(5))];
             Request::Login(Login::new(method, USER.to_vec(), Secret::new(password.to_vec())))
         }
         2 => Request::Capabilities,
@@ -327,6 +329,7 @@ impl Server {
             language: Language::German,
             last: false,
             quirks: Quirks::default(),
+            extended: Extended::default(),
             limits,
         };
         let timestamp = has_timestamp.then(|| "<1.2@host.example>".to_owned());
@@ -355,9 +358,9 @@ impl Server {
                 server::Step::Write => written.append(&mut self.output),
                 server::Step::StartTls => self.is_starting_tls = true,
                 server::Step::Authenticate(credentials) => self.authenticate(&credentials),
-                server::Step::Nonce | server::Step::PrepareScram(_) => {
-                    self.session.refused(Refusal::Credentials)
-                }
+                server::Step::Nonce => self.session.nonce(b"sixteen octets. "),
+                server::Step::PrepareScram(_) => self.session.refused(Refusal::Credentials),
+                server::Step::Extended(question) => panic!("{question:?}, and XTND is not offered"),
                 server::Step::OpenMaildrop => {
                     let mut listing = Listing::default();
                     for at in 0..self.messages.len() {
@@ -388,6 +391,9 @@ impl Server {
             Credentials::Password { user, password, .. } => user == USER && password.expose() == PASSWORD,
             Credentials::Apop { user, timestamp, digest } => {
                 user == USER && apop::verify(timestamp, &Secret::new(PASSWORD.to_vec()), digest)
+            }
+            Credentials::Cram { user, challenge, digest } => {
+                user == USER && cram_md5::verify(challenge, &Secret::new(PASSWORD.to_vec()), digest)
             }
             _ => false,
         };
