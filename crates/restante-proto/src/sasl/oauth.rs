@@ -79,6 +79,10 @@ impl Form {
 pub fn bearer(user: Option<&[u8]>, endpoint: Option<(&str, u16)>, token: &Secret) -> Option<Secret> {
     let mut head = String::from("n,");
     if let Some(user) = user {
+        // A separator in the name would begin pairs of its own, another token among them.
+        if user.iter().any(u8::is_ascii_control) {
+            return None;
+        }
         head.push_str("a=");
         head.push_str(&encode_name(user)?);
     }

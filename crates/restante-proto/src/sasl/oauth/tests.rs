@@ -51,6 +51,18 @@ fn r7628_3_1_1_the_message_of_the_rfc() {
 }
 
 #[test]
+fn a_name_cannot_carry_pairs_of_its_own() {
+    let token = Secret::new(TOKEN.into());
+    // The first was found by fuzzing.
+    for name in
+        [&b"n,iz7An==\x01\x01\x06a=us"[..], b"u,\x01auth=Bearer theirs\x01\x01", b"u\r\n", b"u\0", b""]
+    {
+        assert!(bearer(Some(name), None, &token).is_none(), "{}", name.escape_ascii());
+        assert!(xoauth2(name, &token).is_none(), "{}", name.escape_ascii());
+    }
+}
+
+#[test]
 fn r7628_3_1_2_unknown_pairs_are_ignored() {
     let message = b"n,a=u,\x01foo=bar\x01empty=\x01auth=Bearer t\x01qs=a=b\x01\x01";
     assert_eq!(read(Form::Bearer, message), Ok((Some("u".into()), "t".into())));
