@@ -6,6 +6,7 @@ use restante_proto::maildrop::Listing;
 use crate::index::Index;
 use crate::index::codec::{ACCESSED, BULLETINS, Header, INDEX, Records, UNIQUE_IDS};
 use crate::maildir::{accessed_rewritten, bulletins_rewritten, index_listing};
+use crate::surrogate::{Measure, Surrogate};
 use crate::unique_id::overrides::Overrides;
 
 /// What a session would believe of an index.
@@ -58,6 +59,23 @@ pub fn accessed(file: &[u8]) -> Option<Vec<u8>> {
 #[must_use]
 pub fn bulletins(file: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
     bulletins_rewritten(file)
+}
+
+/// The surrogate of a message that comes in these pieces.
+#[must_use]
+pub fn surrogate(pieces: &[&[u8]]) -> Vec<u8> {
+    let (mut surrogate, mut output) = (Surrogate::new(), Vec::new());
+    pieces.iter().for_each(|piece| surrogate.push(piece, &mut output));
+    surrogate.finish(&mut output);
+    output
+}
+
+/// How long the surrogate of a message is that has so many octets and comes in these pieces; `None` when it needs none.
+#[must_use]
+pub fn surrogate_octets(pieces: &[&[u8]], octets: u64) -> Option<u64> {
+    let mut measure = Measure::new();
+    let _ = pieces.iter().all(|piece| measure.update(piece));
+    measure.finish(octets)
 }
 
 /// What a file beside the messages is for.
