@@ -71,7 +71,12 @@ impl Template {
         };
         if !is_absolute {
             let folder = folder.join("");
-            self.pieces.insert(0, Piece::Text(folder.to_string_lossy().into_owned()));
+            let folder = folder.to_string_lossy();
+            // As it would be read when it is written so: two configurations that mean the same are equal.
+            match self.pieces.first_mut() {
+                Some(Piece::Text(text)) => text.insert_str(0, &folder),
+                _ => self.pieces.insert(0, Piece::Text(folder.into_owned())),
+            }
         }
     }
 

@@ -370,6 +370,15 @@ fn a_language_that_there_is_not_is_named() {
 }
 
 #[test]
+fn a_relative_path_of_maildrops_reads_back_the_same() {
+    // Found by fuzzing: the folder in front was a piece of its own, until it was read back.
+    let folder = folder();
+    let config =
+        read(&folder, &format!("{LEAST}[maildrop]\npath = \"mail/{{domain}}/{{local}}\"\n")).unwrap();
+    assert_eq!(read(&folder, &config.show()).unwrap().maildrop, config.maildrop);
+}
+
+#[test]
 fn the_default_configuration_shows_every_key() {
     let shown = read(&folder(), LEAST).unwrap().show();
     let absent_by_default = [
