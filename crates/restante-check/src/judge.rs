@@ -1,6 +1,6 @@
 //! The laws, as tables: one entry says what is judged, by which rows of the ledger, what that takes, and by which function.
 //!
-//! The functions are in the files below, sorted by what they look at. They get a [`Bench`] and either come to their end, which is
+//! The functions are in the files below, sorted by what they look at. They get a `Bench` and either come to their end, which is
 //! a pass, or stop with what they saw. A judge relies on nothing another one has done.
 
 mod authorization;

@@ -195,7 +195,7 @@ pub(crate) enum MaildropCommand {
 /// when no law is violated, 1 when one is, 75 when some could not be judged.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// The server: pop://[user@]host[:port] (STLS where it is offered), or pops:// for TLS from the first octet
+    /// The server: pop://user@host:port (STLS where it is offered), or pops:// for TLS from the first octet; user and port may be left out
     #[arg(value_name = "URL", required_unless_present = "list")]
     pub(crate) url: Option<String>,
     /// The account to log in as, instead of the one in the URL
