@@ -315,13 +315,30 @@ impl Server {
         assert_eq!(peer.code("QUIT"), 221, "{}", peer.transcript());
     }
 
-    /// Everything in the maildrop of `account`, in POP order, as RETR gives it.
+    /// As [`Self::login_when_free`], for messages as they are stored: with UTF8 (RFC 6856) where the server knows it. Whoever does
+    /// not ask for that gets a surrogate of messages with UTF-8 in their headers.
+    ///
+    /// # Panics
+    /// When it never can.
+    #[must_use]
+    pub fn login_for_originals(&self, account: &str) -> Peer {
+        wait::some("the maildrop to be free", || {
+            let mut peer = self.pop3();
+            if peer.list("CAPA").iter().any(|tag| tag.starts_with("UTF8")) {
+                peer.ok("UTF8");
+            }
+            peer.ok(&format!("USER {account}"));
+            peer.command("PASS secret").starts_with("+OK").then_some(peer)
+        })
+    }
+
+    /// Everything in the maildrop of `account`, in POP order, as RETR gives it to who has asked for UTF8.
     ///
     /// # Panics
     /// When a login or a retrieval fails.
     #[must_use]
     pub fn retrieve_all(&self, account: &str) -> Vec<Vec<u8>> {
-        let mut peer = self.login_when_free(account);
+        let mut peer = self.login_for_originals(account);
         let count = peer.list("LIST").len();
         let messages = (1..=count).map(|number| peer.message(&format!("RETR {number}"))).collect();
         peer.ok("QUIT");

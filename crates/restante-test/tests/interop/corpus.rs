@@ -66,7 +66,7 @@ fn a_hundred_messages_dropped_into_the_maildir_come_out_unchanged() {
     let server =
         Server::start(kind(), &Setup { mail: vec![("alice".to_owned(), messages)], ..Setup::default() });
     assert_unchanged(&server.retrieve_all("alice"), &corpus, |found, wanted| found == wanted);
-    let mut peer = server.login_when_free("alice");
+    let mut peer = server.login_for_originals("alice");
     for (line, (_, stored)) in peer.list("LIST").iter().zip(&corpus) {
         assert_eq!(line.split(' ').nth(1).unwrap(), canonical(stored).len().to_string());
     }
