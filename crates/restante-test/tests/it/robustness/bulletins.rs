@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use restante_test::judge::Case;
 use restante_test::mail::numbered;
 use restante_test::real::Server;
+use restante_test::wait;
 
 use super::ours;
 
@@ -43,7 +44,7 @@ fn every_account_is_given_each_of_them_once() {
     with_board().mail("alice", vec![numbered(1, 1)]).run(|server| {
         // Nobody is kept out because the folder is missing.
         assert_eq!(subjects(server, "alice").len(), 1);
-        assert!(server.log().contains("bulletins"), "{}", server.log());
+        wait::until("the log to say so", || server.log().contains("bulletins"));
         for number in 1..=12 {
             post(server, &format!("2026-{number:02}"));
         }
@@ -94,7 +95,7 @@ fn a_broken_one_is_passed_over_with_a_word_in_the_log() {
         std::os::unix::fs::symlink("/etc/passwd", board(server).join("3")).unwrap();
         post(server, "4");
         assert_eq!(subjects(server, "alice"), ["1", "4"]);
-        assert!(server.log().contains("2 bulletins were not given"), "{}", server.log());
+        wait::until("the log to say so", || server.log().contains("2 bulletins were not given"));
     });
 }
 

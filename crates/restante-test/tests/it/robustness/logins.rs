@@ -80,7 +80,7 @@ fn a_file_of_logins_that_is_damaged_is_told_and_keeps_nobody_out() {
         octets[20] ^= 0xFF;
         fs::write(&file, octets).unwrap();
         server.start_again();
-        assert!(server.log().contains("logins: damaged records left out: 1"), "{}", server.log());
+        wait::until("the log to say so", || server.log().contains("logins: damaged records left out: 1"));
         assert!(try_login(server).starts_with("+OK"));
         assert!(try_login(server).starts_with("-ERR [LOGIN-DELAY]"));
     });
