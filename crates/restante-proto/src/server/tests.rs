@@ -307,7 +307,8 @@ impl Run {
     fn take_message(&mut self) -> bool {
         let Some((reception, message)) = &mut self.reception else { return true };
         let Some(received) = reception.take(&mut self.input, message) else { return false };
-        let message = message.escape_ascii().to_string();
+        // What has come before a message is found too large depends on the pieces, and is thrown away.
+        let message = if received.is_too_large { String::new() } else { message.escape_ascii().to_string() };
         self.reception = None;
         self.note(&format!("submit {message}"));
         let answer = match self.world.submission {
