@@ -208,7 +208,7 @@ fn xmit_reads_a_message_that_is_too_large_to_its_end() {
             "C: more than forty octets in all",
             "C: STAT",
             "C: .",
-            "D: submit To: somebody\\r\\n\\r\\n",
+            "D: submit ",
             "S: -ERR The message is too large and was not sent",
             "C: STAT",
             "S: +OK 3 34",
