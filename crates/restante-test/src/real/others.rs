@@ -173,7 +173,8 @@ impl Root {
         root
     }
 
-    /// Runs `start.sh` in it.
+    /// Runs `start.sh` in it. The shell stays, as the first process of its namespace: it does not change its user, which would make
+    /// the kernel forget to end it, and all others with it, when we are killed.
     fn enter(&self, other: Other, site: &Site) -> Process {
         // The namespaces are private, so that every mount is gone with the last process.
         const MOUNT: &str = "mount -t overlay overlay -o lowerdir=\"$1/usr:/usr\" \"$0/usr\" \
@@ -246,7 +247,7 @@ fn courier(root: &Root, site: &Site) {
              COURIERTLS=/usr/bin/couriertls TLS_CERTFILE=/etc/server.pem TLS_VERIFYPEER=NONE TLS_PROTOCOL=\n\
              MAILDIRPATH=. POP3AUTH='PLAIN LOGIN' POP3AUTH_TLS='PLAIN LOGIN' POP3_TLS_REQUIRED=0\n\
              POP3_STARTTLS=NO POP3_TLS=1 {tls} &\n\
-             POP3_STARTTLS=YES\nexec {plain}\n"
+             POP3_STARTTLS=YES\n{plain}\n"
         ),
     );
 }
@@ -298,7 +299,7 @@ tls_server_key: /etc/server.pem
         &format!(
             "{accounts}chown cyrus /etc/sasldb2\n\
              setpriv --reuid {CYRUS} --regid {MAIL} --clear-groups /usr/lib/cyrus/bin/ctl_cyrusdb -r\n\
-             exec /usr/lib/cyrus/bin/master -D -C /etc/imapd.conf -M /etc/cyrus.conf -p /run/cyrus/master.pid\n"
+             /usr/lib/cyrus/bin/master -D -C /etc/imapd.conf -M /etc/cyrus.conf -p /run/cyrus/master.pid\n"
         ),
     );
 }
@@ -339,7 +340,7 @@ while True:
 ",
     );
     let address = site.address(POP3);
-    root.write("start.sh", &format!("exec python3 /inetd.py {} {}\n", address.ip(), address.port()));
+    root.write("start.sh", &format!("python3 /inetd.py {} {}\n", address.ip(), address.port()));
 }
 
 /// The accounts of a site, in the order of its `users` file.
