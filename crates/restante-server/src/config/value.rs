@@ -4,8 +4,9 @@
 //! together is in `check.rs`.
 
 use super::section::{kind, nearest};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 use toml::de::DeValue;
 
 /// Why a value cannot be what its key wants.
@@ -149,6 +150,100 @@ impl Value for Mode {
     }
 }
 
+/// A length of time, written as a number and a unit: `"14 days"`, `"90 s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Value for Span {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let remedy = "write a number and a unit in double quotes, for instance \"14 days\"; units are seconds, minutes, \
+                      hours, days and weeks";
+        let DeValue::String(text) = written else {
+            return Err(Fault::kind(written, "a length of time", remedy));
+        };
+        let seconds = measure(text, &SPAN_UNITS)
+            .ok_or_else(|| Fault::new(format!("{text:?} is no length of time"), remedy))?;
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quote(&self.to_string()))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_measure(self.0.as_secs(), &SPAN_UNITS, f)
+    }
+}
+
+/// So many octets, written as a number and a unit: `"2 GiB"`, `"500 MB"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Value for Size {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let remedy = "write a number and a unit in double quotes, for instance \"2 GiB\"; units are B, kB, MB, GB, TB, KiB, \
+                      MiB, GiB and TiB";
+        let DeValue::String(text) = written else {
+            return Err(Fault::kind(written, "a number of octets with its unit", remedy));
+        };
+        let octets = measure(text, &SIZE_UNITS)
+            .ok_or_else(|| Fault::new(format!("{text:?} is no number of octets"), remedy))?;
+        Ok(Self(octets))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(quote(&self.to_string()))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_measure(self.0, &SIZE_UNITS, f)
+    }
+}
+
+/// Units of one kind: the words for each, plural and singular first, and what it stands for. The largest first.
+type Units = [(&'static [&'static str], u64)];
+
+const SPAN_UNITS: [(&[&str], u64); 5] = [
+    (&["weeks", "week", "w"], 7 * 86_400),
+    (&["days", "day", "d"], 86_400),
+    (&["hours", "hour", "h"], 3_600),
+    (&["minutes", "minute", "min", "m"], 60),
+    (&["seconds", "second", "s"], 1),
+];
+
+const SIZE_UNITS: [(&[&str], u64); 9] = [
+    (&["TiB"], 1 << 40),
+    (&["TB"], 1_000_000_000_000),
+    (&["GiB"], 1 << 30),
+    (&["GB"], 1_000_000_000),
+    (&["MiB"], 1 << 20),
+    (&["MB"], 1_000_000),
+    (&["KiB"], 1 << 10),
+    (&["kB"], 1_000),
+    (&["B"], 1),
+];
+
+/// A whole number and one of the units, with or without blanks between.
+fn measure(text: &str, units: &Units) -> Option<u64> {
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
+    let (_, factor) = units.iter().find(|(words, _)| words.contains(&unit.trim_start()))?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// Writes what [`measure`] reads, in the largest unit that needs no fraction.
+fn show_measure(value: u64, units: &Units, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let fits = |(_, factor): &&(&[&str], u64)| value > 0 && value.is_multiple_of(*factor);
+    let (words, factor) = units.iter().find(fits).or_else(|| units.last()).copied().unwrap_or((&[""], 1));
+    let count = value / factor;
+    let word = words.get(usize::from(count == 1)).or_else(|| words.first()).unwrap_or(&"");
+    write!(f, "{count} {word}")
+}
+
 /// A basic string of TOML.
 pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -210,3 +305,55 @@ macro_rules! choice {
 }
 
 pub(in crate::config) use choice;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Value>(text: &str) -> Result<T, Fault> {
+        T::read(&DeValue::String(text.into()))
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_and_shown() {
+        for (text, seconds, shown) in [
+            ("14 days", 14 * 86_400, "2 weeks"),
+            ("90 days", 90 * 86_400, "90 days"),
+            ("1 day", 86_400, "1 day"),
+            ("2min", 120, "2 minutes"),
+            (" 90 s ", 90, "90 seconds"),
+            ("0 s", 0, "0 seconds"),
+        ] {
+            let span: Span = read(text).unwrap();
+            assert_eq!((span.0.as_secs(), span.to_string().as_str()), (seconds, shown), "{text}");
+            assert_eq!(read::<Span>(&span.to_string()).unwrap(), span, "{text}");
+        }
+        for text in
+            ["", "14", "days", "-1 day", "1.5 days", "14 moons", "99999999999999999 weeks", "1 day 2 hours"]
+        {
+            let fault = read::<Span>(text).expect_err(text);
+            assert!(
+                fault.what.contains("no length of time") && fault.remedy.contains("14 days"),
+                "{fault:?}"
+            );
+        }
+        assert!(Span::read(&DeValue::Boolean(true)).unwrap_err().what.contains("a boolean"));
+    }
+
+    #[test]
+    fn numbers_of_octets_are_read_and_shown() {
+        for (text, octets, shown) in
+            [("2 GiB", 2 << 30, "2 GiB"), ("500MB", 500_000_000, "500 MB"), ("1000 kB", 1_000_000, "1 MB")]
+        {
+            let size: Size = read(text).unwrap();
+            assert_eq!((size.0, size.to_string().as_str()), (octets, shown), "{text}");
+        }
+        for text in ["", "5", "GiB", "5 gib", "-5 GiB", "0.5 GiB", "99999999999 TiB"] {
+            let fault = read::<Size>(text).expect_err(text);
+            assert!(
+                fault.what.contains("no number of octets") && fault.remedy.contains("2 GiB"),
+                "{fault:?}"
+            );
+        }
+    }
+}
