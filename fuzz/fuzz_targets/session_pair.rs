@@ -9,11 +9,9 @@ use restante_proto::client::request::{Login, Request};
 use restante_proto::client::{self, Ending, Event, Limits, Outcome};
 use restante_proto::line::Input;
 use restante_proto::maildrop::{Listing, MessageNumber, Octets};
-use restante_proto::quirk::Quirks;
 use restante_proto::reply::language::Language;
-use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, TokenTerms, apop, cram_md5};
+use restante_proto::sasl::{Channel, Credentials, Mechanism, Method, apop, cram_md5};
 use restante_proto::secret::Secret;
-use restante_proto::server::extended::Extended;
 use restante_proto::server::{self, Fault, Opening, Policy, Refusal, Transport};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -318,19 +316,11 @@ impl Server {
         };
         let policy = Policy {
             hostname: "host.example".into(),
-            implementation: None,
             mechanisms: Mechanism::ALL.to_vec(),
-            token_terms: TokenTerms::default(),
-            user_pass: true,
             plaintext_without_tls: true,
-            expire: None,
-            login_delay_s: None,
-            utf8: true,
             language: Language::German,
-            last: false,
-            quirks: Quirks::default(),
-            extended: Extended::default(),
             limits,
+            ..Policy::default()
         };
         let timestamp = has_timestamp.then(|| "<1.2@host.example>".to_owned());
         Self {

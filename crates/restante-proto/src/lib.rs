@@ -35,25 +35,13 @@
 //! use restante_proto::body::Encoder;
 //! use restante_proto::line::Input;
 //! use restante_proto::maildrop::{Listing, Octets};
-//! use restante_proto::quirk::Quirks;
 //! use restante_proto::sasl::Credentials;
-//! use restante_proto::server::{Limits, Opening, Policy, Refusal, Session, Step, Transport};
+//! use restante_proto::server::{Opening, Policy, Refusal, Session, Step, Transport};
 //!
 //! let policy = Arc::new(Policy {
 //!     hostname: "mail.example.org".into(),
-//!     implementation: None,
-//!     mechanisms: vec![],
-//!     token_terms: Default::default(),
-//!     user_pass: true,
 //!     plaintext_without_tls: true,
-//!     expire: None,
-//!     extended: Default::default(),
-//!     login_delay_s: None,
-//!     utf8: true,
-//!     language: restante_proto::reply::language::Language::English,
-//!     last: false,
-//!     quirks: Quirks::default(),
-//!     limits: Limits::default(),
+//!     ..Policy::default()
 //! });
 //! let stored = b"Subject: hello\n\n.\nworld";
 //! let mut listing = Listing::default();

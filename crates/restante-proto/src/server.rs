@@ -70,6 +70,28 @@ pub struct Policy {
     pub limits: Limits,
 }
 
+impl Default for Policy {
+    /// USER and PASS under TLS, UTF8, and nothing else that is a matter of choice.
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".into(),
+            implementation: None,
+            mechanisms: Vec::new(),
+            token_terms: TokenTerms::default(),
+            user_pass: true,
+            plaintext_without_tls: false,
+            expire: None,
+            login_delay_s: None,
+            utf8: true,
+            language: Language::English,
+            last: false,
+            quirks: Quirks::default(),
+            extended: Extended::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// The bounds of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

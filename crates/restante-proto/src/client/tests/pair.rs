@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::*;
 use crate::body::{Encoder, Extent};
 use crate::maildrop::Listing;
-use crate::sasl::{Channel, Credentials, Mechanism, ScramFacts, TokenTerms, apop, cram_md5, scram};
+use crate::sasl::{Channel, Credentials, Mechanism, ScramFacts, apop, cram_md5, scram};
 use crate::server;
 
 const MESSAGES: [&[u8]; 3] =
@@ -38,19 +38,9 @@ impl Server {
     pub(super) fn new(transport: server::Transport, is_removable: bool) -> (Self, bool) {
         let policy = server::Policy {
             hostname: "host.example".into(),
-            implementation: None,
             mechanisms: Mechanism::ALL.to_vec(),
-            token_terms: TokenTerms::default(),
-            user_pass: true,
             plaintext_without_tls: true,
-            expire: None,
-            login_delay_s: None,
-            utf8: true,
-            language: crate::reply::language::Language::English,
-            last: false,
-            quirks: crate::quirk::Quirks::default(),
-            extended: Default::default(),
-            limits: server::Limits::default(),
+            ..server::Policy::default()
         };
         let session = server::Session::new(Arc::new(policy), transport, Some("<1.2@host.example>".into()));
         let server =
