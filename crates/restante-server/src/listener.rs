@@ -214,6 +214,17 @@ impl Visit {
         let deadline = Duration::from_secs(self.settings.config.limits.write_s);
         Connection::new(raw, Arc::clone(&self.shared.buffers), deadline)
     }
+
+    /// What protects the session from its first octet on, or may: TLS that ends at a believed proxy counts as our own
+    /// (PROXY-2.2.6.1). Whether *we* make a handshake is `tls`'s to say.
+    pub(crate) const fn protection(&self) -> TlsMode {
+        if self.proxy_tls { TlsMode::Implicit } else { self.tls }
+    }
+
+    /// What the log says of TLS: its version and cipher suite, if there is any.
+    pub(crate) fn tls_note(&self, connection: &Connection) -> Option<(&'static str, &'static str)> {
+        connection.tls().or_else(|| self.proxy_tls.then_some(TLS_OF_PROXY))
+    }
 }
 
 /// Says in one line that there are too many, and closes. Where that takes a handshake it is done for a few at a time:
@@ -284,7 +295,7 @@ impl fmt::Display for NotAProxy {
 impl Error for NotAProxy {}
 
 /// What the log says of TLS that ends at the proxy.
-pub(crate) const TLS_OF_PROXY: (&str, &str) = ("proxy", "unknown");
+const TLS_OF_PROXY: (&str, &str) = ("proxy", "unknown");
 
 /// A listener's socket cannot be opened.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::config::{Protocol, TlsMode};
 use crate::connection::{Connection, Heard, Patience};
 use crate::event::{DeliveryEnd, End, Event, Peer, SessionEnd};
 use crate::header::{Head, ReturnPathFilter};
-use crate::listener::{Raw, TLS_OF_PROXY, Visit};
+use crate::listener::{Raw, Visit};
 use restante_auth::account::Account;
 use restante_auth::verify::Recipient;
 use restante_proto::lmtp::path::ReversePath;
@@ -72,9 +72,7 @@ struct Incoming {
 
 impl Sender {
     fn new(raw: Raw, visit: Visit) -> Self {
-        let transport = match visit.tls {
-            // PROXY-2.2.6.1
-            _ if visit.proxy_tls => Transport::Tls,
+        let transport = match visit.protection() {
             TlsMode::Off => Transport::Plain,
             TlsMode::StartTls => Transport::PlainWithStarttls,
             TlsMode::Implicit => Transport::Tls,
@@ -333,7 +331,7 @@ impl Sender {
     /// Lets go of everything, closes the connection, and says in the log how it was.
     async fn leave(&mut self, end: End) {
         self.discard().await;
-        let tls = self.connection.tls().or_else(|| self.visit.proxy_tls.then_some(TLS_OF_PROXY));
+        let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         match end {
             End::Quit | End::Disconnected | End::Draining | End::Silence => self.connection.close().await,

@@ -59,7 +59,7 @@ struct Guest {
 
 impl Guest {
     fn new(raw: Raw, visit: Visit) -> Self {
-        let transport = match visit.tls {
+        let transport = match visit.protection() {
             TlsMode::Implicit => Transport::Tls,
             // `config::check` refuses STARTTLS here.
             TlsMode::Off | TlsMode::StartTls => Transport::Plain,
@@ -242,7 +242,7 @@ impl Guest {
     /// Lets go of everything, closes the connection, and says in the log how it was.
     async fn leave(&mut self, end: End) {
         self.maildrop = None;
-        let tls = self.connection.tls();
+        let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         match end {
             End::Quit

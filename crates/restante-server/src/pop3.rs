@@ -15,7 +15,7 @@ use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Cut, Heard, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
-use crate::listener::{Raw, TLS_OF_PROXY, Visit};
+use crate::listener::{Raw, Visit};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
@@ -65,9 +65,7 @@ struct Guest {
 impl Guest {
     fn new(raw: Raw, visit: Visit) -> Self {
         let settings = &visit.settings;
-        let transport = match visit.tls {
-            // PROXY-2.2.6.1
-            _ if visit.proxy_tls => Transport::Tls,
+        let transport = match visit.protection() {
             TlsMode::Off => Transport::Plain,
             TlsMode::StartTls => Transport::PlainWithStls,
             TlsMode::Implicit => Transport::Tls,
@@ -293,7 +291,7 @@ impl Guest {
     async fn leave(&mut self, end: End) {
         // Before anything that may take time: the next session of the account may be waiting.
         self.maildrop = None;
-        let tls = self.connection.tls().or_else(|| self.visit.proxy_tls.then_some(TLS_OF_PROXY));
+        let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         match end {
             End::Quit

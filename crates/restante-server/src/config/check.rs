@@ -97,7 +97,8 @@ fn pop2_listener(listen: &Listen, name: &str, config: &Config, lines: &Lines, pr
             "write tls = \"implicit\", or tls = \"off\"",
         );
     }
-    if listen.tls == TlsMode::Implicit {
+    // Behind a proxy that says who speaks TLS, the others are refused session by session.
+    if listen.tls == TlsMode::Implicit || listen.proxy_tls {
         return;
     }
     let is_near = match &listen.address {

@@ -15,9 +15,15 @@ const BINARY_TLS: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x14\xc0\x00\x02\x01
 
 /// A site with one more listener on a free port of 127.0.0.1.
 fn case(listener: &'static str) -> Case {
+    case_of("pop3", listener)
+}
+
+/// The same for another protocol.
+fn case_of(protocol: &'static str, listener: &'static str) -> Case {
     Case::with_mail(vec![numbered(1, 1)])
-        .site(|setup| {
-            let table = format!("[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:0\"\n{listener}");
+        .site(move |setup| {
+            let table =
+                format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{listener}");
             setup.restante.push(("auth.source".to_owned(), table));
         })
         .dovecot_not_asked("its listeners behind proxies are configured in another way")
@@ -121,5 +127,26 @@ fn proxy_2_2_6_1_tls_of_a_proxy_counts_only_where_it_is_believed() {
         peer.greeting();
         assert!(peer.list("CAPA").iter().any(|tag| tag == "STLS"), "{}", peer.transcript());
         peer.err("USER alice");
+    });
+}
+
+#[test]
+fn proxy_2_2_6_1_tls_of_a_proxy_counts_for_pop2_too() {
+    let case = case_of("pop2", "tls = \"off\"\nproxy_from = [\"127.0.0.1\"]\nproxy_tls = true");
+    case.site(|setup| setup.plaintext = false).run(|server| {
+        let mut peer = connect(server, BINARY_TLS);
+        peer.line();
+        peer.send(b"HELO alice secret\r\n");
+        assert!(peer.line().starts_with(b"#1 "), "{}", peer.transcript());
+        peer.send(b"QUIT\r\n");
+        peer.line();
+        // The client does not speak TLS with the proxy.
+        let mut peer = connect(server, BINARY);
+        assert!(peer.line().starts_with(b"-"), "{}", peer.transcript());
+        peer.end();
+        wait::until("the session over TLS in the log", || {
+            let is_it = |line: &str| line.contains(" protocol=pop2 ") && line.contains(" tls=proxy ");
+            server.log().lines().any(is_it)
+        });
     });
 }
