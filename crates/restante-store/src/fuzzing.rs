@@ -3,8 +3,8 @@
 
 use restante_proto::maildrop::Listing;
 
-use crate::index::Index;
 use crate::index::codec::{ACCESSED, BULLETINS, Header, INDEX, Records, UNIQUE_IDS};
+use crate::index::{Index, Record};
 use crate::maildir::{accessed_rewritten, bulletins_rewritten, index_listing};
 use crate::surrogate::{Measure, Surrogate};
 use crate::unique_id::overrides::Overrides;
@@ -30,16 +30,10 @@ pub fn replay(file: Vec<u8>) -> Replayed {
     let mut index = Index::replay(file);
     let (is_whole, pending) = (index.origin.is_some(), index.pending.len());
     index.sort();
-    let mut records = Records::file(INDEX, Header { nonce: 1, count: 0 });
-    let mut names = Vec::new();
-    for record in &index.records {
-        let parts = [record.base, record.suffix, record.unique_id].map(|span| index.bytes(span));
-        records.message(record, parts);
-        let [base, suffix, _] = parts;
-        names.push([base, suffix].concat());
-    }
+    let name = |record: &Record| [index.bytes(record.base), index.bytes(record.suffix)].concat();
+    let names = index.records.iter().map(name).collect();
     let listing = index_listing(&index).expect("an index holds what a listing can hold");
-    Replayed { listing, names, is_whole, pending, rewritten: records.bytes }
+    Replayed { listing, names, is_whole, pending, rewritten: index.write(1, |_| true).bytes }
 }
 
 /// Reads the bytes of a file of unique-ids and writes them anew; `None` when it is damaged.

@@ -6,11 +6,12 @@
 pub(crate) mod codec;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use crate::disk::{Access, Disk, DiskFile, Kind, Stat};
-use codec::{Body, Header, Reader};
+use codec::{Body, Header, Reader, Records};
 
 /// The replayed index, and a buffer to which names that are learnt later are added.
 #[derive(Debug, Default)]
@@ -55,6 +56,8 @@ pub(crate) struct Record {
     /// Empty when the unique-id is the base name.
     pub(crate) unique_id: Span,
     pub(crate) folder: Folder,
+    /// Seconds since 1970: when a client last retrieved the message, if that was noted. Forgotten with the index.
+    pub(crate) retrieved: Option<i64>,
     /// Another file has the same base name. Not in the file, because the folders are listed as long as it is so.
     pub(crate) has_twin: bool,
 }
@@ -62,6 +65,8 @@ pub(crate) struct Record {
 /// What is known of a message's contents, and of the file it was found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
+    /// Nobody has read the message yet: the octets are what its name says, and nothing below them is known.
+    pub(crate) is_from_name: bool,
     /// Bytes of the file.
     pub(crate) stored_octets: u64,
     /// Its time of change in nanoseconds since 1970.
@@ -174,11 +179,29 @@ impl Index {
             records.dedup_by(|later, kept| {
                 let is_same = order(later, kept) == Ordering::Equal;
                 if is_same {
-                    *kept = *later;
+                    let retrieved = later.retrieved.max(kept.retrieved);
+                    *kept = Record { retrieved, ..*later };
                 }
                 is_same
             });
         }
+    }
+
+    /// A whole new file with those of the records that it is for, in their order.
+    pub(crate) fn write(&self, nonce: u64, is_for_index: impl Fn(&Record) -> bool) -> Records {
+        let mut records = Records::file(codec::INDEX, Header { nonce, count: 0 });
+        let mut retrieved: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for record in self.records.iter().filter(|record| is_for_index(record)) {
+            if let Some(seconds) = record.retrieved {
+                retrieved.entry(seconds).or_default().push(records.messages);
+            }
+            let parts = [record.base, record.suffix, record.unique_id].map(|span| self.bytes(span));
+            records.message(record, parts);
+        }
+        for (seconds, ordinals) in &retrieved {
+            records.retrieved(*seconds, ordinals);
+        }
+        records
     }
 
     /// Whether so much of the file is of no use any more that it should be written anew.
@@ -212,6 +235,8 @@ impl Replay {
             Body::Message(record) if record.folder == Folder::New => {
                 self.stamps = self.stamps.map(|Stamps { new, cur }| Stamps { new: new.unsettled(), cur });
             }
+            // Says nothing of the folders.
+            Body::Retrieved { .. } => {}
             _ => self.stamps = None,
         }
         match body {
@@ -239,7 +264,17 @@ impl Replay {
                 return codec::names_checksum(added.iter().filter_map(base_name)) == names;
             }
             Body::RemovalEnd => self.pending.clear(),
+            Body::Retrieved { seconds, mut ordinals } => {
+                return ordinals.all(|ordinal| self.note_retrieved(ordinal, seconds));
+            }
         }
+        true
+    }
+
+    /// The latest time counts, whatever the order of the records: rather too long kept than too short.
+    fn note_retrieved(&mut self, ordinal: u32, seconds: i64) -> bool {
+        let Some(record) = self.records.get_mut(ordinal as usize) else { return false };
+        record.retrieved = record.retrieved.max(Some(seconds));
         true
     }
 

@@ -59,6 +59,8 @@ pub(crate) enum Body<'a> {
     Removal { ordinals: Ordinals<'a>, names: u32 },
     /// The removals before this record have been carried out as far as they can be.
     RemovalEnd,
+    /// A client retrieved these messages then, in seconds since 1970.
+    Retrieved { seconds: i64, ordinals: Ordinals<'a> },
 }
 
 /// The ordinals in a record.
@@ -135,6 +137,10 @@ impl<'a> Reader<'a> {
             }
             REMOVAL => Body::Removal { names: fields.u32()?, ordinals: fields.ordinals()? },
             REMOVAL_END => Body::RemovalEnd,
+            RETRIEVED => {
+                let seconds = i64::from_le_bytes(take(&mut fields.rest)?);
+                Body::Retrieved { seconds, ordinals: fields.ordinals()? }
+            }
             _ => return None,
         };
         fields.rest.is_empty().then_some(parsed)
@@ -167,6 +173,7 @@ impl<'a> Fields<'a> {
         let (ordinal, has_twin) = (NO_ORDINAL, false);
         let (is_crlf, has_dot_lines) = (flags & IS_CRLF != 0, flags & HAS_DOT_LINES != 0);
         let facts = Facts {
+            is_from_name: flags & IS_FROM_NAME != 0,
             stored_octets,
             modified_ns,
             octets,
@@ -190,6 +197,7 @@ impl<'a> Fields<'a> {
             suffix,
             unique_id,
             folder,
+            retrieved: None,
             has_twin,
         })
     }
@@ -252,6 +260,8 @@ pub(crate) struct Records {
     seed: Hasher,
     /// Message records so far.
     pub(crate) messages: u32,
+    /// Records of any kind so far.
+    pub(crate) count: u32,
 }
 
 impl Records {
@@ -264,7 +274,7 @@ impl Records {
 
     /// Records to append to the file with this nonce.
     pub(crate) fn appended(nonce: u64) -> Self {
-        Self { bytes: Vec::new(), seed: seed(nonce), messages: 0 }
+        Self { bytes: Vec::new(), seed: seed(nonce), messages: 0, count: 0 }
     }
 
     /// A message. `parts` are base name, suffix and, when it differs from the base name, unique-id.
@@ -276,6 +286,7 @@ impl Records {
         flags |= if named_time == Some(record.delivered) { 0 } else { HAS_TIME };
         flags |= if record.order == NO_ORDER { 0 } else { HAS_ORDER };
         flags |= if record.facts.surrogate_octets.is_some() { HAS_SURROGATE } else { 0 };
+        flags |= if record.facts.is_from_name { IS_FROM_NAME } else { 0 };
         self.push(MESSAGE, |bytes| {
             // Spans and file names are at most 255 octets long.
             let length = |part: &[u8]| u8::try_from(part.len()).unwrap_or(u8::MAX);
@@ -341,6 +352,16 @@ impl Records {
         self.push(REMOVAL_END, |_| ());
     }
 
+    /// Messages that a client retrieved at this time, in seconds since 1970.
+    pub(crate) fn retrieved(&mut self, seconds: i64, ordinals: &[u32]) {
+        for part in ordinals.chunks(ORDINALS_PER_RECORD) {
+            self.push(RETRIEVED, |bytes| {
+                bytes.extend_from_slice(&seconds.to_le_bytes());
+                push_ordinals(part, bytes);
+            });
+        }
+    }
+
     /// A record of any kind. Bodies are shorter than 64 KiB.
     pub(crate) fn push(&mut self, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
@@ -352,6 +373,7 @@ impl Records {
         }
         let checksum = checksum(&self.seed, self.bytes.get(start..).unwrap_or_default());
         self.bytes.extend_from_slice(&checksum.to_le_bytes());
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -431,7 +453,7 @@ const MAGIC: &[u8; 8] = b"restante";
 /// The version of a file of this kind. The index has a new one whenever surrogates are made differently, since it
 /// holds their octets.
 fn version(kind: &[u8; 4]) -> u32 {
-    if kind == INDEX { 2 } else { 1 }
+    if kind == INDEX { 3 } else { 1 }
 }
 
 const FRAME_HEAD_BYTES: usize = 3;
@@ -445,6 +467,7 @@ const GONE: u8 = 3;
 const PLACE: u8 = 4;
 const REMOVAL: u8 = 5;
 const REMOVAL_END: u8 = 6;
+const RETRIEVED: u8 = 7;
 
 const IN_CUR: u8 = 1;
 const IS_CRLF: u8 = 2;
@@ -452,4 +475,5 @@ const HAS_DOT_LINES: u8 = 4;
 const HAS_TIME: u8 = 8;
 const HAS_ORDER: u8 = 16;
 const HAS_SURROGATE: u8 = 32;
-const FLAGS: u8 = IN_CUR | IS_CRLF | HAS_DOT_LINES | HAS_TIME | HAS_ORDER | HAS_SURROGATE;
+const IS_FROM_NAME: u8 = 64;
+const FLAGS: u8 = IN_CUR | IS_CRLF | HAS_DOT_LINES | HAS_TIME | HAS_ORDER | HAS_SURROGATE | IS_FROM_NAME;

@@ -10,6 +10,7 @@ const NONCE: u64 = 0x0123_4567_89ab_cdef;
 
 fn record(delivered: i64, folder: Folder, order: u64) -> Record {
     let facts = Facts {
+        is_from_name: order % 3 == 1,
         stored_octets: 300,
         modified_ns: -5,
         octets: 70_000,
@@ -28,6 +29,7 @@ fn record(delivered: i64, folder: Folder, order: u64) -> Record {
         suffix: none,
         unique_id: none,
         folder,
+        retrieved: None,
         has_twin: false,
     }
 }
@@ -133,6 +135,35 @@ fn stamps_speak_for_what_stands_before_them() {
     });
     let added = added.unwrap();
     assert!(!added.new.is_settled && added.cur.is_settled);
+}
+
+#[test]
+fn what_was_retrieved_follows_its_message_into_the_next_file() {
+    let index = Index::replay(file(|records| {
+        three(records);
+        records.stamps(&stamps(true));
+        records.retrieved(1_800_000_005, &[1, 2]);
+        records.retrieved(1_800_000_001, &[0, 1]);
+    }));
+    let times = |index: &Index| index.records.iter().map(|record| record.retrieved).collect::<Vec<_>>();
+    assert_eq!(times(&index), [1_800_000_001, 1_800_000_005, 1_800_000_005].map(Some), "the latest counts");
+    assert_eq!(index.stamps, Some(stamps(true)), "nothing is said of the folders");
+    let written = index.write(NONCE + 1, |record| record.ordinal != 0);
+    assert_eq!((written.messages, written.count), (2, 3));
+    let again = Index::replay(written.bytes);
+    assert_eq!(times(&again), [Some(1_800_000_005), Some(1_800_000_005)]);
+    let mut twice = Index::replay(file(|records| {
+        three(records);
+        records.retrieved(7, &[0]);
+        three(records);
+    }));
+    twice.sort();
+    assert_eq!(times(&twice), [None, Some(7), None], "the later record of a message does not forget");
+    let unknown = Index::replay(file(|records| {
+        three(records);
+        records.retrieved(7, &[0, 3]);
+    }));
+    assert!(unknown.origin.is_none());
 }
 
 #[test]

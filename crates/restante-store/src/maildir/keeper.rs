@@ -140,10 +140,7 @@ pub(super) fn rewrite(
     index.sort();
     let path = maildir.join(INDEX_NEW);
     let nonce = new_nonce().map_err(Failure::at("choose a number for", &path))?;
-    let mut records = Records::file(codec::INDEX, Header { nonce, count: 0 });
-    for record in index.records.iter().filter(|record| is_for_index(record)) {
-        records.message(record, parts(index, record));
-    }
+    let mut records = index.write(nonce, is_for_index);
     let ordinals = records.messages;
     if let Some(stamps) = stamps {
         records.stamps(&stamps);
@@ -152,7 +149,7 @@ pub(super) fn rewrite(
     let listed = index.records.iter_mut().filter(|record| is_for_index(record));
     listed.zip(0..).for_each(|(record, ordinal)| record.ordinal = ordinal);
     let bytes = records.bytes.len() as u64;
-    index.origin = Some(Origin { nonce, bytes, ordinals, records: ordinals });
+    index.origin = Some(Origin { nonce, bytes, ordinals, records: records.count });
     Ok(())
 }
 

@@ -164,7 +164,7 @@ fn is_as_known(file: &dyn DiskFile, facts: &Facts) -> bool {
     let is_same = |stat: crate::disk::Stat| {
         stat.kind == Kind::File && stat.size == facts.stored_octets && stat.modified_ns == facts.modified_ns
     };
-    file.stat().is_ok_and(is_same)
+    !facts.is_from_name && file.stat().is_ok_and(is_same)
 }
 
 /// Reads a message once and finds out what must be known of it. `None` when it is no regular file.
@@ -235,13 +235,24 @@ pub(super) fn facts(findings: &Findings, modified_ns: i64) -> Facts {
     let &Findings { stored_octets, octets, header_octets, is_crlf, has_dot_lines, .. } = findings;
     let header_octets = u32::try_from(header_octets).unwrap_or(u32::MAX);
     let surrogate_octets = None;
-    Facts { stored_octets, modified_ns, octets, header_octets, is_crlf, has_dot_lines, surrogate_octets }
+    let is_from_name = false;
+    Facts {
+        is_from_name,
+        stored_octets,
+        modified_ns,
+        octets,
+        header_octets,
+        is_crlf,
+        has_dot_lines,
+        surrogate_octets,
+    }
 }
 
 /// What stands for a message that cannot be read. No file has this time of change, so that it is always looked at
 /// again before it is served.
 pub(super) const fn unread_facts(stored_octets: u64) -> Facts {
     Facts {
+        is_from_name: false,
         stored_octets,
         modified_ns: i64::MIN,
         octets: stored_octets,

@@ -158,6 +158,7 @@ fn record(
             None => Span::default(),
         },
         folder: *folder,
+        retrieved: None,
         has_twin: *has_twin,
     })
 }

@@ -72,8 +72,9 @@ impl Table {
                 names.extend_from_slice(base_name);
             }
             listing.push(Octets::new(record.facts.octets), unique_id).map_err(|_| too_many())?;
-            let Facts { stored_octets, modified_ns, header_octets, is_crlf, has_dot_lines, .. } =
-                record.facts;
+            let Facts {
+                is_from_name, stored_octets, modified_ns, header_octets, is_crlf, has_dot_lines, ..
+            } = record.facts;
             if let Some(octets) = record.facts.surrogate_octets {
                 surrogates.push((index_of_record, Octets::new(octets)));
             }
@@ -82,6 +83,7 @@ impl Table {
             let flags = flag(record.folder == Folder::Cur, IN_CUR)
                 | flag(is_crlf, IS_CRLF)
                 | flag(has_dot_lines, HAS_DOT_LINES)
+                | flag(is_from_name, IS_FROM_NAME)
                 | flag(record.has_twin, HAS_TWIN);
             let ordinal = record.ordinal;
             entries.push(Entry { stored_octets, modified_ns, header_octets, name, ordinal, suffix, flags });
@@ -111,6 +113,7 @@ impl Table {
         let (is_crlf, has_dot_lines) = (flags & IS_CRLF != 0, flags & HAS_DOT_LINES != 0);
         let surrogate_octets = self.surrogate(index);
         Some(Facts {
+            is_from_name: flags & IS_FROM_NAME != 0,
             stored_octets,
             modified_ns,
             octets,
@@ -193,3 +196,4 @@ const IN_CUR: u8 = 1;
 const IS_CRLF: u8 = 2;
 const HAS_DOT_LINES: u8 = 4;
 const HAS_TWIN: u8 = 8;
+const IS_FROM_NAME: u8 = 16;

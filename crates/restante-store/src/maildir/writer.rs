@@ -341,6 +341,7 @@ fn record(name: &str, facts: Facts) -> Record {
         suffix: none,
         unique_id: none,
         folder: Folder::New,
+        retrieved: None,
         has_twin: false,
     }
 }

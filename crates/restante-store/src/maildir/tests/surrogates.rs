@@ -78,29 +78,32 @@ fn a_delivery_knows_the_surrogate() {
     assert_eq!(known, [octets, octets + more]);
 }
 
-/// An index of version 1 knows nothing of surrogates: it is made anew, and nothing that was shown changes.
+/// An index of version 1 knows nothing of surrogates, one of version 2 not all flags: it is made anew, and nothing that was
+/// shown changes.
 #[test]
-fn an_index_of_version_1_is_made_anew() {
-    let disk = TrickDisk::settled();
-    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
-    maildir.put("cur/1700000001.a:2,S", b"Subject: a\n\nbody\n");
-    maildir.put("new/no time", EAI);
-    let before = maildir.shown();
-    let index = fs::read(maildir.index_path()).unwrap();
-    assert_eq!(index[12..16], 2_u32.to_le_bytes());
-    // What version 1 wrote was this without the surrogate's octets.
-    let mut old = index[..32].to_vec();
-    old[12..16].copy_from_slice(&1_u32.to_le_bytes());
-    let checksum = crc32fast::hash(&old[..28]);
-    old[28..32].copy_from_slice(&checksum.to_le_bytes());
-    old.extend_from_slice(&index[32..]);
-    fs::write(maildir.index_path(), &old).unwrap();
-    let maildrop = maildir.open();
-    assert_eq!(shown(maildrop.listing()), before);
-    assert_eq!(surrogates(&maildrop), [(1, canonical_octets(SURROGATE))]);
-    drop(maildrop);
-    assert_eq!(fs::read(maildir.index_path()).unwrap()[12..16], 2_u32.to_le_bytes());
-    disk.calls();
-    assert_eq!(maildir.shown(), before);
-    assert_eq!(disk.calls().len(), 4);
+fn an_index_of_an_earlier_version_is_made_anew() {
+    for version in [1_u32, 2] {
+        let disk = TrickDisk::settled();
+        let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+        maildir.put("cur/1700000001.a:2,S", b"Subject: a\n\nbody\n");
+        maildir.put("new/no time", EAI);
+        let before = maildir.shown();
+        let index = fs::read(maildir.index_path()).unwrap();
+        assert_eq!(index[12..16], 3_u32.to_le_bytes());
+        // What they wrote looked like this, but for the surrogate's octets.
+        let mut old = index[..32].to_vec();
+        old[12..16].copy_from_slice(&version.to_le_bytes());
+        let checksum = crc32fast::hash(&old[..28]);
+        old[28..32].copy_from_slice(&checksum.to_le_bytes());
+        old.extend_from_slice(&index[32..]);
+        fs::write(maildir.index_path(), &old).unwrap();
+        let maildrop = maildir.open();
+        assert_eq!(shown(maildrop.listing()), before);
+        assert_eq!(surrogates(&maildrop), [(1, canonical_octets(SURROGATE))]);
+        drop(maildrop);
+        assert_eq!(fs::read(maildir.index_path()).unwrap()[12..16], 3_u32.to_le_bytes());
+        disk.calls();
+        assert_eq!(maildir.shown(), before);
+        assert_eq!(disk.calls().len(), 4);
+    }
 }
