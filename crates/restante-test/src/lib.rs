@@ -1,8 +1,8 @@
-//! Judges: everything the tests that cross a socket or a process need.
+//! Judges and twins: everything the tests that cross a socket or a process need, and the disk that they can crash.
 //!
 //! [`real`] starts real servers (Restante, Dovecot, Postfix) in folders of their own, [`peer`] speaks POP3 and LMTP to them
 //! octet by octet, [`judge`] runs one requirement against several of them, [`transcript`] plays whole dialogues,
-//! [`replay`] the recorded sessions of real clients.
+//! [`replay`] the recorded sessions of real clients. [`disk`] is a file system in memory that forgets what was never synced and fails when told.
 //! Nothing here is shipped. The tests themselves are in `tests/`: conformance (`it`), clients and servers of others
 //! (`interop`), sudden death (`crash`).
 
@@ -12,6 +12,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod certificate;
+pub mod dice;
+pub mod disk;
 pub mod judge;
 pub mod mail;
 pub mod peer;
