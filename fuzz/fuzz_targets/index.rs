@@ -3,7 +3,6 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use restante_proto::maildrop::UniqueId;
 use restante_store::fuzzing::{Kind, accessed, bulletins, replay, sealed, unique_ids};
 
 fuzz_target!(|input: &[u8]| {
@@ -37,7 +36,7 @@ fn index(file: Vec<u8>) {
     assert_eq!(found.listing.len(), found.names.len());
     for (at, name) in found.names.iter().enumerate() {
         assert!(!name.is_empty() && !name.starts_with(b".") && !name.contains(&b'/') && !name.contains(&0));
-        assert!(found.listing.unique_id(at).is_some_and(|unique_id| UniqueId::parse(unique_id).is_ok()));
+        assert!(found.listing.unique_id(at).is_some());
     }
     assert!(found.is_whole || found.pending == 0, "nothing is removed on the word of a damaged index");
     let again = replay(found.rewritten.clone());

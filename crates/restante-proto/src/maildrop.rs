@@ -3,12 +3,16 @@
 //!
 //! No file, lock or message content is known here. The store makes a [`Listing`], the session reads it.
 
+mod listing;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::Sum;
 use core::num::NonZeroU32;
 use core::ops::Add;
+
+pub use listing::{InvalidEntry, Listing, UniqueIdCursor};
 
 /// The number of a message on the wire, counted from 1 and fixed for the session (RFC 1939 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,121 +126,6 @@ impl fmt::Display for InvalidUniqueId {
 }
 
 impl core::error::Error for InvalidUniqueId {}
-
-/// What a session shows of a maildrop: octets and unique-id of every message, in the order of their numbers.
-/// Index `i` is message-number `i + 1`. Taken at login and never changed after (RFC 1939 section 4).
-///
-/// Costs 12 bytes a message plus its unique-id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    octets: Vec<u64>,
-    /// `unique_ids[ends[i - 1]..ends[i]]` is the unique-id of message `i`. `ends.len() == octets.len()`, ascending.
-    ends: Vec<u32>,
-    unique_ids: Vec<u8>,
-    /// The sum of `octets`, so that STAT costs the same for every size of maildrop.
-    total: Octets,
-}
-
-impl Listing {
-    /// An empty listing with room for `messages` messages whose unique-ids have `unique_id_octets` octets in all.
-    #[must_use]
-    pub fn with_capacity(messages: usize, unique_id_octets: usize) -> Self {
-        Self {
-            octets: Vec::with_capacity(messages),
-            ends: Vec::with_capacity(messages),
-            unique_ids: Vec::with_capacity(unique_id_octets),
-            total: Octets::default(),
-        }
-    }
-
-    /// Appends the next message. That no two messages share a unique-id is the caller's promise.
-    ///
-    /// # Errors
-    /// When the unique-id is not valid, or the listing is full: 4294967295 messages or as many octets of
-    /// unique-ids. The listing is unchanged then.
-    pub fn push(&mut self, octets: Octets, unique_id: &[u8]) -> Result<(), InvalidEntry> {
-        // R1939-7.11
-        if !is_unique_id(unique_id) {
-            return Err(InvalidEntry::UniqueId);
-        }
-        let end = self.unique_ids.len().saturating_add(unique_id.len());
-        let end = u32::try_from(end).map_err(|_| InvalidEntry::Full)?;
-        MessageNumber::from_index(self.len()).ok_or(InvalidEntry::Full)?;
-        self.octets.push(octets.as_u64());
-        self.ends.push(end);
-        self.unique_ids.extend_from_slice(unique_id);
-        self.total = self.total + octets;
-        Ok(())
-    }
-
-    /// How many messages there are; deletion marks do not count here.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.octets.len()
-    }
-
-    /// Whether there is no message.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.octets.is_empty()
-    }
-
-    /// The canonical size of the message at `index`.
-    #[must_use]
-    pub fn octets(&self, index: usize) -> Option<Octets> {
-        self.octets.get(index).copied().map(Octets::new)
-    }
-
-    /// The unique-id of the message at `index`.
-    #[must_use]
-    pub fn unique_id(&self, index: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(index)? as usize;
-        let start = match index.checked_sub(1) {
-            Some(before) => *self.ends.get(before)? as usize,
-            None => 0,
-        };
-        self.unique_ids.get(start..end)
-    }
-
-    /// The same messages with other sizes for some of them: index and octets. Indices beyond the listing are ignored.
-    #[must_use]
-    pub fn with_octets(&self, others: &[(usize, Octets)]) -> Self {
-        let mut listing = self.clone();
-        for (index, octets) in others {
-            if let Some(known) = listing.octets.get_mut(*index) {
-                *known = octets.as_u64();
-            }
-        }
-        listing.total = listing.octets.iter().copied().map(Octets::new).sum();
-        listing
-    }
-
-    /// The size of all messages together.
-    #[must_use]
-    pub fn total(&self) -> Octets {
-        self.total
-    }
-}
-
-/// Why [`Listing::push`] took no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidEntry {
-    /// The unique-id is not 1 to 70 octets in 0x21..=0x7E.
-    UniqueId,
-    /// The listing cannot count further.
-    Full,
-}
-
-impl fmt::Display for InvalidEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UniqueId => "the unique-id is not valid",
-            Self::Full => "the listing is full",
-        })
-    }
-}
-
-impl core::error::Error for InvalidEntry {}
 
 /// The messages marked deleted: a set of indices, one bit each, allocated at the first mark.
 ///

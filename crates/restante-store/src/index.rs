@@ -341,10 +341,6 @@ impl Span {
         let start = self.start as usize;
         buffer.get(start..start + usize::from(self.length)).unwrap_or_default()
     }
-
-    pub(crate) const fn len(self) -> usize {
-        self.length as usize
-    }
 }
 
 /// Reads a file of ours in one go, up to [`FILE_BYTES_MAX`]; what lies behind is taken for damage.

@@ -211,8 +211,8 @@ impl Transaction {
                 reply::scan_listing(number, octets, self.board_id(number), output)
             }
             (Ok(_), Column::UniqueId) => {
-                let unique_id = self.listing.unique_id(number.index()).unwrap_or_default();
-                reply::unique_id_listing(number, unique_id, output);
+                let mut unique_ids = self.listing.unique_ids_from(number.index());
+                reply::unique_id_listing(number, unique_ids.advance().unwrap_or_default(), output);
             }
             (Err(reply), _) => context.say(reply, output),
         }
@@ -308,11 +308,16 @@ impl Transaction {
         output: &mut Vec<u8>,
     ) -> Turn {
         let output_octets_max = context.policy.limits.output_octets;
+        let mut unique_ids = self.listing.unique_ids_from(start);
         for index in start..self.listing.len() {
             if output.len() >= output_octets_max {
                 self.moment = Moment::Listing(column, index);
                 return Turn::Again;
             }
+            let unique_id = match column {
+                Column::Octets => &[],
+                Column::UniqueId => unique_ids.advance().unwrap_or_default(),
+            };
             // R1939-5.9, R1939-7.15
             if self.marks.is_marked(index) {
                 continue;
@@ -323,9 +328,7 @@ impl Transaction {
                     let octets = self.listing.octets(index).unwrap_or_default();
                     reply::scan_line(number, octets, self.board_id(number), output);
                 }
-                Column::UniqueId => {
-                    reply::unique_id_line(number, self.listing.unique_id(index).unwrap_or_default(), output);
-                }
+                Column::UniqueId => reply::unique_id_line(number, unique_id, output),
             }
         }
         // R1939-5.10

@@ -42,14 +42,14 @@ impl Opened {
         if !quirks.has(Quirk::OeNsEoh) {
             return listing;
         }
-        let mut told = Listing::with_capacity(listing.len(), 0);
+        let mut mended = Vec::new();
         for index in 0..listing.len() {
-            let octets = listing.octets(index).unwrap_or_default();
-            let added = if self.lacks_end_of_header(index).await { END_OF_HEADER_OCTETS } else { 0 };
-            let unique_id = listing.unique_id(index).unwrap_or_default();
-            told.push(octets + Octets::new(added), unique_id).expect("it was an entry before");
+            if self.lacks_end_of_header(index).await {
+                let octets = listing.octets(index).unwrap_or_default();
+                mended.push((index, octets + Octets::new(END_OF_HEADER_OCTETS)));
+            }
         }
-        Arc::new(told)
+        if mended.is_empty() { listing } else { Arc::new(listing.with_octets(&mended)) }
     }
 
     async fn lacks_end_of_header(&self, index: usize) -> bool {

@@ -132,7 +132,7 @@ pub(super) fn rewritten(file: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn digest(session: &Session, index: usize) -> Option<Digest> {
-    let hash = Sha256::digest(session.base_name(index)?);
+    let hash = Sha256::digest(&*session.base_name(index)?);
     hash.first_chunk().copied()
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Mess
     if let Some((folder, suffix)) = session.place(index)
         && let Some(base_name) = session.base_name(index)
     {
-        let path = message_path(session.path(), folder, base_name, &suffix);
+        let path = message_path(session.path(), folder, &base_name, &suffix);
         if let Ok(Some(file)) = session.disk().open_cached(&path)
             && is_as_known(&*file, &facts)
         {
@@ -120,7 +120,7 @@ fn find(session: &Session, index: usize, facts: Facts) -> Result<Message, Messag
     for _ in 0..PASSES_MAX {
         let Some(base_name) = session.base_name(index) else { return Err(MessageError::NoSuchMessage) };
         let Some((folder, suffix)) = session.place(index) else { break };
-        let path = message_path(session.path(), folder, base_name, &suffix);
+        let path = message_path(session.path(), folder, &base_name, &suffix);
         match session.disk().open(&path, Access::Read) {
             Ok(file) if is_as_known(&*file, &facts) => return Ok(Message::new(file, path, facts)),
             Ok(file) => return look_again(session, index, file, path, &facts),

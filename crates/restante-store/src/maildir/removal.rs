@@ -4,6 +4,7 @@
 //! all. Then the files are unlinked and their folders synced (S6), and only then is success reported. A full disk that
 //! has no room for the record does not stop the removal.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -98,9 +99,9 @@ fn record_begin(session: &Session, marked: &[usize]) -> Result<(), Failure> {
     let known =
         || marked.iter().filter_map(|&index| Some((session.ordinal(index)?, session.base_name(index)?)));
     let ordinals: Vec<u32> = known().map(|(ordinal, _)| ordinal).collect();
-    let names: HashMap<u32, &[u8]> = known().collect();
+    let names: HashMap<u32, Cow<'_, [u8]>> = known().collect();
     let mut records = Records::appended(origin.nonce);
-    records.removal(&ordinals, |ordinal| names.get(&ordinal).copied().unwrap_or_default());
+    records.removal(&ordinals, |ordinal| names.get(&ordinal).map(AsRef::as_ref).unwrap_or_default());
     keeper::append(session.disk(), session.path(), &records.bytes, Durable::Yes).map(|_| ())
 }
 
@@ -165,11 +166,11 @@ impl<'a> Removal<'a> {
     /// Where the files of these messages are.
     fn files_of(&self, missing: &[Missing]) -> Result<HashMap<usize, Vec<File>>, Failure> {
         let name = |message: &Missing| Some((self.session.base_name(message.index)?, message.index));
-        let by_name: HashMap<&[u8], usize> = missing.iter().filter_map(name).collect();
+        let by_name: HashMap<Cow<'_, [u8]>, usize> = missing.iter().filter_map(name).collect();
         let mut files: HashMap<usize, Vec<File>> = HashMap::new();
         for folder in BOTH {
             self.session.list(folder, &mut |base_name, suffix| {
-                if let Some(&index) = by_name.get(base_name) {
+                if let Some(&index) = by_name.get(&Cow::Borrowed(base_name)) {
                     files.entry(index).or_default().push((folder, suffix.to_vec()));
                 }
             })?;
@@ -212,7 +213,7 @@ impl<'a> Removal<'a> {
     /// `false` when it is not there.
     fn unlink_at(&mut self, index: usize, folder: Folder, suffix: &[u8]) -> Result<bool, Failure> {
         let Some(base_name) = self.session.base_name(index) else { return Ok(false) };
-        let path = message_path(self.session.path(), folder, base_name, suffix);
+        let path = message_path(self.session.path(), folder, &base_name, suffix);
         match self.session.disk().unlink(&path) {
             Ok(()) => {
                 if !self.touched.contains(&folder) {

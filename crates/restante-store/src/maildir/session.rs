@@ -202,7 +202,7 @@ impl Session {
         self.table.facts(&self.listing, index)
     }
 
-    pub(super) fn base_name(&self, index: usize) -> Option<&[u8]> {
+    pub(super) fn base_name(&self, index: usize) -> Option<Cow<'_, [u8]>> {
         self.table.base_name(&self.listing, index)
     }
 
@@ -242,7 +242,7 @@ impl Session {
         let mut places = HashMap::new();
         for folder in BOTH {
             self.list(folder, &mut |base_name, suffix| {
-                if let Some(&index) = by_name.get(base_name) {
+                if let Some(&index) = by_name.get(&Cow::Borrowed(base_name)) {
                     let is_known = self.table.place(index) == Some(Place { folder, suffix: Some(suffix) });
                     if is_known {
                         places.remove(&index);

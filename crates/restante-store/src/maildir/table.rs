@@ -3,6 +3,7 @@
 //! A session keeps this beside the listing: 32 bytes a message. The base name is not kept when the unique-id is the
 //! same, and flag suffixes are kept once each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 
@@ -52,11 +53,8 @@ impl Table {
     /// # Errors
     /// When there are more messages than a listing can hold.
     pub(super) fn new(index: &Index) -> io::Result<(Self, Listing)> {
-        let octets = |record: &crate::index::Record| {
-            if record.has_own_unique_id() { record.unique_id.len() } else { record.base.len() }
-        };
         let records = &index.records;
-        let mut listing = Listing::with_capacity(records.len(), records.iter().map(octets).sum());
+        let mut listing = Listing::with_capacity(records.len());
         let mut entries = Vec::with_capacity(records.len());
         let mut names = Vec::new();
         let mut suffixes = Suffixes::default();
@@ -89,6 +87,7 @@ impl Table {
             entries.push(Entry { stored_octets, modified_ns, header_octets, name, ordinal, suffix, flags });
         }
         names.shrink_to_fit();
+        listing.shrink_to_fit();
         Ok((Self { entries, names, suffixes: suffixes.all, surrogates }, listing))
     }
 
@@ -97,13 +96,13 @@ impl Table {
     }
 
     /// The base name of the message at `index`.
-    pub(super) fn base_name<'a>(&'a self, listing: &'a Listing, index: usize) -> Option<&'a [u8]> {
+    pub(super) fn base_name<'a>(&'a self, listing: &'a Listing, index: usize) -> Option<Cow<'a, [u8]>> {
         let at = self.entries.get(index)?.name;
         if at == SAME_NAME {
-            return listing.unique_id(index);
+            return Some(Cow::Owned(listing.unique_id(index)?.as_bytes().to_vec()));
         }
         let (&length, rest) = self.names.get(at as usize..)?.split_first()?;
-        rest.get(..usize::from(length))
+        rest.get(..usize::from(length)).map(Cow::Borrowed)
     }
 
     /// What is known of the message's file and contents.

@@ -103,7 +103,7 @@ impl Server {
                     });
                 }
                 server::Step::OpenMaildrop => {
-                    let mut listing = Listing::with_capacity(3, 9);
+                    let mut listing = Listing::with_capacity(3);
                     for (at, message) in MESSAGES.iter().enumerate() {
                         let octets = Octets::new(canonical(message).len() as u64);
                         listing.push(octets, format!("id{at}").as_bytes()).unwrap();

@@ -216,8 +216,7 @@ fn many_deliver_at_once_while_sessions_come_and_go() {
         while seen.len() < 100 {
             let mut maildrop = maildir.open();
             let listing = Arc::clone(maildrop.listing());
-            let all = (0..listing.len())
-                .map(|index| String::from_utf8(listing.unique_id(index).unwrap().to_vec()).unwrap());
+            let all = (0..listing.len()).map(|index| listing.unique_id(index).unwrap().as_str().to_owned());
             seen.extend(all);
             maildir.remove(&mut maildrop, 0..listing.len());
         }

@@ -132,7 +132,7 @@ pub(super) fn files(maildir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 pub(super) fn shown(listing: &Listing) -> Shown {
     let entry = |index| {
-        let unique_id = String::from_utf8(listing.unique_id(index).unwrap().to_vec()).unwrap();
+        let unique_id = listing.unique_id(index).unwrap().as_str().to_owned();
         (unique_id, listing.octets(index).unwrap().as_u64())
     };
     (0..listing.len()).map(entry).collect()

@@ -39,7 +39,7 @@ fn messages(inspection: &Inspection) -> Vec<Message> {
         Some(Message {
             number: index + 1,
             octets: listing.octets(index)?.as_u64(),
-            unique_id: String::from_utf8_lossy(listing.unique_id(index)?).into_owned(),
+            unique_id: listing.unique_id(index)?.as_str().to_owned(),
         })
     };
     (0..listing.len()).filter_map(message).collect()
