@@ -372,6 +372,7 @@ impl Sender {
 /// The one place where a failed delivery becomes an answer.
 fn delivery_fault(error: &DeliveryError) -> DeliveryFault {
     match error {
+        DeliveryError::OverQuota(_) => DeliveryFault::OverQuota,
         DeliveryError::NoSpace(_) => DeliveryFault::NoSpace,
         DeliveryError::Temporary(_) => DeliveryFault::Temporary,
         // The operator must act, not the sender: a 5xx would bounce all mail over a wrong mode of a folder, so it waits

@@ -11,6 +11,7 @@ use restante_proto::maildrop::UniqueId;
 use crate::Location;
 use crate::failure::Failure;
 use crate::maildir;
+use crate::quota::{Limits, OverQuota};
 
 /// A message being delivered. Dropping it takes back everything that was not committed.
 #[derive(Debug)]
@@ -50,6 +51,24 @@ impl Delivery {
         }
     }
 
+    /// As [`Delivery::commit`], if the maildrop may hold the message under these limits. Deliveries of this process do not go
+    /// over them together, whatever their number; programs that deliver at the same moment may, by what they have on
+    /// the way.
+    ///
+    /// # Errors
+    /// As [`Delivery::commit`]; [`DeliveryError::OverQuota`] by a count of the files made now.
+    pub async fn commit_within(
+        &mut self,
+        location: &Location,
+        limits: Limits,
+    ) -> Result<UniqueId, DeliveryError> {
+        match (&mut self.backend, location) {
+            (Backend::Maildir(writer), Location::Maildir(path)) => {
+                maildir::commit_counted(writer, path, limits).await
+            }
+        }
+    }
+
     /// Removes what is temporary and waits for it. Committed copies stay. The same happens on drop, without waiting;
     /// what a crash leaves is swept later.
     pub async fn abort(self) {
@@ -62,6 +81,8 @@ impl Delivery {
 /// Why a message was not delivered.
 #[derive(Debug)]
 pub enum DeliveryError {
+    /// The account has no room for it.
+    OverQuota(OverQuota),
     /// The disk, or the quota on it, is full.
     NoSpace(Failure),
     /// Trying again may help.
@@ -71,7 +92,7 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
-    /// Whether trying again later may help. Disks get emptied, so a full one does count.
+    /// Whether trying again later may help. Disks and maildrops get emptied, so a full one does count.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         !matches!(self, Self::Permanent(_))
@@ -90,9 +111,16 @@ impl From<Failure> for DeliveryError {
     }
 }
 
+impl From<OverQuota> for DeliveryError {
+    fn from(over: OverQuota) -> Self {
+        Self::OverQuota(over)
+    }
+}
+
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OverQuota(over) => over.fmt(f),
             Self::NoSpace(failure) | Self::Temporary(failure) | Self::Permanent(failure) => failure.fmt(f),
         }
     }
@@ -101,6 +129,7 @@ impl fmt::Display for DeliveryError {
 impl Error for DeliveryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            Self::OverQuota(_) => None,
             Self::NoSpace(failure) | Self::Temporary(failure) | Self::Permanent(failure) => failure.source(),
         }
     }

@@ -35,6 +35,7 @@ pub mod failure;
 pub mod fuzzing;
 pub mod maildir;
 pub mod maildrop;
+pub mod quota;
 pub mod unique_id;
 
 mod index;
@@ -49,6 +50,7 @@ use std::time::SystemTime;
 use delivery::{Delivery, DeliveryError};
 use disk::Disk;
 use maildrop::{Inspection, Maildrop, OpenError};
+use quota::{Audit, Limits, Usage};
 use unique_id::{Override, OverrideError};
 
 /// All maildrops of one kind and one configuration. Cloning shares it.
@@ -111,6 +113,72 @@ impl Store {
         match (&self.backend, first) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 Ok(Delivery::maildir(maildir::Writer::new(Arc::clone(maildirs), path, now)))
+            }
+        }
+    }
+
+    /// Whether a message may be delivered here that its sender declares to have so many octets, or an empty one: a
+    /// delivery that this refuses would be refused, so it need not begin. Another may come first, so this promises nothing.
+    ///
+    /// # Errors
+    /// [`DeliveryError::OverQuota`] by a count made now; otherwise when the maildrop cannot be counted.
+    pub async fn admits(
+        &self,
+        location: &Location,
+        declared: Option<u64>,
+        limits: Limits,
+        now: SystemTime,
+    ) -> Result<(), DeliveryError> {
+        // One octet of each line end is not stored, and lines may be short.
+        let more = Usage::message(declared.map_or(1, |declared| declared - declared / 16));
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::admits(maildirs, path, more, limits, now).await
+            }
+        }
+    }
+
+    /// What a maildrop holds, counted now without the lock and without changing anything. One that does not exist holds
+    /// nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn usage(&self, location: &Location, _now: SystemTime) -> Result<Usage, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => maildir::usage(maildirs, path).await,
+        }
+    }
+
+    /// Counts a maildrop and compares that with the total written down under these limits. Changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn audit(
+        &self,
+        location: &Location,
+        limits: Limits,
+        now: SystemTime,
+    ) -> Result<Audit, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::audit(maildirs, path, limits, now, maildir::Mending::No).await
+            }
+        }
+    }
+
+    /// As [`Store::audit`], and writes the count down where there is a limit and something else is written.
+    ///
+    /// # Errors
+    /// When it cannot be read. That it could not be written shows in [`Audit::is_mended`].
+    pub async fn recount(
+        &self,
+        location: &Location,
+        limits: Limits,
+        now: SystemTime,
+    ) -> Result<Audit, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::audit(maildirs, path, limits, now, maildir::Mending::Yes).await
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 
 mod accessed;
 pub mod bulletins;
+mod counting;
 mod keeper;
 mod look;
 mod overriding;
@@ -33,6 +34,7 @@ use crate::maildrop::{OpenError, blocking};
 use crate::unique_id::{Override, OverrideError};
 
 pub(crate) use accessed::{keep as keep_accessed, last as last_accessed};
+pub(crate) use counting::{Mending, admits, audit, commit as commit_counted, rebase, usage};
 pub(crate) use reader::{Message, message, shape};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
@@ -93,11 +95,13 @@ pub enum LineEnds {
 pub(crate) struct Maildirs {
     disk: Arc<dyn Disk>,
     settings: Settings,
+    /// Who may count a maildrop with a quota.
+    gates: counting::Gates,
 }
 
 impl Maildirs {
     pub(crate) fn new(disk: Arc<dyn Disk>, settings: Settings) -> Self {
-        Self { disk, settings }
+        Self { disk, settings, gates: counting::Gates::default() }
     }
 
     fn disk(&self) -> &dyn Disk {

@@ -6,11 +6,13 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use restante_proto::maildrop::{Accessed, Listing, Marks, Octets};
 
 use crate::failure::Failure;
 use crate::maildir;
+use crate::quota::Limits;
 use crate::surrogate::Surrogate;
 
 /// An open maildrop. Dropping it releases the lock and removes nothing.
@@ -81,6 +83,17 @@ impl Maildrop {
     pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
         match &mut self.backend {
             Backend::Maildir(session) => maildir::remove(session, marks).await,
+        }
+    }
+
+    /// Makes the total that deliveries go by agree with this listing; to be called where there is a quota, after opening. What
+    /// agrees is not written.
+    ///
+    /// # Errors
+    /// When the maildrop had to be counted and could not be. That the total could not be written is none.
+    pub async fn count(&self, limits: Limits, now: SystemTime) -> Result<(), Failure> {
+        match &self.backend {
+            Backend::Maildir(session) => maildir::rebase(session, limits, now).await,
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use restante_proto::maildrop::Marks;
 
+use super::counting::Subtraction;
 use super::keeper::{self, Durable};
 use super::layout::message_path;
 use super::reader::is_vanished;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::index::Folder;
 use crate::index::codec::Records;
 use crate::maildrop::{RemoveError, Removed, Warning, blocking};
+use crate::quota::Usage;
 
 /// Removes the marked messages on a thread that may wait, to the end even when nobody waits for it.
 ///
@@ -72,6 +74,7 @@ fn remove_now(session: &Session, marked: &[usize]) -> Result<Removed, RemoveErro
     if marked.len() > 1 {
         warnings.extend(record_begin(session, marked).err().map(Warning::Index));
     }
+    let counted = Subtraction::begin(session.disk(), session.path());
     let mut removal = Removal::new(session, marked.len());
     for &index in marked {
         removal.unlink(index);
@@ -85,6 +88,7 @@ fn remove_now(session: &Session, marked: &[usize]) -> Result<Removed, RemoveErro
     removal.give_up();
     removal.sync();
     warnings.extend(removal.record_end().err().map(Warning::Index));
+    counted.end(session.disk(), removal.usage());
     let Removal { removed, vanished, failed, failure, .. } = removal;
     match failure {
         None => Ok(Removed { messages: removed.len(), vanished, warnings }),
@@ -110,6 +114,15 @@ impl<'a> Removal<'a> {
         let removed = Vec::with_capacity(marked);
         let (missing, touched) = (Vec::new(), Vec::new());
         Self { session, removed, vanished: 0, missing, failed: 0, failure: None, touched }
+    }
+
+    /// What is less in the maildrop. Who removed what has vanished has counted it, or will be found out.
+    fn usage(&self) -> Usage {
+        if self.vanished > 0 {
+            return Usage::default();
+        }
+        let facts = self.removed.iter().filter_map(|&index| self.session.facts(index));
+        facts.map(|facts| Usage::message(facts.stored_octets)).fold(Usage::default(), Usage::plus)
     }
 
     /// Unlinks the message where it was last seen.

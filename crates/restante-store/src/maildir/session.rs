@@ -23,6 +23,7 @@ use crate::index::codec::Records;
 use crate::index::{Facts, Folder, Index, Origin, Stamps};
 use crate::lock::Lock;
 use crate::maildrop::{MessageError, OpenError, Warning};
+use crate::quota::Usage;
 
 /// A maildrop as one session sees it.
 #[derive(Debug)]
@@ -184,6 +185,16 @@ impl Session {
         &self.path
     }
 
+    pub(super) const fn maildirs(&self) -> &Arc<Maildirs> {
+        &self.maildirs
+    }
+
+    /// What the listing holds.
+    pub(super) fn usage(&self) -> Usage {
+        let facts = (0..self.table.len()).filter_map(|index| self.facts(index));
+        facts.map(|facts| Usage::message(facts.stored_octets)).fold(Usage::default(), Usage::plus)
+    }
+
     pub(super) fn disk(&self) -> &dyn Disk {
         self.maildirs.disk()
     }
@@ -287,7 +298,7 @@ impl Session {
 }
 
 /// Whether the index says all there is to say about folders that look like this.
-fn is_current(index: &Index, now: &Stamps) -> bool {
+pub(super) fn is_current(index: &Index, now: &Stamps) -> bool {
     index.pending.is_empty()
         && index.stamps.as_ref().is_some_and(|known| known.are_settled() && known.are_like(now))
 }

@@ -48,6 +48,11 @@ impl StoredForm {
         self.survey.finish()
     }
 
+    /// Octets of the stored form, were it finished now.
+    pub(super) fn octets(&self) -> u64 {
+        self.survey.finish().stored_octets + u64::from(self.holds_cr)
+    }
+
     fn push_lf(&mut self, octets: &[u8], stored: &mut Vec<u8>) {
         let (Some(&first), Some(&last)) = (octets.first(), octets.last()) else { return };
         if std::mem::take(&mut self.holds_cr) && (first != b'\n' || self.previous == b'\r') {

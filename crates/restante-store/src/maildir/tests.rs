@@ -10,6 +10,7 @@ mod fixture;
 mod indexing;
 mod locking;
 mod others;
+mod quota;
 mod surrogates;
 mod trick_disk;
 mod unique_ids;

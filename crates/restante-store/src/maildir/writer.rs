@@ -115,6 +115,20 @@ impl Writer {
         Ok(result?)
     }
 
+    pub(super) const fn maildirs(&self) -> &Arc<Maildirs> {
+        &self.maildirs
+    }
+
+    /// The moment that the delivery was begun.
+    pub(super) const fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// Octets of the file that this becomes.
+    pub(super) fn stored_octets(&self) -> u64 {
+        self.form.octets()
+    }
+
     /// As `Delivery::abort`.
     pub(crate) async fn abort(mut self) {
         let body = std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other));
