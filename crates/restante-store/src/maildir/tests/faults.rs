@@ -260,7 +260,13 @@ fn a_removal_is_recorded_before_and_synced_after() {
     maildir.remove(&mut maildrop, [0]);
     assert_eq!(
         disk.calls(),
-        ["unlink 1700000001.a", "sync new", "open restante.index", "append restante.index"]
+        [
+            "open maildirsize",
+            "unlink 1700000001.a",
+            "sync new",
+            "open restante.index",
+            "append restante.index"
+        ]
     );
 }
 
