@@ -48,6 +48,7 @@ impl Delivery {
     pub async fn commit(&mut self, location: &Location) -> Result<UniqueId, DeliveryError> {
         match (&mut self.backend, location) {
             (Backend::Maildir(writer), Location::Maildir(path)) => writer.commit(path).await,
+            _ => Err(location.unsupported("deliver to").into()),
         }
     }
 
@@ -66,6 +67,7 @@ impl Delivery {
             (Backend::Maildir(writer), Location::Maildir(path)) => {
                 maildir::commit_counted(writer, path, limits).await
             }
+            _ => Err(location.unsupported("deliver to").into()),
         }
     }
 

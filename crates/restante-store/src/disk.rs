@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Timespec, Timestamps,
 };
@@ -110,6 +111,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// As the file system says; a part may have been written.
     fn append(&self, octets: &[u8]) -> io::Result<()>;
 
+    /// Writes all of `octets` at `offset`, over what is there. Only for a file opened with [`Access::Write`].
+    ///
+    /// # Errors
+    /// As the file system says; a part may have been written.
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+
     /// Cuts the file to `length` bytes.
     ///
     /// # Errors
@@ -134,6 +141,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// # Errors
     /// As the file system says.
     fn try_lock(&self) -> io::Result<bool>;
+
+    /// Takes the exclusive record lock (`fcntl`) of the whole file without waiting, the one that other mail programs
+    /// take on an mbox. `false` when somebody else has it, in this process or another: it belongs to this opening
+    /// and not to the process. It is independent of [`DiskFile::try_lock`], and released when the last handle of
+    /// this opening is closed. The file must be open for writing.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn try_record_lock(&self) -> io::Result<bool>;
 }
 
 /// How a file is opened. Modes are permission bits.
@@ -147,6 +163,8 @@ pub enum Access {
     AppendOrCreate(u32),
     /// To read and to append to; must not exist yet.
     CreateNew(u32),
+    /// An existing file, to read and to write to at any place.
+    Write,
 }
 
 /// What lies at a path.
@@ -194,6 +212,7 @@ impl Disk for LocalDisk {
             Access::Append => options.read(true).append(true),
             Access::AppendOrCreate(mode) => options.read(true).append(true).create(true).mode(mode),
             Access::CreateNew(mode) => options.read(true).append(true).create_new(true).mode(mode),
+            Access::Write => options.read(true).write(true),
         };
         Ok(Box::new(LocalFile(options.open(path)?)))
     }
@@ -288,6 +307,10 @@ impl DiskFile for LocalFile {
         (&self.0).write_all(octets)
     }
 
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(octets, offset)
+    }
+
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
     }
@@ -306,6 +329,21 @@ impl DiskFile for LocalFile {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn try_record_lock(&self) -> io::Result<bool> {
+        let whole = nix::libc::flock {
+            l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+            l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        match fcntl(&self.0, FcntlArg::F_OFD_SETLK(&whole)) {
+            Ok(_) => Ok(true),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -43,12 +43,14 @@ mod lock;
 mod surrogate;
 mod survey;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use delivery::{Delivery, DeliveryError};
 use disk::Disk;
+use failure::Failure;
 use maildrop::{Inspection, Maildrop, OpenError};
 use quota::{Audit, Limits, Usage};
 use unique_id::{Override, OverrideError};
@@ -69,6 +71,30 @@ enum Backend {
 pub enum Location {
     /// The folder that holds `tmp/`, `new/` and `cur/`.
     Maildir(PathBuf),
+    /// An mbox.
+    Mbox {
+        /// The file that holds the messages.
+        file: PathBuf,
+        /// The folder of our own files for it. No other maildrop may have the same.
+        control: PathBuf,
+    },
+}
+
+impl Location {
+    /// The file or folder that holds the messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Maildir(path) | Self::Mbox { file: path, .. } => path,
+        }
+    }
+
+    /// What an operation says that is asked for a maildrop of a kind that the store does not keep, or that has no such
+    /// thing.
+    pub(crate) fn unsupported(&self, doing: &'static str) -> Failure {
+        let reason = io::Error::new(io::ErrorKind::InvalidInput, "not for this kind of maildrop");
+        Failure::new(doing, self.path(), reason)
+    }
 }
 
 impl Store {
@@ -87,6 +113,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::open(maildirs, path, now).await.map(Maildrop::maildir)
             }
+            _ => Err(location.unsupported("open").into()),
         }
     }
 
@@ -100,6 +127,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::inspect(maildirs, path).await.map(Maildrop::maildir).map(Inspection::new)
             }
+            _ => Err(location.unsupported("open").into()),
         }
     }
 
@@ -114,6 +142,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 Ok(Delivery::maildir(maildir::Writer::new(Arc::clone(maildirs), path, now)))
             }
+            _ => Err(first.unsupported("deliver to").into()),
         }
     }
 
@@ -135,6 +164,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::admits(maildirs, path, more, limits, now).await
             }
+            _ => Err(location.unsupported("deliver to").into()),
         }
     }
 
@@ -146,6 +176,7 @@ impl Store {
     pub async fn usage(&self, location: &Location, _now: SystemTime) -> Result<Usage, OpenError> {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => maildir::usage(maildirs, path).await,
+            _ => Err(location.unsupported("count").into()),
         }
     }
 
@@ -163,6 +194,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::audit(maildirs, path, limits, now, maildir::Mending::No).await
             }
+            _ => Err(location.unsupported("count").into()),
         }
     }
 
@@ -180,6 +212,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::audit(maildirs, path, limits, now, maildir::Mending::Yes).await
             }
+            _ => Err(location.unsupported("count").into()),
         }
     }
 
@@ -199,6 +232,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::set_unique_ids(maildirs, path, overrides, now).await
             }
+            _ => Err(OverrideError::Maildrop(location.unsupported("open").into())),
         }
     }
 }

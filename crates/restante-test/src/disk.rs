@@ -79,7 +79,10 @@ impl SimulatedDisk {
     pub fn fork(&self) -> Self {
         let mut machine = self.machine().clone();
         machine.plan = Plan::default();
-        machine.nodes.values_mut().for_each(|node| node.locked_by = None);
+        machine.nodes.values_mut().for_each(|node| {
+            node.locked_by = None;
+            node.record_locked_by = None;
+        });
         Self(Arc::new(Mutex::new(machine)))
     }
 
@@ -294,7 +297,7 @@ impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let call = match access {
             Access::Read => Call::Open,
-            Access::Append => Call::OpenToAppend,
+            Access::Append | Access::Write => Call::OpenToAppend,
             Access::AppendOrCreate(_) | Access::CreateNew(_) => Call::Create,
         };
         let mut machine = self.enter(call, path)?;
@@ -305,7 +308,7 @@ impl Disk for SimulatedDisk {
                 return Err(Errno::ISDIR.into());
             }
             (Some(inode), _) => inode,
-            (None, Access::Read | Access::Append) => return Err(Errno::NOENT.into()),
+            (None, Access::Read | Access::Append | Access::Write) => return Err(Errno::NOENT.into()),
             (None, Access::AppendOrCreate(mode) | Access::CreateNew(mode)) => {
                 machine.insert_file(place, mode)
             }
@@ -406,14 +409,33 @@ impl SimulatedFile {
         if self.can_write { Ok(()) } else { Err(Errno::BADF.into()) }
     }
 
-    fn write(&self, machine: &mut Machine, octets: &[u8]) {
+    /// Writes at a place, or at the end.
+    fn write(&self, machine: &mut Machine, octets: &[u8], at: Option<usize>) {
         let now = machine.clock_ns;
         let node = machine.node_mut(self.inode);
-        let end = node.contents.seen().len();
+        let end = at.unwrap_or_else(|| node.contents.seen().len());
         if !octets.is_empty() {
             node.contents.write(end, octets);
             (node.modified_ns, node.changed_ns) = (now, now);
         }
+    }
+}
+
+impl SimulatedFile {
+    /// A write that fails may have written a part.
+    fn try_write(&self, octets: &[u8], at: Option<usize>) -> io::Result<()> {
+        self.check_can_write()?;
+        let mut machine = self.disk.machine();
+        let entered = machine.enter(Call::Append, &self.path);
+        match entered {
+            Ok(()) => self.write(&mut machine, octets, at),
+            Err(Failing::Stopped) if machine.is_past_the_stop() => {}
+            Err(failing) => {
+                let calls = machine.plan.trace.len();
+                self.write(&mut machine, part_of_failed(failing, octets, calls), at);
+            }
+        }
+        entered.map_err(Failing::error)
     }
 }
 
@@ -440,18 +462,11 @@ impl DiskFile for SimulatedFile {
     }
 
     fn append(&self, octets: &[u8]) -> io::Result<()> {
-        self.check_can_write()?;
-        let mut machine = self.disk.machine();
-        let entered = machine.enter(Call::Append, &self.path);
-        match entered {
-            Ok(()) => self.write(&mut machine, octets),
-            Err(Failing::Stopped) if machine.is_past_the_stop() => {}
-            Err(failing) => {
-                let calls = machine.plan.trace.len();
-                self.write(&mut machine, part_of_failed(failing, octets, calls));
-            }
-        }
-        entered.map_err(Failing::error)
+        self.try_write(octets, None)
+    }
+
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        self.try_write(octets, Some(usize::try_from(offset).map_err(|_| Errno::FBIG)?))
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -494,14 +509,22 @@ impl DiskFile for SimulatedFile {
         let holder = *node.locked_by.get_or_insert(self.opening);
         Ok(holder == self.opening)
     }
+
+    fn try_record_lock(&self) -> io::Result<bool> {
+        self.check_can_write()?;
+        let mut machine = self.disk.enter(Call::Lock, &self.path)?;
+        let node = machine.node_mut(self.inode);
+        let holder = *node.record_locked_by.get_or_insert(self.opening);
+        Ok(holder == self.opening)
+    }
 }
 
 impl Drop for SimulatedFile {
     fn drop(&mut self) {
         let mut machine = self.disk.machine();
         let node = machine.node_mut(self.inode);
-        if node.locked_by == Some(self.opening) {
-            node.locked_by = None;
+        for holder in [&mut node.locked_by, &mut node.record_locked_by] {
+            holder.take_if(|holder| *holder == self.opening);
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::file;
 use restante_proto::field;
 use restante_proto::server::Fault;
 use restante_proto::server::extended::{Answer, Question, Shelf};
-use restante_store::Location;
 use restante_store::maildrop::{Inspection, MessageError, OpenError};
 
 impl Guest {
@@ -60,7 +59,7 @@ impl Guest {
         let settings = &self.visit.settings;
         // The session knows the boards of these very settings.
         let Some(location) = assemble::board(&settings.config, shelf) else { return Err(Fault::Permanent) };
-        let Location::Maildir(path) = &location;
+        let path = location.path();
         let folder = path.join("cur");
         let is_there = tokio::task::spawn_blocking(move || file::is_folder(&folder)).await.unwrap_or(false);
         let opened = match is_there {

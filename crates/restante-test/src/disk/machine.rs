@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) contents: Contents,
     /// The opening that has its lock.
     pub(super) locked_by: Option<u64>,
+    /// The opening that holds its record lock.
+    pub(super) record_locked_by: Option<u64>,
 }
 
 impl Machine {
@@ -76,9 +78,18 @@ impl Machine {
         let inode = self.next_inode;
         self.next_inode += 1;
         let now = self.clock_ns;
-        let (contents, locked_by) = (Contents::default(), None);
-        let node =
-            Node { kind, device, mode, made_ns: now, modified_ns: now, changed_ns: now, contents, locked_by };
+        let (contents, locked_by, record_locked_by) = (Contents::default(), None, None);
+        let node = Node {
+            kind,
+            device,
+            mode,
+            made_ns: now,
+            modified_ns: now,
+            changed_ns: now,
+            contents,
+            locked_by,
+            record_locked_by,
+        };
         self.nodes.insert(inode, node);
         inode
     }
@@ -150,7 +161,7 @@ impl Machine {
             if !is_named {
                 continue;
             }
-            let mut after = Node { locked_by: None, ..node.clone() };
+            let mut after = Node { locked_by: None, record_locked_by: None, ..node.clone() };
             if octets != node.contents.seen() {
                 // As whatever wrote the last piece left it, or as a repair did.
                 (after.modified_ns, after.changed_ns) = (clock_ns, clock_ns);

@@ -144,7 +144,7 @@ impl Disk for TrickDisk {
         self.check_closed(path)?;
         match access {
             Access::Read => self.note("read", path),
-            Access::Append => self.note("open", path),
+            Access::Append | Access::Write => self.note("open", path),
             _ => self.change("create", path)?,
         }
         LocalDisk.open(path, access).map(|file| self.wrap(path, file))
@@ -241,6 +241,19 @@ impl DiskFile for TrickFile {
         }
     }
 
+    /// A failing write leaves half of it behind, like an append.
+    fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        match self.disk.change("write", &self.path) {
+            Ok(()) => self.file.write_at(octets, offset),
+            Err(error) => {
+                if !self.disk.is_at_end() {
+                    self.file.write_at(&octets[..octets.len() / 2], offset)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.disk.change("truncate", &self.path)?;
         self.file.truncate(length)
@@ -257,5 +270,10 @@ impl DiskFile for TrickFile {
 
     fn try_lock(&self) -> io::Result<bool> {
         self.file.try_lock()
+    }
+
+    fn try_record_lock(&self) -> io::Result<bool> {
+        self.disk.note("record-lock", &self.path);
+        self.file.try_record_lock()
     }
 }
