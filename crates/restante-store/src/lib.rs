@@ -35,6 +35,7 @@ pub mod failure;
 pub mod fuzzing;
 pub mod maildir;
 pub mod maildrop;
+pub mod migrate;
 pub mod quota;
 pub mod unique_id;
 
@@ -52,6 +53,7 @@ use delivery::{Delivery, DeliveryError};
 use disk::Disk;
 use failure::Failure;
 use maildrop::{Inspection, Maildrop, OpenError};
+use migrate::export::{Format, Made};
 use quota::{Audit, Limits, Usage};
 use unique_id::{Override, OverrideError};
 
@@ -233,6 +235,27 @@ impl Store {
                 maildir::set_unique_ids(maildirs, path, overrides, now).await
             }
             _ => Err(OverrideError::Maildrop(location.unsupported("open").into())),
+        }
+    }
+
+    /// Makes the file in which another server keeps unique-ids and order, so that it shows what is shown here, and writes it
+    /// into the maildrop if `write` says so when it has seen it. Durable on return. Takes the lock meanwhile, and that
+    /// server's lock for its file.
+    ///
+    /// # Errors
+    /// When the maildrop is in use, or cannot be read or written; when the file that is there now cannot be understood.
+    pub async fn export(
+        &self,
+        location: &Location,
+        format: Format,
+        now: SystemTime,
+        write: impl Fn(&Made) -> bool + Send + 'static,
+    ) -> Result<Made, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::export(maildirs, path, format, now, write).await
+            }
+            (_, other) => Err(other.unsupported("write another server's file for").into()),
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod layout;
 mod accessed;
 pub mod bulletins;
 mod counting;
+mod exporting;
 mod keeper;
 mod look;
 mod overriding;
@@ -31,6 +32,7 @@ use std::time::SystemTime;
 use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::maildrop::{OpenError, blocking};
+use crate::migrate::export::{Format, Made};
 use crate::unique_id::{Override, OverrideError};
 
 pub(crate) use accessed::{keep as keep_accessed, last as last_accessed};
@@ -145,6 +147,19 @@ pub(crate) async fn set_unique_ids(
     let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
     let result = blocking(move || overriding::set(&maildirs, &there, overrides, now)).await;
     result.map_err(|error| OverrideError::Maildrop(Failure::new("open", path, error).into()))?
+}
+
+/// As `Store::export`.
+pub(crate) async fn export(
+    maildirs: &Arc<Maildirs>,
+    path: &Path,
+    format: Format,
+    now: SystemTime,
+    write: impl Fn(&Made) -> bool + Send + 'static,
+) -> Result<Made, OpenError> {
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || exporting::export(&maildirs, &there, format, now, &write)).await;
+    result.map_err(Failure::at("open", path))?
 }
 
 /// What a session would list if the folders agreed with the index.

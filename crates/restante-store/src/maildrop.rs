@@ -2,6 +2,7 @@
 //!
 //! Independent of where the mail lies; `maildir/` does the work. The server's POP3 driver calls it.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -155,6 +156,15 @@ impl Inspection {
         self.maildrop.warnings()
     }
 
+    /// What the message at `index` of the listing is stored as: what [`crate::unique_id::Override`] names it by, and what a
+    /// migration goes by.
+    #[must_use]
+    pub fn stored(&self, index: usize) -> Option<Stored<'_>> {
+        match &self.maildrop.backend {
+            Backend::Maildir(session) => session.stored(index),
+        }
+    }
+
     /// Opens the message at `index` of the listing.
     ///
     /// # Errors
@@ -162,6 +172,17 @@ impl Inspection {
     pub async fn message(&self, index: usize) -> Result<Message, MessageError> {
         self.maildrop.message(index).await
     }
+}
+
+/// What a message is stored as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// Its base name: what an override names it by.
+    pub base_name: Cow<'a, [u8]>,
+    /// What follows the base name in its file's name: flags, with their colon.
+    pub suffix: Cow<'a, [u8]>,
+    /// When its file was changed, in nanoseconds since 1970.
+    pub modified_ns: i64,
 }
 
 /// A message opened for reading.

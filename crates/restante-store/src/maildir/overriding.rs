@@ -29,7 +29,12 @@ pub(super) fn set(
     let mut index = opened.index;
     let file = path.join(UNIQUE_IDS);
     let mut overrides = Overrides::load(disk, &file).map_err(failed("read", &file))?;
+    let before = overrides.clone();
     overrides.add(given)?;
+    if overrides == before {
+        // So that a migration can be run again and again: nothing is written, no session has to read it all anew.
+        return Ok(());
+    }
     apply(&mut index, &overrides, path)?;
     let index_file = path.join(INDEX);
     match disk.unlink(&index_file) {

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::index::codec::Records;
 use crate::index::{Facts, Folder, Index, Origin, Stamps};
 use crate::lock::Lock;
-use crate::maildrop::{MessageError, OpenError, Warning};
+use crate::maildrop::{MessageError, OpenError, Stored, Warning};
 use crate::quota::Usage;
 
 /// A maildrop as one session sees it.
@@ -211,6 +211,12 @@ impl Session {
 
     pub(crate) fn facts(&self, index: usize) -> Option<Facts> {
         self.table.facts(&self.listing, index)
+    }
+
+    pub(crate) fn stored(&self, index: usize) -> Option<Stored<'_>> {
+        let (_, suffix) = self.place(index)?;
+        let modified_ns = self.facts(index)?.modified_ns;
+        Some(Stored { base_name: self.base_name(index)?, suffix, modified_ns })
     }
 
     pub(super) fn base_name(&self, index: usize) -> Option<Cow<'_, [u8]>> {

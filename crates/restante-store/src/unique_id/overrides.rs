@@ -16,14 +16,14 @@ use crate::index::codec::{self, Header, Reader, Records};
 use crate::index::{NO_ORDER, read_whole};
 
 /// All overrides of a maildrop.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
     by_base_name: HashMap<Vec<u8>, Given>,
     /// The unique-ids in `by_base_name`, to keep them from being used twice.
     unique_ids: HashSet<UniqueId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Given {
     unique_id: UniqueId,
     order: u64,
@@ -68,12 +68,14 @@ impl Overrides {
             if !is_valid {
                 return Err(OverrideError::InvalidBaseName(base_name));
             }
-            let given = Given { unique_id: unique_id.clone(), order: order.unwrap_or(NO_ORDER) };
-            let before = self.by_base_name.insert(base_name, given);
-            // A unique-id that is replaced stays taken, so two messages cannot swap theirs in one call.
-            let is_same = before.is_some_and(|before| before.unique_id == unique_id);
-            if !self.unique_ids.insert(unique_id.clone()) && !is_same {
-                return Err(OverrideError::Duplicate(unique_id));
+            let given = Given { unique_id, order: order.unwrap_or(NO_ORDER) };
+            self.by_base_name.insert(base_name, given);
+        }
+        // Only when all are in: a second migration with the right settings may move every unique-id to its neighbour.
+        self.unique_ids.clear();
+        for given in self.by_base_name.values() {
+            if !self.unique_ids.insert(given.unique_id.clone()) {
+                return Err(OverrideError::Duplicate(given.unique_id.clone()));
             }
         }
         Ok(())
@@ -182,6 +184,8 @@ mod tests {
         let mut overrides = some();
         assert!(matches!(overrides.add(vec![give(b"9", "X", None)]), Err(OverrideError::Duplicate(_))));
         assert!(some().add(vec![give(b"1.a", "X", Some(8))]).is_ok());
+        assert!(some().add(vec![give(b"1.a", "Y", None), give(b"2 b", "X", None)]).is_ok(), "swapped");
+        assert!(some().add(vec![give(b"1.a", "Y", None), give(b"2 b", "Y", None)]).is_err());
         for name in [&b""[..], b"a/b", b"a:2,", b"a\0", &[b'a'; 256]] {
             assert!(matches!(
                 some().add(vec![give(name, "Z", None)]),
