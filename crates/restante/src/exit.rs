@@ -11,7 +11,8 @@ use std::process::ExitCode;
 /// An exit status, named and numbered as in sysexits.h, but for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Code {
-    /// A server that was judged violates a standard. Not of sysexits.h: it is the answer to a question, no failure.
+    /// A server that was judged violates a standard, or two servers differ. Not of sysexits.h: it is the answer to a
+    /// question, no failure.
     Violated = 1,
     /// The command line was wrong.
     Usage = 64,
@@ -84,6 +85,11 @@ impl Failure {
             _ => Code::Io,
         };
         Self::new(code, format!("cannot {doing} {}: {error}", path.display()))
+    }
+
+    /// The end of a run in which this has happened and was said.
+    pub(crate) fn summed_up(&self, what: &str) -> Self {
+        Self { status: self.status, what: what.to_owned(), remedy: Some("see the lines above".to_owned()) }
     }
 
     /// The exit status that `main` returns.

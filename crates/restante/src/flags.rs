@@ -154,9 +154,9 @@ pub(crate) enum AccountCommand {
     },
 }
 
-/// Look at maildrops
+/// Look at maildrops, and move them here from another server
 ///
-/// Reads without the exclusive-access lock, so nobody's session is disturbed.
+/// What only looks reads without the exclusive-access lock, so nobody's session is disturbed.
 #[derive(Args, Debug)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Maildrop {
@@ -183,6 +183,161 @@ pub(crate) enum MaildropCommand {
         #[command(flatten)]
         json: Json,
     },
+    Import(Box<Import>),
+    Rehearse(Box<Rehearse>),
+    Export(Export),
+}
+
+/// Show messages with the unique-ids and in the order of the server that they come from
+///
+/// Clients know messages by their unique-ids: with the old ones they retrieve nothing again. The messages must be here
+/// already, under the names that the old server gave to their files, or the old server must still run.
+///
+/// SERVER is one of: dovecot (reads dovecot-uidlist), courier (courierpop3dsizelist), cyrus (files named by uid), qmail
+/// (file names, by time; vpopmail too), teapop (digests of file names), uw (X-UID fields), x-uidl (X-UIDL fields), qpopper
+/// (those of its length), qpopper2 (X-UIDL fields, else its digest), popa3d (its digest), dovecot-md5 (Dovecot's %m), listing (our own list, for
+/// everything else), or the pop:// or pops:// URL of the old server, which is logged in to.
+///
+/// Nothing is changed unless every message that the old server has shown can be shown so here. It can be run again at
+/// any time.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) which: Accounts,
+    /// The server that the messages come from
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) from: String,
+    /// The old server's file, instead of the one in the maildrop; {account}, {local}, {domain} and {maildrop} are filled in
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) list: Option<String>,
+    /// How the old server makes unique-ids: Dovecot's pop3_uidl_format, or Cyrus's uidl_format
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// The uidvalidity of Cyrus's mailbox
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) uid_validity: Option<u32>,
+    /// Take X-UIDL fields where nothing is stored (Dovecot's pop3_reuse_xuidl)
+    #[arg(long)]
+    pub(crate) reuse_x_uidl: bool,
+    /// Tell duplicates apart as Dovecot does with pop3_uidl_duplicates = rename
+    #[arg(long)]
+    pub(crate) rename_duplicates: bool,
+    /// Say what would become of each message, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on even if clients will retrieve some messages again
+    #[arg(long)]
+    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) login: OldLogin,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// Compare what the old server shows with what is shown here
+///
+/// Number of messages, order, unique-ids, octets and every octet of every message. The old server is logged in to; on this
+/// side the maildrop is read, or with --to a server as well. Nothing is changed. Exit status: 0 when a client cannot tell
+/// them apart, 1 when it can.
+#[derive(Args, Debug)]
+pub(crate) struct Rehearse {
+    #[command(flatten)]
+    pub(crate) which: Accounts,
+    /// The old server: a pop:// or pops:// URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The new server, to be logged in to with the same names and passwords, instead of the maildrop
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// Compare the lists alone, and retrieve nothing
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) login: OldLogin,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// Write what is shown here for another server, so that nobody has to stay
+///
+/// Dovecot's list of uids (dovecot-uidlist) and Courier's list of sizes (courierpop3dsizelist) are written into the maildrop,
+/// where those servers look for them; an existing one is kept as far as it speaks of uids. Our own listing goes to standard output
+/// or into a file. The other server must not run on the maildrop meanwhile.
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) which: Accounts,
+    /// For which server
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) to: ExportTo,
+    /// Where to write it instead; {account}, {local}, {domain} and {maildrop} are filled in
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<String>,
+    /// Go on even if the other server cannot show some messages as they are shown here
+    #[arg(long)]
+    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+}
+
+/// What an export is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportTo {
+    /// dovecot-uidlist
+    Dovecot,
+    /// courierpop3dsizelist
+    Courier,
+    /// Our own listing
+    Listing,
+}
+
+/// One account, or all of them.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Accounts {
+    /// The account, such as 'ann' or 'ann@example.org'
+    #[arg(value_name = "ACCOUNT")]
+    pub(crate) name: Option<String>,
+    /// Every account that the configuration knows
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// How to log in to the old server.
+///
+/// Without any of these the password of one account comes from the variable RESTANTE_PASSWORD, or is asked for.
+#[derive(Args, Debug)]
+pub(crate) struct OldLogin {
+    /// The name to log in with at the old server, instead of the one in the URL or the account's
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    pub(crate) user: Option<String>,
+    /// Read the password from the first line of a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["password_command", "credentials"])]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Take the first line that a shell command prints as the password
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString, conflicts_with = "credentials")]
+    pub(crate) password_command: Option<String>,
+    /// Read names and passwords from a file: ACCOUNT:PASSWORD or ACCOUNT:NAME:PASSWORD, one a line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Log in as a master user of Dovecot, to every account with the master user's password
+    #[arg(long, value_name = "NAME", conflicts_with = "credentials")]
+    pub(crate) master: Option<String>,
+    /// What stands between account and master user in the name (Dovecot's auth_master_user_separator)
+    #[arg(long, value_name = "CHARACTER", default_value = "*", requires = "master")]
+    pub(crate) separator: char,
+    /// Send the password even without TLS
+    ///
+    /// To loopback addresses it is sent without this.
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
+    /// Verify certificates by the authorities in this PEM file instead of the machine's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Judge any POP3 server by the laws of the standards
@@ -306,7 +461,8 @@ const EXIT_STATUS: &str = "Exit status, as in sysexits.h:
   65 wrong data           73 cannot create          78 wrong configuration
   66 no input             74 cannot read or write
   67 no such account
-   1 of 'restante check': the server violates a standard";
+   1 of 'restante check': the server violates a standard;
+     of 'restante maildrop rehearse': the servers differ";
 
 #[cfg(test)]
 mod tests;

@@ -1,24 +1,16 @@
-//! `restante check`: puts the laws of `restante-check` to a server and prints what came of it. Reads the password from where the
-//! command line says, and decides nothing else.
-
-use std::env;
-use std::io::{IsTerminal, Read};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+//! `restante check`: puts the laws of `restante-check` to a server and prints what came of it. Decides nothing
+//! else.
 
 use restante_check::judge::{self, Need};
 use restante_check::report::{Finding, Report};
 use restante_check::target::{AUTOLOGOUT_MIN, Credentials, Delivery, Settings, Target};
 use restante_check::verdict::{Breach, Level, Verdict};
 use restante_check::{RunError, run as judge_server};
-use restante_client::connect::{pem_roots, platform_roots};
-use restante_proto::secret::Secret;
-use rustls::RootCertStore;
 use serde::Serialize;
 
+use super::login::{self, Source};
 use crate::clock;
-use crate::exit::{self, Code, Failure};
+use crate::exit::{Code, Failure};
 use crate::flags::Check;
 use crate::terminal::{self, Paint, Style};
 
@@ -41,7 +33,7 @@ pub(crate) fn run(flags: &Check) -> Result<(), Failure> {
     let report = judge_server(&settings, &mut progress).map_err(failed)?;
     printed?;
     if let Some(path) = &flags.junit {
-        write(path, &report.junit())?;
+        login::write(path, report.junit().as_bytes())?;
     }
     terminal::print(&if flags.json.json { report.json() } else { details(&report, paint) })?;
     if report.left_behind {
@@ -59,7 +51,7 @@ fn settings(flags: &Check, url: &str) -> Result<Settings, Failure> {
         Some(user) => Some(credentials(flags, &user)?),
         None => None,
     };
-    settings.roots = roots(flags)?;
+    settings.roots = login::roots(flags.ca.as_deref())?;
     settings.allow_plaintext = flags.allow_plaintext;
     settings.is_destructive = flags.destructive;
     settings.delivery = delivery(flags)?;
@@ -79,67 +71,13 @@ fn delivery(flags: &Check) -> Result<Option<Delivery>, Failure> {
     Ok(Some(delivery))
 }
 
-/// The authorities to trust: those of the file that was named, else those of the machine, if it has any.
-fn roots(flags: &Check) -> Result<Option<Arc<RootCertStore>>, Failure> {
-    let Some(path) = &flags.ca else { return Ok(platform_roots().ok().map(Arc::new)) };
-    let pem = read(path, CA_OCTETS_MAX)?;
-    let roots = pem_roots(&pem)
-        .map_err(|error| Failure::new(Code::Data, format!("{}: {}", path.display(), exit::chain(&error))))?;
-    Ok(Some(Arc::new(roots)))
-}
-
-/// The account and its password, from where the command line says, else from the environment, else asked for.
+/// The account and its password.
 fn credentials(flags: &Check, user: &str) -> Result<Credentials, Failure> {
-    let password = if let Some(path) = &flags.password_file {
-        Secret::new(read(path, PASSWORD_OCTETS_MAX)?)
-    } else if let Some(command) = &flags.password_command {
-        told_by(command)?
-    } else if let Some(password) = from_environment() {
-        password
-    } else if std::io::stdin().is_terminal() {
-        terminal::password(user)?
-    } else {
-        return Err(Failure::new(Code::Usage, format!("no password for {user}"))
-            .remedy("use --password-file, --password-command or the variable RESTANTE_PASSWORD"));
-    };
-    Credentials::new(user, first_line(password.expose())).ok_or_else(|| {
+    let source = Source { file: flags.password_file.as_deref(), command: flags.password_command.as_deref() };
+    let password = login::password(source, user)?;
+    Credentials::new(user, password.expose()).ok_or_else(|| {
         Failure::new(Code::Data, "the name or the password is empty, or holds what POP3 cannot say")
     })
-}
-
-/// The first line that a command prints.
-// The only program that is started here is the one that the person named.
-#[allow(clippy::disallowed_methods)]
-fn told_by(command: &str) -> Result<Secret, Failure> {
-    let refused = |what: String| Failure::new(Code::NoInput, format!("the password command failed: {what}"));
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = shell.spawn().map_err(|error| refused(error.to_string()))?;
-    let mut printed = Vec::with_capacity(1024);
-    if let Some(output) = child.stdout.take() {
-        output
-            .take(PASSWORD_OCTETS_MAX)
-            .read_to_end(&mut printed)
-            .map_err(|error| refused(error.to_string()))?;
-    }
-    let printed = Secret::new(printed);
-    let status = child.wait().map_err(|error| refused(error.to_string()))?;
-    match status.success() {
-        true => Ok(printed),
-        false => Err(refused(status.to_string())),
-    }
-}
-
-// The program reads the environment for everybody else.
-#[allow(clippy::disallowed_methods)]
-fn from_environment() -> Option<Secret> {
-    use std::os::unix::ffi::OsStringExt;
-    env::var_os("RESTANTE_PASSWORD").map(|value| Secret::new(value.into_vec()))
-}
-
-fn first_line(text: &[u8]) -> &[u8] {
-    let line = text.split(|&octet| octet == b'\n').next().unwrap_or_default();
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// A word that no message has.
@@ -148,22 +86,6 @@ fn token() -> Result<String, Failure> {
     getrandom::fill(&mut octets)
         .map_err(|error| Failure::new(Code::Software, format!("no random octets: {error}")))?;
     Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
-}
-
-// A file that the person named.
-#[allow(clippy::disallowed_methods)]
-fn read(path: &Path, octets_max: u64) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::file("read", path, &error);
-    let mut octets = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(octets_max).read_to_end(&mut octets).map_err(failed)?;
-    Ok(octets)
-}
-
-// As above.
-#[allow(clippy::disallowed_methods)]
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::file("write", path, &error))
 }
 
 /// One line of the table.
@@ -299,29 +221,4 @@ struct Entry {
     sections: Vec<String>,
     rows: &'static [&'static str],
     needs: Vec<String>,
-}
-
-/// Octets of a password, or of what a command prints, that are read.
-const PASSWORD_OCTETS_MAX: u64 = 4096;
-/// Octets of a file of authorities that are read.
-const CA_OCTETS_MAX: u64 = 16 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_the_first_line_and_keeps_its_blanks() {
-        for (text, line) in
-            [(&b" pass phrase \nmore"[..], &b" pass phrase "[..]), (b"x\r\n", b"x"), (b"x", b"x"), (b"", b"")]
-        {
-            assert_eq!(first_line(text), line);
-        }
-    }
-
-    #[test]
-    fn a_command_tells_the_password_or_fails() {
-        assert_eq!(told_by("printf 'a b\\nc'").unwrap().expose(), b"a b\nc");
-        assert!(told_by("exit 3").unwrap_err().line().unwrap().contains("exit status: 3"));
-    }
 }

@@ -1,17 +1,24 @@
 //! `restante maildrop …`: what an operator does with maildrops. One command a file; what they share is here.
 
+mod export;
+mod import;
 mod list;
+mod rehearse;
+mod remote;
 mod show;
+
+use std::path::{Path, PathBuf};
 
 use restante_auth::account::Account;
 use restante_auth::verify::{Authenticator, Recipient};
 use restante_server::assemble;
 use restante_server::config::Config;
+use restante_store::Location;
 use restante_store::maildrop::Inspection;
 
 use crate::clock;
 use crate::exit::{self, Code, Failure};
-use crate::flags::MaildropCommand;
+use crate::flags::{Accounts, MaildropCommand};
 
 /// Runs one of the `maildrop` commands.
 pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
@@ -21,6 +28,9 @@ pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
     match command {
         MaildropCommand::List { file, json } => runtime.block_on(list::run(file, json.json)),
         MaildropCommand::Show { name, file, json } => runtime.block_on(show::run(name, file, json.json)),
+        MaildropCommand::Import(flags) => runtime.block_on(import::run(flags)),
+        MaildropCommand::Rehearse(flags) => runtime.block_on(rehearse::run(flags)),
+        MaildropCommand::Export(flags) => runtime.block_on(export::run(flags)),
     }
 }
 
@@ -38,6 +48,48 @@ async fn account(config: &Config, name: &str) -> Result<Account, Failure> {
     }
 }
 
+/// The account that was named, or all.
+async fn accounts(config: &Config, which: &Accounts) -> Result<Vec<Account>, Failure> {
+    match &which.name {
+        Some(name) => Ok(vec![account(config, name).await?]),
+        None => authenticator(config)?.accounts(clock::now()).await.map_err(|error| unavailable(&error)),
+    }
+}
+
+/// Where an account's Maildir is, or the folder of our own files for an mbox: where other servers' lists are looked for.
+fn maildir_path(config: &Config, account: &Account) -> Result<PathBuf, Failure> {
+    match assemble::location(config, account) {
+        Ok(Location::Maildir(path) | Location::Mbox { control: path, .. }) => Ok(path),
+        Err(error) => Err(Failure::new(Code::Config, format!("{}: {error}", account.name))),
+    }
+}
+
+/// A path with the account's names in it.
+fn filled_in(path: &str, account: &Account, maildrop: &Path) -> PathBuf {
+    let name = account.name.as_str();
+    let (local, domain) = name.rsplit_once('@').unwrap_or((name, ""));
+    let filled = path.replace("{account}", name).replace("{local}", local).replace("{domain}", domain);
+    PathBuf::from(filled.replace("{maildrop}", &maildrop.display().to_string()))
+}
+
+/// Refuses to write into a maildrop that belongs to another user: the server could not read what is written there.
+// Whom a maildrop belongs to is asked before the store is, and of nothing else.
+#[allow(clippy::disallowed_methods)]
+fn may_write(maildrop: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(maildrop_stat), Ok(us)) = (std::fs::metadata(maildrop), std::fs::metadata("/proc/self")) else {
+        return Ok(());
+    };
+    if maildrop_stat.uid() == us.uid() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Permission, format!("{} belongs to another user", maildrop.display()));
+    Err(failure.remedy(format!(
+        "run this as that user, such as with: setpriv --reuid={} --clear-groups",
+        maildrop_stat.uid()
+    )))
+}
+
 fn unavailable(error: &restante_auth::directory::SourceError) -> Failure {
     let code = if error.is_temporary() { Code::Temporary } else { Code::Config };
     Failure::new(code, exit::chain(error))
@@ -47,6 +99,11 @@ fn unavailable(error: &restante_auth::directory::SourceError) -> Failure {
 async fn inspect(config: &Config, account: &Account) -> Result<Inspection, String> {
     let location = assemble::location(config, account).map_err(|error| error.to_string())?;
     assemble::store(config).inspect(&location, clock::wall()).await.map_err(|error| exit::chain(&error))
+}
+
+/// "1 message", "2 messages".
+fn plural(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 fn count(messages: u64, octets: u64) -> String {

@@ -12,5 +12,6 @@ mod delivery;
 mod demo;
 mod help;
 mod maildrops;
+mod migration;
 mod scene;
 mod serving;
