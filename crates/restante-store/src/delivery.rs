@@ -1,6 +1,6 @@
 //! One message on its way into one or more maildrops: begin, write, commit per recipient, abort.
 //!
-//! Independent of where the mail lies; `maildir/writer.rs` does the work. The LMTP driver and `restante deliver`
+//! Independent of where the mail lies; `maildir/writer.rs` and `mbox/writer.rs` do the work. The LMTP driver and `restante deliver`
 //! call it. Nothing is visible to anybody before a commit, and a commit is durable when it returns.
 
 use std::error::Error;
@@ -11,6 +11,7 @@ use restante_proto::maildrop::UniqueId;
 use crate::Location;
 use crate::failure::Failure;
 use crate::maildir;
+use crate::mbox;
 use crate::quota::{Limits, OverQuota};
 
 /// A message being delivered. Dropping it takes back everything that was not committed.
@@ -22,11 +23,16 @@ pub struct Delivery {
 #[derive(Debug)]
 enum Backend {
     Maildir(maildir::Writer),
+    Mbox(Box<mbox::Writer>),
 }
 
 impl Delivery {
     pub(crate) const fn maildir(writer: maildir::Writer) -> Self {
         Self { backend: Backend::Maildir(writer) }
+    }
+
+    pub(crate) fn mbox(writer: mbox::Writer) -> Self {
+        Self { backend: Backend::Mbox(Box::new(writer)) }
     }
 
     /// Appends octets of the canonical form (CRLF line ends, no byte-stuffing), cut anywhere. They are kept in memory
@@ -37,6 +43,7 @@ impl Delivery {
     pub async fn write(&mut self, octets: &[u8]) -> Result<(), DeliveryError> {
         match &mut self.backend {
             Backend::Maildir(writer) => writer.write(octets).await,
+            Backend::Mbox(writer) => writer.write(octets).await,
         }
     }
 
@@ -48,6 +55,9 @@ impl Delivery {
     pub async fn commit(&mut self, location: &Location) -> Result<UniqueId, DeliveryError> {
         match (&mut self.backend, location) {
             (Backend::Maildir(writer), Location::Maildir(path)) => writer.commit(path).await,
+            (Backend::Mbox(writer), Location::Mbox { file, control }) => {
+                writer.commit(mbox::Place::new(file, control), Limits::default()).await
+            }
             _ => Err(location.unsupported("deliver to").into()),
         }
     }
@@ -67,6 +77,9 @@ impl Delivery {
             (Backend::Maildir(writer), Location::Maildir(path)) => {
                 maildir::commit_counted(writer, path, limits).await
             }
+            (Backend::Mbox(writer), Location::Mbox { file, control }) => {
+                writer.commit(mbox::Place::new(file, control), limits).await
+            }
             _ => Err(location.unsupported("deliver to").into()),
         }
     }
@@ -76,6 +89,8 @@ impl Delivery {
     pub async fn abort(self) {
         match self.backend {
             Backend::Maildir(writer) => writer.abort().await,
+            // What it has outside of memory has no name.
+            Backend::Mbox(writer) => drop(writer),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! * *Constant*: unique-id, octets and order of a message are the same in every session, also when the index is lost.
 //!
 //! [`Store`] is the door; the server calls it. Opening, committing and locking may take time and may fail, so the
-//! border is asynchronous and nothing outside `maildir/` knows that a maildrop is a local folder.
+//! border is asynchronous and nothing outside `maildir/` and `mbox/` knows that a maildrop is a local folder or file.
 //!
 //! # The states of a message
 //!
@@ -35,6 +35,7 @@ pub mod failure;
 pub mod fuzzing;
 pub mod maildir;
 pub mod maildrop;
+pub mod mbox;
 pub mod migrate;
 pub mod quota;
 pub mod unique_id;
@@ -54,7 +55,7 @@ use disk::Disk;
 use failure::Failure;
 use maildrop::{Inspection, Maildrop, OpenError};
 use migrate::export::{Format, Made};
-use quota::{Audit, Limits, Usage};
+use quota::{Audit, Limits, Recorded, Usage};
 use unique_id::{Override, OverrideError};
 
 /// All maildrops of one kind and one configuration. Cloning shares it.
@@ -66,6 +67,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Backend {
     Maildir(Arc<maildir::Maildirs>),
+    Mbox(Arc<mbox::Mboxes>),
 }
 
 /// Where a maildrop lies. Only the store and the configuration look inside.
@@ -106,6 +108,12 @@ impl Store {
         Self { backend: Backend::Maildir(Arc::new(maildir::Maildirs::new(disk, settings))) }
     }
 
+    /// Maildrops that are mboxes on `disk`.
+    #[must_use]
+    pub fn mbox(disk: Arc<dyn Disk>, settings: mbox::Settings) -> Self {
+        Self { backend: Backend::Mbox(Arc::new(mbox::Mboxes::new(disk, settings))) }
+    }
+
     /// Takes the exclusive-access lock, replays or rebuilds the index, and lists (R1939-4.3). `now` is the wall clock.
     ///
     /// # Errors
@@ -114,6 +122,9 @@ impl Store {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::open(maildirs, path, now).await.map(Maildrop::maildir)
+            }
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                mbox::open(mboxes, mbox::Place::new(file, control)).await.map(Maildrop::mbox)
             }
             _ => Err(location.unsupported("open").into()),
         }
@@ -129,6 +140,14 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::inspect(maildirs, path).await.map(Maildrop::maildir).map(Inspection::new)
             }
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                let session = mbox::inspect(mboxes, mbox::Place::new(file, control)).await;
+                session.map(Maildrop::mbox).map(Inspection::new)
+            }
+            (Backend::Mbox(mboxes), Location::Maildir(path)) => {
+                let boards = mboxes.boards().ok_or_else(|| OpenError::from(location.unsupported("open")))?;
+                maildir::inspect(boards, path).await.map(Maildrop::maildir).map(Inspection::new)
+            }
             _ => Err(location.unsupported("open").into()),
         }
     }
@@ -143,6 +162,10 @@ impl Store {
         match (&self.backend, first) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 Ok(Delivery::maildir(maildir::Writer::new(Arc::clone(maildirs), path, now)))
+            }
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                let first = mbox::Place::new(file, control);
+                Ok(Delivery::mbox(mbox::Writer::new(Arc::clone(mboxes), first, now)))
             }
             _ => Err(first.unsupported("deliver to").into()),
         }
@@ -166,6 +189,9 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::admits(maildirs, path, more, limits, now).await
             }
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                mbox::admits(mboxes, mbox::Place::new(file, control), more, limits).await
+            }
             _ => Err(location.unsupported("deliver to").into()),
         }
     }
@@ -178,6 +204,9 @@ impl Store {
     pub async fn usage(&self, location: &Location, _now: SystemTime) -> Result<Usage, OpenError> {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => maildir::usage(maildirs, path).await,
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                mbox::usage(mboxes, mbox::Place::new(file, control)).await
+            }
             _ => Err(location.unsupported("count").into()),
         }
     }
@@ -195,6 +224,11 @@ impl Store {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::audit(maildirs, path, limits, now, maildir::Mending::No).await
+            }
+            // Nothing is written down beside an mbox: it is counted each time.
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                let usage = mbox::usage(mboxes, mbox::Place::new(file, control)).await?;
+                Ok(Audit { usage, recorded: Recorded::Nothing, is_mended: false })
             }
             _ => Err(location.unsupported("count").into()),
         }
@@ -214,6 +248,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::audit(maildirs, path, limits, now, maildir::Mending::Yes).await
             }
+            (Backend::Mbox(_), Location::Mbox { .. }) => self.audit(location, limits, now).await,
             _ => Err(location.unsupported("count").into()),
         }
     }
@@ -233,6 +268,9 @@ impl Store {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::set_unique_ids(maildirs, path, overrides, now).await
+            }
+            (Backend::Mbox(mboxes), Location::Mbox { file, control }) => {
+                mbox::set_unique_ids(mboxes, mbox::Place::new(file, control), overrides).await
             }
             _ => Err(OverrideError::Maildrop(location.unsupported("open").into())),
         }

@@ -35,11 +35,13 @@ use crate::maildrop::{OpenError, blocking};
 use crate::migrate::export::{Format, Made};
 use crate::unique_id::{Override, OverrideError};
 
-pub(crate) use accessed::{keep as keep_accessed, last as last_accessed};
+pub(crate) use accessed::{Keyed, keep as keep_accessed, last as last_accessed};
 pub(crate) use counting::{Mending, admits, audit, commit as commit_counted, rebase, usage};
+pub(crate) use keeper::{new_nonce, replace};
 pub(crate) use reader::{Message, message, shape};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
+pub(crate) use stored_form::StoredForm;
 pub(crate) use writer::Writer;
 
 /// How Maildirs are kept.

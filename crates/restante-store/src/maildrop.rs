@@ -1,6 +1,6 @@
 //! What a session holds while it has the exclusive-access lock: the listing, messages to open, a set to remove.
 //!
-//! Independent of where the mail lies; `maildir/` does the work. The server's POP3 driver calls it.
+//! Independent of where the mail lies; `maildir/` and `mbox/` do the work. The server's POP3 driver calls it.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -13,6 +13,7 @@ use restante_proto::maildrop::{Accessed, Listing, Marks, Octets};
 
 use crate::failure::Failure;
 use crate::maildir;
+use crate::mbox;
 use crate::quota::Limits;
 use crate::surrogate::Surrogate;
 
@@ -25,6 +26,7 @@ pub struct Maildrop {
 #[derive(Debug)]
 enum Backend {
     Maildir(Arc<maildir::Session>),
+    Mbox(Arc<mbox::Session>),
 }
 
 impl Maildrop {
@@ -32,11 +34,16 @@ impl Maildrop {
         Self { backend: Backend::Maildir(Arc::new(session)) }
     }
 
+    pub(crate) fn mbox(session: mbox::Session) -> Self {
+        Self { backend: Backend::Mbox(Arc::new(session)) }
+    }
+
     /// The messages in the order of their numbers, fixed until the maildrop is dropped (R1939-4.9).
     #[must_use]
     pub fn listing(&self) -> &Arc<Listing> {
         match &self.backend {
             Backend::Maildir(session) => session.listing(),
+            Backend::Mbox(session) => session.listing(),
         }
     }
 
@@ -46,6 +53,7 @@ impl Maildrop {
     pub fn surrogates(&self) -> &[(usize, Octets)] {
         match &self.backend {
             Backend::Maildir(session) => session.surrogates(),
+            Backend::Mbox(session) => session.surrogates(),
         }
     }
 
@@ -54,6 +62,7 @@ impl Maildrop {
     pub fn warnings(&self) -> &[Warning] {
         match &self.backend {
             Backend::Maildir(session) => session.warnings(),
+            Backend::Mbox(session) => session.warnings(),
         }
     }
 
@@ -62,6 +71,7 @@ impl Maildrop {
     pub fn shape(&self, index: usize) -> Option<Shape> {
         match &self.backend {
             Backend::Maildir(session) => session.facts(index).map(|facts| maildir::shape(&facts)),
+            Backend::Mbox(session) => session.shape(index),
         }
     }
 
@@ -72,6 +82,7 @@ impl Maildrop {
     pub async fn message(&self, index: usize) -> Result<Message, MessageError> {
         match &self.backend {
             Backend::Maildir(session) => maildir::message(session, index).await.map(Message::maildir),
+            Backend::Mbox(session) => mbox::message(session, index).await.map(Message::mbox),
         }
     }
 
@@ -84,6 +95,7 @@ impl Maildrop {
     pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
         match &mut self.backend {
             Backend::Maildir(session) => maildir::remove(session, marks).await,
+            Backend::Mbox(session) => mbox::remove(session, marks).await,
         }
     }
 
@@ -95,6 +107,8 @@ impl Maildrop {
     pub async fn count(&self, limits: Limits, now: SystemTime) -> Result<(), Failure> {
         match &self.backend {
             Backend::Maildir(session) => maildir::rebase(session, limits, now).await,
+            // Deliveries count the messages themselves.
+            Backend::Mbox(_) => Ok(()),
         }
     }
 
@@ -106,6 +120,7 @@ impl Maildrop {
     pub async fn last_accessed(&self) -> Result<Option<usize>, Failure> {
         match &self.backend {
             Backend::Maildir(session) => maildir::last_accessed(session).await,
+            Backend::Mbox(session) => maildir::last_accessed(session).await,
         }
     }
 
@@ -117,6 +132,7 @@ impl Maildrop {
     pub async fn keep_accessed(&mut self, accessed: &Accessed, removed: &Marks) -> Result<(), Failure> {
         match &mut self.backend {
             Backend::Maildir(session) => maildir::keep_accessed(session, accessed, removed).await,
+            Backend::Mbox(session) => maildir::keep_accessed(session, accessed, removed).await,
         }
     }
 }
@@ -162,6 +178,7 @@ impl Inspection {
     pub fn stored(&self, index: usize) -> Option<Stored<'_>> {
         match &self.maildrop.backend {
             Backend::Maildir(session) => session.stored(index),
+            Backend::Mbox(session) => session.stored(index),
         }
     }
 
@@ -177,7 +194,7 @@ impl Inspection {
 /// What a message is stored as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<'a> {
-    /// Its base name: what an override names it by.
+    /// Its base name, or in an mbox the unique-id that it has by itself: what an override names it by.
     pub base_name: Cow<'a, [u8]>,
     /// What follows the base name in its file's name: flags, with their colon.
     pub suffix: Cow<'a, [u8]>,
@@ -205,11 +222,17 @@ struct Conversion {
 #[derive(Debug)]
 enum MessageBackend {
     Maildir(maildir::Message),
+    /// Boxed, since it carries the state of a conversion.
+    Mbox(Box<mbox::Message>),
 }
 
 impl Message {
     const fn maildir(message: maildir::Message) -> Self {
         Self { backend: MessageBackend::Maildir(message), conversion: None }
+    }
+
+    fn mbox(message: mbox::Message) -> Self {
+        Self { backend: MessageBackend::Mbox(Box::new(message)), conversion: None }
     }
 
     /// The message as a client sees it that has not asked for UTF-8: its surrogate when it has one (RFC 6856 section
@@ -229,6 +252,7 @@ impl Message {
     pub const fn shape(&self) -> Shape {
         let shape = match &self.backend {
             MessageBackend::Maildir(message) => message.shape(),
+            MessageBackend::Mbox(message) => message.shape(),
         };
         match (&self.conversion, shape.surrogate_octets) {
             // What lines it has is not known before it is made.
@@ -245,13 +269,12 @@ impl Message {
     /// When the disk fails, or the message turns out shorter or longer than the listing says. What was appended
     /// before belongs to a message that cannot be completed: close the connection.
     pub async fn read(&mut self, chunk: &mut Vec<u8>, max: usize) -> Result<usize, MessageError> {
-        let MessageBackend::Maildir(message) = &mut self.backend;
-        let Some(conversion) = &mut self.conversion else { return message.read(chunk, max).await };
+        let Some(conversion) = &mut self.conversion else { return self.backend.read(chunk, max).await };
         let Conversion { surrogate, stored, is_finished } = &mut **conversion;
         let start = chunk.len();
         while chunk.len() == start && !*is_finished {
             stored.clear();
-            if message.read(stored, max).await? == 0 {
+            if self.backend.read(stored, max).await? == 0 {
                 surrogate.finish(chunk);
                 *is_finished = true;
             } else {
@@ -259,6 +282,15 @@ impl Message {
             }
         }
         Ok(chunk.len() - start)
+    }
+}
+
+impl MessageBackend {
+    async fn read(&mut self, chunk: &mut Vec<u8>, max: usize) -> Result<usize, MessageError> {
+        match self {
+            Self::Maildir(message) => message.read(chunk, max).await,
+            Self::Mbox(message) => message.read(chunk, max).await,
+        }
     }
 }
 

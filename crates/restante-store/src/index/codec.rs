@@ -431,6 +431,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 
 /// `restante.index`.
 pub(crate) const INDEX: &[u8; 4] = b"indx";
+/// `restante.index` of an mbox.
+pub(crate) const MBOX_INDEX: &[u8; 4] = b"mbox";
 /// `restante.unique-ids`.
 pub(crate) const UNIQUE_IDS: &[u8; 4] = b"uids";
 /// A unique-id that another server gave, in [`UNIQUE_IDS`].
@@ -463,7 +465,8 @@ const ORDINALS_PER_RECORD: usize = 15 * 1024;
 
 const MESSAGE: u8 = 1;
 const STAMPS: u8 = 2;
-const GONE: u8 = 3;
+/// Messages that are not there any more, by their ordinals.
+pub(crate) const GONE: u8 = 3;
 const PLACE: u8 = 4;
 const REMOVAL: u8 = 5;
 const REMOVAL_END: u8 = 6;

@@ -5,6 +5,7 @@
 //! of the lock, at the end of a session; without LAST it is neither read nor written. Losing it costs a client that
 //! asks LAST a second retrieval and nothing else.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -15,23 +16,39 @@ use sha2::{Digest as _, Sha256};
 
 use super::keeper;
 use super::layout::{ACCESSED, ACCESSED_NEW};
-use super::session::Session;
 use crate::disk::{Access, Disk};
 use crate::failure::Failure;
 use crate::index::codec::{self, Header, Reader, Records};
 use crate::index::read_whole;
 use crate::maildrop::blocking;
 
+/// A session of any kind of maildrop, as far as it matters here.
+pub(crate) trait Keyed: Send + Sync + 'static {
+    fn disk(&self) -> &dyn Disk;
+
+    /// Where the file is.
+    fn folder(&self) -> &Path;
+
+    /// Permissions of new files.
+    fn file_mode(&self) -> u32;
+
+    /// How many messages are listed.
+    fn messages(&self) -> usize;
+
+    /// What stays of the message at `index` for its life, and no other message has.
+    fn key(&self, index: usize) -> Option<Cow<'_, [u8]>>;
+}
+
 /// As `Maildrop::last_accessed`.
-pub(crate) async fn last(session: &Arc<Session>) -> Result<Option<usize>, Failure> {
+pub(crate) async fn last<S: Keyed>(session: &Arc<S>) -> Result<Option<usize>, Failure> {
     let there = Arc::clone(session);
-    let result = blocking(move || last_now(&there)).await;
-    result.map_err(Failure::at("read what was accessed in", session.path()))?
+    let result = blocking(move || last_now(&*there)).await;
+    result.map_err(Failure::at("read what was accessed in", session.folder()))?
 }
 
 /// As `Maildrop::keep_accessed`.
-pub(crate) async fn keep(
-    session: &Arc<Session>,
+pub(crate) async fn keep<S: Keyed>(
+    session: &Arc<S>,
     accessed: &Accessed,
     removed: &Marks,
 ) -> Result<(), Failure> {
@@ -39,26 +56,26 @@ pub(crate) async fn keep(
         return Ok(());
     }
     let (there, accessed, removed) = (Arc::clone(session), accessed.clone(), removed.clone());
-    let result = blocking(move || keep_now(&there, &accessed, &removed)).await;
-    result.map_err(Failure::at("note what was accessed in", session.path()))?
+    let result = blocking(move || keep_now(&*there, &accessed, &removed)).await;
+    result.map_err(Failure::at("note what was accessed in", session.folder()))?
 }
 
-fn last_now(session: &Session) -> Result<Option<usize>, Failure> {
-    let known: HashSet<Digest> = load(session.disk(), session.path())?.into_iter().collect();
+fn last_now(session: &impl Keyed) -> Result<Option<usize>, Failure> {
+    let known: HashSet<Digest> = load(session.disk(), session.folder())?.into_iter().collect();
     if known.is_empty() {
         return Ok(None);
     }
     let is_known = |&index: &usize| digest(session, index).is_some_and(|digest| known.contains(&digest));
-    Ok((0..session.listing().len()).rev().find(is_known))
+    Ok((0..session.messages()).rev().find(is_known))
 }
 
-fn keep_now(session: &Session, accessed: &Accessed, removed: &Marks) -> Result<(), Failure> {
-    let (disk, path) = (session.disk(), session.path());
+fn keep_now(session: &impl Keyed, accessed: &Accessed, removed: &Marks) -> Result<(), Failure> {
+    let (disk, path) = (session.disk(), session.folder());
     // What cannot be read cannot be added to; it is written anew.
     let before = load(disk, path).unwrap_or_default();
     let known: HashSet<Digest> =
         if accessed.starts_anew { HashSet::new() } else { before.iter().copied().collect() };
-    let left = (0..session.listing().len()).filter(|&index| !removed.is_marked(index));
+    let left = (0..session.messages()).filter(|&index| !removed.is_marked(index));
     // Messages that are gone drop out here, so the file is never longer than the listing.
     let after: Vec<Digest> = left
         .filter_map(|index| Some((index, digest(session, index)?)))
@@ -131,8 +148,8 @@ pub(super) fn rewritten(file: &[u8]) -> Option<Vec<u8>> {
     read(file).map(|digests| write(&digests, 1))
 }
 
-fn digest(session: &Session, index: usize) -> Option<Digest> {
-    let hash = Sha256::digest(&*session.base_name(index)?);
+fn digest(session: &impl Keyed, index: usize) -> Option<Digest> {
+    let hash = Sha256::digest(&*session.key(index)?);
     hash.first_chunk().copied()
 }
 

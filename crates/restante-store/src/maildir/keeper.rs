@@ -158,7 +158,7 @@ pub(super) fn rewrite(
 ///
 /// # Errors
 /// When that failed; what was at `path` is still there.
-pub(super) fn replace(
+pub(crate) fn replace(
     disk: &dyn Disk,
     new: &Path,
     path: &Path,
@@ -230,6 +230,6 @@ fn append_all(file: &dyn DiskFile, bytes: &[u8], before: u64) -> io::Result<()> 
 }
 
 /// A number that no other index file has.
-pub(super) fn new_nonce() -> io::Result<u64> {
+pub(crate) fn new_nonce() -> io::Result<u64> {
     getrandom::u64().map_err(io::Error::other)
 }

@@ -199,11 +199,6 @@ impl Session {
         self.maildirs.disk()
     }
 
-    /// Permissions of new files.
-    pub(super) fn file_mode(&self) -> u32 {
-        self.maildirs.settings.file_mode
-    }
-
     /// The index file and whether this session may write to it.
     pub(super) fn origin(&self) -> Option<Origin> {
         self.origin.filter(|_| self.lock.is_some())
@@ -300,6 +295,28 @@ impl Session {
             records.gone(&[ordinal]);
             let _ = keeper::append(self.disk(), &self.path, &records.bytes, Durable::No);
         }
+    }
+}
+
+impl super::Keyed for Session {
+    fn disk(&self) -> &dyn Disk {
+        self.maildirs.disk()
+    }
+
+    fn folder(&self) -> &Path {
+        &self.path
+    }
+
+    fn file_mode(&self) -> u32 {
+        self.maildirs.settings.file_mode
+    }
+
+    fn messages(&self) -> usize {
+        self.listing.len()
+    }
+
+    fn key(&self, index: usize) -> Option<Cow<'_, [u8]>> {
+        self.base_name(index)
     }
 }
 

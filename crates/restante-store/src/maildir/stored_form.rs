@@ -11,7 +11,7 @@ use crate::survey::{Findings, Survey};
 
 /// A conversion going on. Feed it pieces of any size.
 #[derive(Clone, Debug)]
-pub(super) struct StoredForm {
+pub(crate) struct StoredForm {
     line_ends: LineEnds,
     /// A CR came last and is held back until it is known what follows.
     holds_cr: bool,
@@ -21,12 +21,12 @@ pub(super) struct StoredForm {
 }
 
 impl StoredForm {
-    pub(super) const fn new(line_ends: LineEnds) -> Self {
+    pub(crate) const fn new(line_ends: LineEnds) -> Self {
         Self { line_ends, holds_cr: false, previous: 0, survey: Survey::new() }
     }
 
     /// Appends the stored form of `octets` to `stored`.
-    pub(super) fn push(&mut self, octets: &[u8], stored: &mut Vec<u8>) {
+    pub(crate) fn push(&mut self, octets: &[u8], stored: &mut Vec<u8>) {
         let start = stored.len();
         match self.line_ends {
             LineEnds::Crlf => stored.extend_from_slice(octets),
@@ -36,7 +36,7 @@ impl StoredForm {
     }
 
     /// Appends what was held back.
-    pub(super) fn finish(&mut self, stored: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, stored: &mut Vec<u8>) {
         if std::mem::take(&mut self.holds_cr) {
             stored.push(b'\r');
             self.survey.update(b"\r");
@@ -44,12 +44,12 @@ impl StoredForm {
     }
 
     /// What is known of all octets so far.
-    pub(super) fn findings(&self) -> Findings {
+    pub(crate) fn findings(&self) -> Findings {
         self.survey.finish()
     }
 
     /// Octets of the stored form, were it finished now.
-    pub(super) fn octets(&self) -> u64 {
+    pub(crate) fn octets(&self) -> u64 {
         self.survey.finish().stored_octets + u64::from(self.holds_cr)
     }
 
