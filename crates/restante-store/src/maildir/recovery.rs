@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Maildirs;
@@ -14,36 +14,36 @@ use crate::failure::Failure;
 use crate::index::Index;
 use crate::maildrop::Warning;
 
-/// Makes what is missing of a maildrop: folders between the root and it, itself, `tmp/`, `new/` and `cur/`. Durable on
-/// return, so that nothing delivered into them can be lost with them.
+/// Makes what is missing of a maildrop: folders between the root and it, itself, `new/`, `cur/` and `tmp/`. All but the name
+/// of `tmp/` is durable on return, so that nothing delivered into them can be lost with them.
+///
+/// A folder that is there already may be one whose making was interrupted, or whose sync failed, so its name is synced too; what is
+/// inside is made when its own name is durable. `tmp/` comes last: where it is, the others are durable.
 ///
 /// # Errors
 /// As [`may_make`], and when they cannot be made.
 pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failure> {
     let (disk, settings) = (maildirs.disk(), &maildirs.settings);
     let below = may_make(maildirs, path)?;
-    let mut folders = Vec::new();
+    let make = |folder: &Path| match disk.make_folder(folder, settings.folder_mode) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Failure::new("make", folder, error))
+        }
+        _ => Ok(()),
+    };
+    let sync = |folder: &Path| disk.sync_folder(folder).map_err(Failure::at("sync", folder));
     let mut folder = settings.root.clone();
     for name in below {
+        let parent = folder.clone();
         folder.push(name);
-        folders.push(folder.clone());
+        make(&folder)?;
+        sync(&parent)?;
     }
-    let inner = [TMP, BOTH[0].name(), BOTH[1].name()];
-    folders.extend(inner.iter().map(|name| folder.join(name)));
-    let mut parents: Vec<PathBuf> = Vec::new();
-    for folder in &folders {
-        match disk.make_folder(folder, settings.folder_mode) {
-            Ok(()) => parents.extend(folder.parent().map(Path::to_owned)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Failure::new("make", folder, error)),
-        }
+    for inner in BOTH {
+        make(&folder.join(inner.name()))?;
     }
-    parents.dedup();
-    // From the inside out: what is outside leads to what is durable already.
-    for parent in parents.iter().rev() {
-        disk.sync_folder(parent).map_err(Failure::at("sync", parent))?;
-    }
-    Ok(())
+    sync(&folder)?;
+    make(&folder.join(TMP))
 }
 
 /// Whether a missing maildrop may be made; gives back the folders between the root and it, and itself.

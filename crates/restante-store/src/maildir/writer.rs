@@ -228,6 +228,10 @@ impl Spool {
         let name = fresh_name(&self.maildirs, now).map_err(Failure::at("name a file in", maildir))?;
         let path = maildir.join(Folder::New.name()).join(&name);
         let disk = self.maildirs.disk();
+        // Without `tmp/` it is not sure that the name of `new/` is durable.
+        if disk.stat(&maildir.join(TMP)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            recovery::make_missing(&self.maildirs, maildir)?;
+        }
         let link = match disk.link(&self.path, &path) {
             // Either name's folder may be what is missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -246,7 +246,7 @@ fn everything_is_synced_before_it_is_acknowledged() {
         disk.calls().iter().map(word).collect::<Vec<_>>().join(", ")
     };
     let index = "open restante.index";
-    let others = format!("sync new, {index}, link message, stat message, sync new, {index}");
+    let others = format!("sync new, {index}, stat tmp, link message, stat message, sync new, {index}");
     assert_eq!(
         calls_of(1),
         format!("create message, append message, sync message, rename message, {others}")
