@@ -103,7 +103,17 @@ pub(super) fn finish_removal(disk: &dyn Disk, maildir: &Path, index: &Index, cha
             }
         }
     }
-    changes.is_unfinished |= !index.pending.is_empty();
+    if !index.pending.is_empty() {
+        changes.is_unfinished = true;
+        // What went before the interruption too: the end is recorded next, and when that outlives a crash the removal must.
+        for folder in BOTH {
+            let path = maildir.join(folder.name());
+            if let Err(error) = disk.sync_folder(&path) {
+                failed += 1;
+                example.get_or_insert_with(|| Failure::new("sync", &path, error));
+            }
+        }
+    }
     add_gone(changes, gone);
     changes.warnings.extend(example.map(|example| Warning::Removal { messages: failed, example }));
 }
