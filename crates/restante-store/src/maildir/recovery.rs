@@ -46,6 +46,17 @@ pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failu
     make(&folder.join(TMP))
 }
 
+/// Whether no message is in what is there of this maildrop: nothing is, or a crash has interrupted [`make_missing`].
+pub(super) fn is_half_made(disk: &dyn Disk, path: &Path) -> bool {
+    BOTH.iter().all(|folder| {
+        let mut is_empty = true;
+        match disk.list(&path.join(folder.name()), &mut |_, _| is_empty = false) {
+            Ok(()) => is_empty,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    })
+}
+
 /// Whether a missing maildrop may be made; gives back the folders between the root and it, and itself.
 ///
 /// # Errors

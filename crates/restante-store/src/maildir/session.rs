@@ -124,10 +124,8 @@ pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, 
     let mut index = load_index(disk, path, &mut warnings);
     let before = match stamps(disk, path, None) {
         // Nothing is there yet, and a session would make it: that one is empty. A maildrop of which a part is missing
-        // is another matter.
-        Err(failure)
-            if is_not_found(failure.cause()) && disk.stat(path).is_err_and(|error| is_not_found(&error)) =>
-        {
+        // and that holds messages is another matter.
+        Err(failure) if is_not_found(failure.cause()) && recovery::is_half_made(disk, path) => {
             recovery::may_make(maildirs, path)?;
             return Ok(Session::new(maildirs, path, &index, warnings, None)?);
         }

@@ -204,6 +204,16 @@ fn an_inspection_needs_no_lock_and_writes_nothing() {
 }
 
 #[test]
+fn a_maildrop_that_a_crash_left_half_made_can_be_inspected_while_nothing_is_in_it() {
+    let maildir = Fixture::new();
+    let inspect = || run(maildir.store.inspect(&maildir.location(), std::time::SystemTime::UNIX_EPOCH));
+    fs::remove_dir(maildir.path.join("new")).unwrap();
+    assert!(inspect().unwrap().listing().is_empty());
+    maildir.put("cur/1700000001.x", b"x");
+    assert!(inspect().unwrap_err().is_temporary(), "a maildrop with messages of which a part is missing");
+}
+
+#[test]
 fn messages_that_were_removed_and_restored_are_there_again() {
     let disk = TrickDisk::settled();
     let maildir = filled(&disk);
