@@ -32,11 +32,13 @@ pub(super) fn apply(
         return rewrite(disk, maildir, index, stamps, mode);
     };
     let records = records_of(index, origin, &changes, stamps);
+    // A message that resisted its removal is shown, so the removal must not begin once more after a crash.
+    let durable = if index.pending.is_empty() { Durable::No } else { Durable::Yes };
     let fresh = apply_in_memory(index, changes);
     if records.bytes.is_empty() {
         return Ok(());
     }
-    let length = append(disk, maildir, &records.bytes, Durable::No)?;
+    let length = append(disk, maildir, &records.bytes, durable)?;
     if length == origin.bytes + records.bytes.len() as u64 {
         // Nobody else has appended since the file was read, so the fresh messages have the ordinals that follow.
         let ordinals = origin.ordinals..NO_ORDINAL;

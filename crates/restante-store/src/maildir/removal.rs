@@ -220,7 +220,9 @@ impl<'a> Removal<'a> {
         let mut records = Records::appended(origin.nonce);
         records.gone(&gone);
         records.removal_end();
-        keeper::append(self.session.disk(), self.session.path(), &records.bytes, Durable::No).map(|_| ())
+        // A message that is left is shown again, and a crash must not bring up the record that says it should go.
+        let durable = if self.failure.is_some() { Durable::Yes } else { Durable::No };
+        keeper::append(self.session.disk(), self.session.path(), &records.bytes, durable).map(|_| ())
     }
 
     /// `false` when it is not there.
