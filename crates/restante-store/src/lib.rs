@@ -258,7 +258,7 @@ impl Store {
     ///
     /// # Errors
     /// When the maildrop is in use or cannot be written, or a unique-id would stand for two messages. Nothing is
-    /// changed then.
+    /// changed then; or all of it, when the very last step failed. Never a part.
     pub async fn set_unique_ids(
         &self,
         location: &Location,

@@ -128,10 +128,10 @@ pub(super) fn append_delivered(disk: &dyn Disk, maildir: &Path, record: &Record,
     let _ = append();
 }
 
-/// Writes the file anew, sorted, and puts it in place of the old one.
+/// Writes the file anew, sorted, and puts it in place of the old one, durable with its name.
 ///
 /// # Errors
-/// When it could not be written; the old one is still there.
+/// When it could not be written; the old one is still there, or nobody knows which of the two a crash would leave.
 pub(super) fn rewrite(
     disk: &dyn Disk,
     maildir: &Path,
@@ -148,6 +148,9 @@ pub(super) fn rewrite(
         records.stamps(&stamps);
     }
     replace(disk, &path, &maildir.join(INDEX), &records.bytes, mode)?;
+    // Its name too: a removal that is recorded in it must be found after a crash. And when the index was missing because
+    // unique-ids were set by somebody who failed, or died, before those were durable, they are shown from now on, so they must be.
+    disk.sync_folder(maildir).map_err(Failure::at("sync", maildir))?;
     let listed = index.records.iter_mut().filter(|record| is_for_index(record));
     listed.zip(0..).for_each(|(record, ordinal)| record.ordinal = ordinal);
     let bytes = records.bytes.len() as u64;
