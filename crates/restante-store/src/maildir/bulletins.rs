@@ -88,7 +88,12 @@ struct State {
 impl Round<'_> {
     fn deliver(&mut self) -> Result<(), Failure> {
         let before = self.load()?;
-        self.publish(&before.pending)?;
+        if !before.pending.is_empty() {
+            // Whoever recorded them may have failed, or died, before that was durable; without the record they would be
+            // given once more.
+            self.disk().sync_folder(self.maildir).map_err(Failure::at("sync", self.maildir))?;
+            self.publish(&before.pending)?;
+        }
         let due = due(self.disk(), self.settings, before.last.as_deref())?;
         let mut state = State { last: before.last.clone(), pending: Vec::new() };
         for name in due.names {
