@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::layout::{BULLETINS, BULLETINS_NEW, TMP};
-use super::reader::is_vanished;
 use super::stored_form::StoredForm;
 use super::writer::fresh_name;
 use super::{Maildirs, keeper, recovery};
@@ -151,7 +150,8 @@ impl Round<'_> {
             let base_name = OsStr::from_bytes(base_name);
             let (from, to) = (self.maildir.join(TMP).join(base_name), new.join(base_name));
             match disk.stat(&from) {
-                Err(error) if is_vanished(&error) => continue,
+                // Only this says that it had its name. Other errors, also of a server that has forgotten the file, do not.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 _ => is_touched = true,
             }
             let renamed = match disk.rename_new(&from, &to) {
