@@ -1,4 +1,4 @@
-//! The project's own chores behind one door: `cargo xtask ci | test | fuzz | model | tidy | ledger`.
+//! The project's own chores behind one door: `cargo xtask ci | test | fuzz | model | crash | tidy | ledger`.
 //!
 //! `ci` is exactly what `.ci/run` runs and what a developer runs before pushing; the others are steps of it that are
 //! useful alone. Nothing here is shipped, and no crate of the product knows of this one.
@@ -9,6 +9,7 @@
 #![allow(clippy::indexing_slicing)]
 
 mod ci;
+mod crash;
 mod fuzz;
 mod ledger;
 mod model;
@@ -31,6 +32,8 @@ cargo xtask CHORE
                      the fuzz targets, ten minutes each, one after the other
   model [--steps N] [--seed S]
                      a million steps of the model test, or so many; a seed alone is replayed
+  crash [--seconds N] [--seed S] [SCENARIO…]
+                     the crash and fault loops, ten minutes with new seeds or so long; a seed alone is played once
   tidy               the rules of the house that the compiler does not check
   ledger [--check]   the standards ledger against the tests; writes docs/conformance.md (or checks it)
   packages           what `test` would install, and why
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         ["test", filters @ ..] => test::run(filters),
         ["fuzz", words @ ..] => fuzz::run_words(words),
         ["model", words @ ..] => model::run_words(words),
+        ["crash", words @ ..] => crash::run_words(words),
         ["tidy"] => tidy::run(),
         ["ledger"] => ledger::run(ledger::Page::Write),
         ["ledger", "--check"] => ledger::run(ledger::Page::Check),
