@@ -24,7 +24,7 @@ pub(crate) fn run_words(words: &[&str]) -> Result<()> {
             scenario => scenarios.push(format!("{scenario}::{TEST}")),
         }
     }
-    let seconds = seconds.unwrap_or(if seed.is_some() { 0 } else { SECONDS });
+    let seconds = seconds.unwrap_or_else(|| if seed.is_some() { 0 } else { SECONDS });
     let seed = seed.unwrap_or_else(new_seed);
     println!("crash: {seconds} seconds for each scenario at the same time, from seed {seed}");
     let mut test =

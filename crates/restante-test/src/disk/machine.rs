@@ -150,7 +150,8 @@ impl Machine {
         let mut dice = Dice::new(seed);
         let remains = self.names.after(aftermath, &mut dice);
         // What used to lie in blocks that are free, or somebody else's, by now.
-        let stale: Vec<u8> = self.nodes.values().flat_map(|node| node.contents.seen()).copied().collect();
+        let mut stale = Vec::new();
+        self.nodes.values().for_each(|node| stale.extend_from_slice(node.contents.seen()));
         let clock_ns = self.clock_ns + REBOOT_NS;
         let mut nodes = BTreeMap::new();
         for (&inode, node) in &self.nodes {

@@ -99,7 +99,7 @@ fn shown(maildrop: &Maildrop, name: &str, index: usize) -> Shown {
     let first = String::from_utf8_lossy(octets.split(|&octet| octet == b'\n').next().unwrap_or_default());
     let key = first.trim_end().strip_prefix("Subject: ").map(str::to_owned);
     let key = key.unwrap_or_else(|| panic!("{name}: {unique_id} is no message: {first:?}"));
-    let is_whole = octets == stored(&key) || octets == message(&key);
+    let is_whole = octets == *stored(&key) || octets == *message(&key);
     assert!(is_whole, "{name}: {unique_id} is not the message {key} as it was sent");
     assert_eq!(size, message(&key).len() as u64, "{name}: the octets of {key}");
     (key, unique_id, size)

@@ -1,8 +1,9 @@
 //! A store on a simulated disk, and the words in which scenarios are told.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use restante_proto::maildrop::{Listing, Marks};
@@ -154,14 +155,28 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
 
 /// The message of this key in its canonical form. What begins with `large` has more than the 128 KiB that stay in memory when it
 /// is delivered.
-pub(crate) fn message(key: &str) -> Vec<u8> {
-    let text = format!(".{key}: a line of the message, and of no other\r\n");
-    let lines = if key.starts_with("large") { 140 * 1024 / text.len() } else { 3 + key.len() % 40 };
-    let text = text.repeat(lines);
-    format!("Subject: {key}\r\n\r\n{text}").into_bytes()
+pub(crate) fn message(key: &str) -> Arc<[u8]> {
+    let [canonical, _] = forms(key);
+    canonical
 }
 
 /// The same with the line ends of a Maildir.
-pub(crate) fn stored(key: &str) -> Vec<u8> {
-    message(key).into_iter().filter(|&octet| octet != b'\r').collect()
+pub(crate) fn stored(key: &str) -> Arc<[u8]> {
+    let [_, stored] = forms(key);
+    stored
+}
+
+/// Made once each: the loops ask for them thousands of times.
+fn forms(key: &str) -> [Arc<[u8]>; 2] {
+    static FORMS: Mutex<BTreeMap<String, [Arc<[u8]>; 2]>> = Mutex::new(BTreeMap::new());
+    let mut forms = FORMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(forms) = forms.get(key) {
+        return forms.clone();
+    }
+    let text = format!(".{key}: a line of the message, and of no other\r\n");
+    let lines = if key.starts_with("large") { 140 * 1024 / text.len() } else { 3 + key.len() % 40 };
+    let message = format!("Subject: {key}\r\n\r\n{}", text.repeat(lines));
+    let made = [message.as_bytes().into(), message.replace("\r\n", "\n").as_bytes().into()];
+    forms.insert(key.to_owned(), made.clone());
+    made
 }
