@@ -4,6 +4,8 @@
 use restante_proto::maildrop::Listing;
 
 use crate::index::codec::{ACCESSED, BULLETINS, Header, INDEX, Records, UNIQUE_IDS};
+use crate::index::known::Known;
+use crate::index::memory::MemoryFile;
 use crate::index::{Index, Record};
 use crate::maildir::{accessed_rewritten, bulletins_rewritten, index_listing};
 use crate::surrogate::{Measure, Surrogate};
@@ -27,12 +29,15 @@ pub struct Replayed {
 /// Replays the bytes of an index file.
 #[must_use]
 pub fn replay(file: Vec<u8>) -> Replayed {
+    let known = Known::replay(Box::new(MemoryFile(file.clone()))).expect("memory can be read");
     let mut index = Index::replay(file);
+    assert_eq!(index.origin.is_some(), known.origin.is_some());
+    assert_eq!((index.stamps, &index.pending), (known.stamps, &known.pending));
     let (is_whole, pending) = (index.origin.is_some(), index.pending.len());
     index.sort();
     let name = |record: &Record| [index.bytes(record.base), index.bytes(record.suffix)].concat();
     let names = index.records.iter().map(name).collect();
-    let listing = index_listing(&index).expect("an index holds what a listing can hold");
+    let listing = index_listing(known).expect("an index holds what a listing can hold");
     Replayed { listing, names, is_whole, pending, rewritten: index.write(1, |_| true).bytes }
 }
 

@@ -4,6 +4,11 @@
 //! layout; `maildir/` decides what to believe and when to write. docs/on-disk.md describes the file.
 
 pub(crate) mod codec;
+pub(crate) mod known;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod memory;
+pub(crate) mod rows;
+pub(crate) mod source;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -35,8 +40,6 @@ pub(crate) struct Origin {
     pub(crate) nonce: u64,
     /// Length of the file.
     pub(crate) bytes: u64,
-    /// Message records in it, dead ones too. The next one's ordinal.
-    pub(crate) ordinals: u32,
     /// Records of any kind in it.
     pub(crate) records: u32,
 }
@@ -140,7 +143,6 @@ impl Index {
         let origin = reader.is_at_end().then_some(Origin {
             nonce: header.nonce,
             bytes: buffer.len() as u64,
-            ordinals: replay.ordinals,
             records: replay.count,
         });
         if replay.dead > 0 {
@@ -202,11 +204,6 @@ impl Index {
             records.retrieved(*seconds, ordinals);
         }
         records
-    }
-
-    /// Whether so much of the file is of no use any more that it should be written anew.
-    pub(crate) fn is_wasteful(&self) -> bool {
-        self.origin.is_some_and(|origin| origin.records as usize > 2 * self.records.len() + WASTE_RECORDS)
     }
 }
 

@@ -13,6 +13,7 @@ mod accessed;
 pub mod bulletins;
 mod counting;
 mod exporting;
+mod finder;
 mod keeper;
 mod look;
 mod overriding;
@@ -167,9 +168,9 @@ pub(crate) async fn export(
 /// What a session would list if the folders agreed with the index.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn index_listing(
-    index: &crate::index::Index,
+    known: crate::index::known::Known,
 ) -> std::io::Result<restante_proto::maildrop::Listing> {
-    table::Table::new(index).map(|(_, listing)| listing)
+    table::Table::new(known).map(|(_, listing)| listing)
 }
 
 /// The bytes of `restante.accessed`, read and written anew.

@@ -86,7 +86,17 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the records behind the header.
     pub(crate) fn new(file: &'a [u8], nonce: u64) -> Self {
-        Self { file, at: HEADER_BYTES, last: HEADER_BYTES, seed: seed(nonce) }
+        Self::starting_at(HEADER_BYTES, file, nonce)
+    }
+
+    /// Reads the records from the byte at `at` of a piece of a file. Spans are of that piece.
+    pub(crate) fn starting_at(at: usize, piece: &'a [u8], nonce: u64) -> Self {
+        Self { file: piece, at, last: at, seed: seed(nonce) }
+    }
+
+    /// Where the next record begins.
+    pub(crate) const fn position(&self) -> usize {
+        self.at
     }
 
     /// The next message, stamp or other index record; `None` at the end or at the first that is not whole and right.
@@ -457,6 +467,11 @@ const MAGIC: &[u8; 8] = b"restante";
 fn version(kind: &[u8; 4]) -> u32 {
     if kind == INDEX { 3 } else { 1 }
 }
+
+/// No record is longer.
+pub(crate) const RECORD_BYTES_MAX: usize = FRAME_HEAD_BYTES + u16::MAX as usize + CHECKSUM_BYTES;
+/// No record of a message is longer: lengths and flags, 5 numbers, time and place, three names.
+pub(crate) const MESSAGE_BYTES_MAX: usize = FRAME_HEAD_BYTES + 4 + 5 * 10 + 16 + 3 * 255 + CHECKSUM_BYTES;
 
 const FRAME_HEAD_BYTES: usize = 3;
 const CHECKSUM_BYTES: usize = 4;

@@ -7,76 +7,119 @@ use std::io;
 use std::path::Path;
 
 use super::layout::{INDEX, INDEX_NEW};
-use super::scan::Changes;
+use super::scan::{Added, Changes};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::failure::Failure;
 use crate::index::codec::{self, Header, Records};
-use crate::index::{Index, NO_ORDINAL, Origin, Record, Stamps};
+use crate::index::known::Known;
+use crate::index::{Folder, Index, Origin, Record, Stamps};
+use crate::maildrop::Warning;
 
-/// Applies the changes to the index in memory, then to its file: appended when that is right and not wasteful, else
+/// Applies the changes to what is known, then to the file: appended when that is right and not wasteful, else
 /// written anew. `stamps` is how the folders looked before they were scanned, if the index may rely on that.
 ///
 /// # Errors
-/// When the file could not be written; the index in memory is right all the same.
+/// When there are more messages than can be held. That the file could not be written is a warning: what is known is right
+/// all the same.
 pub(super) fn apply(
     disk: &dyn Disk,
     maildir: &Path,
-    index: &mut Index,
+    known: &mut Known,
     changes: Changes,
     stamps: Option<Stamps>,
     mode: u32,
-) -> Result<(), Failure> {
+) -> Result<Option<Warning>, Failure> {
     let stamps = stamps.filter(|stamps| stamps.new.is_settled || stamps.cur.is_settled);
-    let Some(origin) = index.origin.filter(|_| !index.is_wasteful()) else {
-        apply_in_memory(index, changes);
-        return rewrite(disk, maildir, index, stamps, mode);
+    let Changes { fresh, unreadable, moved, gone, twins, .. } = changes;
+    let mut records = changed(known, &moved, &gone);
+    bury(known, moved, &gone, &twins);
+    let first = known.len();
+    add(known, &fresh).map_err(Failure::at("index", maildir))?;
+    let written = match known.origin.filter(|_| !known.is_wasteful()) {
+        Some(origin) => append_changes(disk, maildir, known, &mut records, (origin, first), stamps),
+        None => write_anew(disk, maildir, known, stamps, mode),
     };
-    let records = records_of(index, origin, &changes, stamps);
-    // A message that resisted its removal is shown, so the removal must not begin once more after a crash.
-    let durable = if index.pending.is_empty() { Durable::No } else { Durable::Yes };
-    let fresh = apply_in_memory(index, changes);
+    add(known, &unreadable).map_err(Failure::at("index", maildir))?;
+    Ok(written.err().map(Warning::Index))
+}
+
+/// Applies the changes to what is known only.
+///
+/// # Errors
+/// When there are more messages than can be held.
+pub(super) fn apply_in_memory(maildir: &Path, known: &mut Known, changes: Changes) -> Result<(), Failure> {
+    let Changes { fresh, unreadable, moved, gone, twins, .. } = changes;
+    bury(known, moved, &gone, &twins);
+    let added = add(known, &fresh).and_then(|()| add(known, &unreadable));
+    added.map_err(Failure::at("index", maildir))
+}
+
+fn bury(known: &mut Known, moved: Vec<(usize, Folder, Vec<u8>)>, gone: &[usize], twins: &[usize]) {
+    for (position, folder, suffix) in moved {
+        known.rows_mut().set_place(position, folder, &suffix);
+    }
+    gone.iter().for_each(|&position| known.bury(position));
+    twins.iter().for_each(|&position| known.rows_mut().set_twin(position));
+}
+
+fn add(known: &mut Known, messages: &[Added]) -> io::Result<()> {
+    messages.iter().try_for_each(|message| message.add_to(known).map(drop))
+}
+
+/// Appends the changes and the messages from position `first` on.
+fn append_changes(
+    disk: &dyn Disk,
+    maildir: &Path,
+    known: &mut Known,
+    records: &mut Records,
+    (origin, first): (Origin, usize),
+    stamps: Option<Stamps>,
+) -> Result<(), Failure> {
+    let start = origin.bytes + records.bytes.len() as u64;
+    records.bytes.extend_from_slice(known.own());
+    // Stamps speak only for what stands before them, so they are repeated behind anything new.
+    if let Some(stamps) = stamps
+        && (!records.bytes.is_empty() || known.stamps != Some(stamps))
+    {
+        records.stamps(&stamps);
+    }
     if records.bytes.is_empty() {
         return Ok(());
     }
+    // A message that resisted its removal is shown, so the removal must not begin once more after a crash.
+    let durable = if known.pending.is_empty() { Durable::No } else { Durable::Yes };
     let length = append(disk, maildir, &records.bytes, durable)?;
-    if length == origin.bytes + records.bytes.len() as u64 {
-        // Nobody else has appended since the file was read, so the fresh messages have the ordinals that follow.
-        let ordinals = origin.ordinals..NO_ORDINAL;
-        let fresh = index.records.get_mut(fresh).unwrap_or_default();
-        fresh.iter_mut().zip(ordinals).for_each(|(record, ordinal)| record.ordinal = ordinal);
+    if length == origin.bytes + records.bytes.len() as u64
+        && let Ok(start) = u32::try_from(start)
+    {
+        // Nobody else has appended since the file was read, so the new messages have the ordinals that follow.
+        known.own_was_written(first, start);
     }
     Ok(())
 }
 
-/// Applies the changes to the index in memory only. Says which records are fresh now.
-pub(super) fn apply_in_memory(index: &mut Index, changes: Changes) -> std::ops::Range<usize> {
-    for (at, folder, suffix) in changes.moved {
-        if let Some(suffix) = index.intern(&suffix)
-            && let Some(record) = index.records.get_mut(at)
-        {
-            record.folder = folder;
-            record.suffix = suffix;
-        }
+/// Writes the file anew and goes on with that.
+fn write_anew(
+    disk: &dyn Disk,
+    maildir: &Path,
+    known: &mut Known,
+    stamps: Option<Stamps>,
+    mode: u32,
+) -> Result<(), Failure> {
+    let path = maildir.join(INDEX);
+    let mut index = known.to_index().map_err(Failure::at("read", &path))?;
+    // Which of the two is there when this fails is not known, so nothing is appended to either.
+    known.origin = None;
+    rewrite(disk, maildir, &mut index, stamps, mode)?;
+    let mut written = Known::load(disk, &path).map_err(Failure::at("read", &path))?;
+    let is_ours = written.origin.map(|origin| origin.nonce) == index.origin.map(|origin| origin.nonce);
+    // Records have the order of the file now. What a delivery appended meanwhile may be there as well.
+    if is_ours && written.len() >= index.records.len() {
+        let twins = index.records.iter().enumerate().filter(|(_, record)| record.has_twin);
+        twins.for_each(|(position, _)| written.rows_mut().set_twin(position));
+        *known = written;
     }
-    for at in changes.twins {
-        if let Some(record) = index.records.get_mut(at) {
-            record.has_twin = true;
-        }
-    }
-    if !changes.gone.is_empty() {
-        let mut gone = changes.gone.into_iter().peekable();
-        let mut at = 0;
-        index.records.retain(|_| {
-            let is_gone = gone.next_if_eq(&at).is_some();
-            at += 1;
-            !is_gone
-        });
-    }
-    let start = index.records.len();
-    index.records.extend(changes.fresh);
-    let end = index.records.len();
-    index.records.extend(changes.unreadable);
-    start..end
+    Ok(())
 }
 
 /// Whether [`append`] waits until what it wrote is durable.
@@ -143,7 +186,6 @@ pub(super) fn rewrite(
     let path = maildir.join(INDEX_NEW);
     let nonce = new_nonce().map_err(Failure::at("choose a number for", &path))?;
     let mut records = index.write(nonce, is_for_index);
-    let ordinals = records.messages;
     if let Some(stamps) = stamps {
         records.stamps(&stamps);
     }
@@ -154,7 +196,7 @@ pub(super) fn rewrite(
     let listed = index.records.iter_mut().filter(|record| is_for_index(record));
     listed.zip(0..).for_each(|(record, ordinal)| record.ordinal = ordinal);
     let bytes = records.bytes.len() as u64;
-    index.origin = Some(Origin { nonce, bytes, ordinals, records: records.count });
+    index.origin = Some(Origin { nonce, bytes, records: records.count });
     Ok(())
 }
 
@@ -190,34 +232,21 @@ pub(crate) fn replace(
     })
 }
 
-/// What has to be appended to the file for these changes.
-fn records_of(index: &Index, origin: Origin, changes: &Changes, stamps: Option<Stamps>) -> Records {
-    let mut records = Records::appended(origin.nonce);
-    let ordinal = |at: usize| index.records.get(at).map(|record| record.ordinal);
-    for (at, folder, suffix) in &changes.moved {
-        if let Some(ordinal) = ordinal(*at) {
+/// What has to be appended to the file for the messages that it knows.
+fn changed(known: &Known, moved: &[(usize, Folder, Vec<u8>)], gone: &[usize]) -> Records {
+    let mut records = Records::appended(known.origin.map_or(0, |origin| origin.nonce));
+    let ordinal = |&position: &usize| u32::try_from(position).ok();
+    for (position, folder, suffix) in moved {
+        if let Some(ordinal) = ordinal(position) {
             records.place(ordinal, *folder, suffix);
         }
     }
-    let gone: Vec<u32> = changes.gone.iter().filter_map(|&at| ordinal(at)).collect();
+    let gone: Vec<u32> = gone.iter().filter_map(ordinal).collect();
     records.gone(&gone);
-    if !index.pending.is_empty() {
+    if !known.pending.is_empty() {
         records.removal_end();
     }
-    for record in &changes.fresh {
-        records.message(record, parts(index, record));
-    }
-    // Stamps speak only for what stands before them, so they are repeated behind anything new.
-    if let Some(stamps) = stamps
-        && (!records.bytes.is_empty() || index.stamps != Some(stamps))
-    {
-        records.stamps(&stamps);
-    }
     records
-}
-
-fn parts<'a>(index: &'a Index, record: &Record) -> [&'a [u8]; 3] {
-    [index.bytes(record.base), index.bytes(record.suffix), index.bytes(record.unique_id)]
 }
 
 /// Messages that could not be read are not remembered.

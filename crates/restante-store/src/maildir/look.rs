@@ -4,21 +4,25 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::finder::Finder;
 use super::layout::{message_path, split_name};
 use super::reader::{is_not_regular, is_vanished, survey_file};
 use super::scan::Changes;
 use crate::disk::{Access, Disk, Kind, Stat};
 use crate::failure::Failure;
-use crate::index::{Facts, Folder, Index, Record};
+use crate::index::known::Known;
+use crate::index::{Facts, Folder};
 use crate::maildrop::Warning;
 
 /// A scan going on: any number of passes, each of `see` for all names, `was_listed` and `read_fresh`.
 pub(super) struct Look<'a> {
-    index: &'a Index,
-    /// Base name to position in `Index::records`.
-    known: HashMap<&'a [u8], usize>,
-    /// One for each of `Index::records`.
+    known: &'a Known,
+    /// Positions by base name.
+    finder: Finder,
+    /// One for each position.
     states: Vec<State>,
+    /// Positions of records that stand for the same message as a later one.
+    doubles: Vec<usize>,
     /// Known messages that are not where the index says, by position.
     moved: HashMap<usize, (Folder, Vec<u8>)>,
     fresh: Vec<Fresh>,
@@ -32,7 +36,7 @@ pub(super) struct Look<'a> {
 #[derive(Clone, Copy, Default)]
 struct State {
     /// The last pass that showed it; 0 for none.
-    pass: u32,
+    pass: u8,
     has_twin: bool,
 }
 
@@ -44,7 +48,7 @@ pub(super) struct Fresh {
     pub(super) has_twin: bool,
     pub(super) contents: Contents,
     /// The last pass that showed it.
-    pass: u32,
+    pass: u8,
 }
 
 /// What is known of the contents of a [`Fresh`].
@@ -58,23 +62,30 @@ pub(super) enum Contents {
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(index: &'a Index) -> Self {
-        let mut known = HashMap::with_capacity(index.records.len());
-        known.extend(index.records.iter().enumerate().map(|(at, record)| (index.bytes(record.base), at)));
-        Self {
-            index,
+    /// # Errors
+    /// When the index cannot be read again.
+    pub(super) fn new(known: &'a Known) -> io::Result<Self> {
+        let mut finder = Finder::with_capacity(known.len());
+        let mut doubles = Vec::new();
+        let mut names = known.base_names();
+        for position in (0..known.len()).filter(|&position| !known.is_gone(position)) {
+            doubles.extend(finder.insert(names.at(position)?, position));
+        }
+        Ok(Self {
             known,
-            states: vec![State::default(); index.records.len()],
+            finder,
+            states: vec![State::default(); known.len()],
+            doubles,
             moved: HashMap::new(),
             fresh: Vec::new(),
             fresh_by_name: HashMap::new(),
             listed: Vec::new(),
             skipped: None,
-        }
+        })
     }
 
     /// Notes one name of a folder.
-    pub(super) fn see(&mut self, pass: u32, folder: Folder, name: &[u8], kind: Kind) {
+    pub(super) fn see(&mut self, pass: u8, folder: Folder, name: &[u8], kind: Kind) {
         // Maildir readers leave hidden files alone; NFS has its own there.
         if name.starts_with(b".") {
             return;
@@ -85,7 +96,7 @@ impl<'a> Look<'a> {
             if pass == 1 {
                 self.skip(folder, name);
             }
-        } else if let Some(&at) = self.known.get(base_name) {
+        } else if let Some(at) = self.finder.find(base_name) {
             self.see_known(pass, at, folder, suffix);
         } else if let Some(message) = self.fresh_by_name.get(base_name).and_then(|&at| self.fresh.get_mut(at))
         {
@@ -133,7 +144,9 @@ impl<'a> Look<'a> {
 
     /// What differs from the index, and the messages it does not know.
     pub(super) fn finish(self) -> (Changes, Vec<Fresh>) {
-        let gone = self.missing().collect();
+        let mut gone: Vec<usize> = self.missing().chain(self.doubles.iter().copied()).collect();
+        gone.sort_unstable();
+        gone.dedup();
         let twins: Vec<_> =
             (0..).zip(&self.states).filter(|(_, state)| state.has_twin).map(|(at, _)| at).collect();
         let moved = self.moved.into_iter().map(|(at, (folder, suffix))| (at, folder, suffix)).collect();
@@ -149,11 +162,10 @@ impl<'a> Look<'a> {
         (changes, self.fresh)
     }
 
-    fn see_known(&mut self, pass: u32, at: usize, folder: Folder, suffix: &[u8]) {
-        let (Some(state), Some(record)) = (self.states.get_mut(at), self.index.records.get(at)) else {
+    fn see_known(&mut self, pass: u8, at: usize, folder: Folder, suffix: &[u8]) {
+        let (Some(state), Some(listed)) = (self.states.get_mut(at), self.known.rows().place(at)) else {
             return;
         };
-        let listed = (record.folder, self.index.bytes(record.suffix));
         let last = self.moved.get(&at).map_or(listed, |(folder, suffix)| (*folder, suffix.as_slice()));
         if state.pass == pass {
             state.has_twin = true;
@@ -171,10 +183,10 @@ impl<'a> Look<'a> {
     }
 
     fn missing(&self) -> impl Iterator<Item = usize> {
-        let is_missing =
-            |record: &Record, state: &State| state.pass == 0 && self.listed.contains(&record.folder);
-        let all = self.index.records.iter().zip(&self.states).enumerate();
-        all.filter(move |(_, (record, state))| is_missing(record, state)).map(|(at, _)| at)
+        let is_listed =
+            |at: usize| self.known.rows().place(at).is_some_and(|(folder, _)| self.listed.contains(&folder));
+        let unseen = self.states.iter().enumerate().filter(|(_, state)| state.pass == 0).map(|(at, _)| at);
+        unseen.filter(move |&at| !self.known.is_gone(at) && is_listed(at))
     }
 
     fn skip(&mut self, folder: Folder, name: &[u8]) {
@@ -189,7 +201,7 @@ impl Fresh {
         message_path(maildir, self.folder, &self.base_name, &self.suffix)
     }
 
-    fn see(&mut self, pass: u32, folder: Folder, suffix: &[u8]) {
+    fn see(&mut self, pass: u8, folder: Folder, suffix: &[u8]) {
         if self.pass == pass {
             self.has_twin = true;
             if (folder, suffix) <= (self.folder, self.suffix.as_slice()) {

@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::disk::{Access, DiskFile, Kind};
 use crate::failure::Failure;
 use crate::index::Facts;
+use crate::index::source::Window;
 use crate::maildrop::{MessageError, Shape, blocking};
 use crate::surrogate::Measure;
 use crate::survey::{Findings, Survey};
@@ -32,9 +33,9 @@ pub(crate) struct Message {
 /// # Errors
 /// As `Maildrop::message`.
 pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Message, MessageError> {
-    let facts = session.facts(index).ok_or(MessageError::NoSuchMessage)?;
+    let octets = session.listed_octets(index).ok_or(MessageError::NoSuchMessage)?;
     if let Some((folder, suffix)) = session.place(index)
-        && let Some(base_name) = session.base_name(index)
+        && let Some((facts, base_name)) = session.record(index, &mut Window::cached())
     {
         let path = message_path(session.path(), folder, &base_name, &suffix);
         if let Ok(Some(file)) = session.disk().open_cached(&path)
@@ -44,7 +45,7 @@ pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Mess
         }
     }
     let session_there = Arc::clone(session);
-    let result = blocking(move || find(&session_there, index, facts)).await;
+    let result = blocking(move || find(&session_there, index, octets)).await;
     result.map_err(Failure::at("open a message of", session.path()))?
 }
 
@@ -116,14 +117,19 @@ impl Message {
 }
 
 /// Opens the message at `index`, wherever it is now, and makes sure that it has the octets that were listed.
-fn find(session: &Session, index: usize, facts: Facts) -> Result<Message, MessageError> {
+fn find(session: &Session, index: usize, octets: (u64, Option<u64>)) -> Result<Message, MessageError> {
+    let facts = session.facts(index);
+    let base_name = session.base_name(index)?;
     for _ in 0..PASSES_MAX {
-        let Some(base_name) = session.base_name(index) else { return Err(MessageError::NoSuchMessage) };
         let Some((folder, suffix)) = session.place(index) else { break };
         let path = message_path(session.path(), folder, &base_name, &suffix);
         match session.disk().open(&path, Access::Read) {
-            Ok(file) if is_as_known(&*file, &facts) => return Ok(Message::new(file, path, facts)),
-            Ok(file) => return look_again(session, index, file, path, &facts),
+            Ok(file) => {
+                return match facts.filter(|facts| is_as_known(&*file, facts)) {
+                    Some(facts) => Ok(Message::new(file, path, facts)),
+                    None => look_again(session, index, file, path, octets),
+                };
+            }
             Err(error) if is_vanished(&error) => {}
             Err(error) if is_not_regular(&error) => return Err(MessageError::NotRegular),
             Err(error) => return Err(Failure::new("open", &path, error).into()),
@@ -143,12 +149,10 @@ fn look_again(
     index: usize,
     file: Box<dyn DiskFile>,
     path: PathBuf,
-    known: &Facts,
+    (octets, surrogate_octets): (u64, Option<u64>),
 ) -> Result<Message, MessageError> {
     match survey_file(&*file, &mut Vec::new()) {
-        Ok(Some(facts))
-            if facts.octets == known.octets && facts.surrogate_octets == known.surrogate_octets =>
-        {
+        Ok(Some(facts)) if facts.octets == octets && facts.surrogate_octets == surrogate_octets => {
             Ok(Message::new(file, path, facts))
         }
         Ok(Some(_)) => {

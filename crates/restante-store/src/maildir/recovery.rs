@@ -1,5 +1,6 @@
 //! Putting right what is missing or was left half done: folders, interrupted removals, old temporary files.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path};
@@ -11,7 +12,8 @@ use super::reader::is_vanished;
 use super::scan::{BOTH, Changes};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
-use crate::index::Index;
+use crate::index::Folder;
+use crate::index::known::Known;
 use crate::maildrop::Warning;
 
 /// Makes what is missing of a maildrop: folders between the root and it, itself, `new/`, `cur/` and `tmp/`. All but the name
@@ -93,18 +95,27 @@ pub(super) fn may_make<'a>(maildirs: &Maildirs, path: &'a Path) -> Result<Vec<&'
 
 /// Finishes the removal that the index records as begun: what of it is still there is removed now. No reply was
 /// given for it, so a message that resists stays.
-pub(super) fn finish_removal(disk: &dyn Disk, maildir: &Path, index: &Index, changes: &mut Changes) {
+///
+/// # Errors
+/// When the index cannot be read again.
+pub(super) fn finish_removal(
+    disk: &dyn Disk,
+    maildir: &Path,
+    known: &Known,
+    changes: &mut Changes,
+) -> Result<(), Failure> {
     let mut failed = 0;
     let mut example = None;
     let mut gone = Vec::new();
-    for at in pending(index, changes) {
-        let Some(record) = index.records.get(at) else { continue };
-        let moved = changes.moved.iter().find(|(moved, ..)| *moved == at);
-        let (folder, suffix) = match moved {
-            Some((_, folder, suffix)) => (*folder, suffix.as_slice()),
-            None => (record.folder, index.bytes(record.suffix)),
+    let moved: HashMap<usize, (Folder, &[u8])> =
+        changes.moved.iter().map(|(at, folder, suffix)| (*at, (*folder, suffix.as_slice()))).collect();
+    let mut names = known.base_names();
+    for at in pending(known, changes) {
+        let Some((folder, suffix)) = moved.get(&at).copied().or_else(|| known.rows().place(at)) else {
+            continue;
         };
-        let path = message_path(maildir, folder, index.bytes(record.base), suffix);
+        let base_name = names.at(at).map_err(Failure::at("read the index of", maildir))?;
+        let path = message_path(maildir, folder, base_name, suffix);
         match disk.unlink(&path) {
             Ok(()) => gone.push(at),
             Err(error) if is_vanished(&error) => {}
@@ -114,7 +125,7 @@ pub(super) fn finish_removal(disk: &dyn Disk, maildir: &Path, index: &Index, cha
             }
         }
     }
-    if !index.pending.is_empty() {
+    if !known.pending.is_empty() {
         changes.is_unfinished = true;
         // What went before the interruption too: the end is recorded next, and when that outlives a crash the removal must.
         for folder in BOTH {
@@ -127,20 +138,20 @@ pub(super) fn finish_removal(disk: &dyn Disk, maildir: &Path, index: &Index, cha
     }
     add_gone(changes, gone);
     changes.warnings.extend(example.map(|example| Warning::Removal { messages: failed, example }));
+    Ok(())
 }
 
 /// Leaves out the messages of a removal that is going on, or was interrupted, for a look from outside.
-pub(super) fn hide_removal(index: &Index, changes: &mut Changes) {
-    let gone = pending(index, changes);
+pub(super) fn hide_removal(known: &Known, changes: &mut Changes) {
+    let gone = pending(known, changes);
     add_gone(changes, gone);
 }
 
-/// Positions in `Index::records` of messages whose removal was begun and that are still there.
-fn pending(index: &Index, changes: &Changes) -> Vec<usize> {
-    // Records are in the order of the file until they are sorted.
-    let position = |ordinal: &u32| index.records.binary_search_by_key(ordinal, |record| record.ordinal).ok();
-    let is_there = |at: &usize| changes.gone.binary_search(at).is_err();
-    index.pending.iter().filter_map(position).filter(is_there).collect()
+/// Positions of messages whose removal was begun and that are still there.
+fn pending(known: &Known, changes: &Changes) -> Vec<usize> {
+    let is_there =
+        |&at: &usize| at < known.len() && !known.is_gone(at) && changes.gone.binary_search(&at).is_err();
+    known.pending.iter().map(|&ordinal| ordinal as usize).filter(is_there).collect()
 }
 
 fn add_gone(changes: &mut Changes, gone: Vec<usize>) {

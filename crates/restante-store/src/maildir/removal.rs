@@ -4,7 +4,6 @@
 //! all. Then the files are unlinked and their folders synced (S6), and only then is success reported. A full disk that
 //! has no room for the record does not stop the removal.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use super::session::Session;
 use crate::failure::Failure;
 use crate::index::Folder;
 use crate::index::codec::Records;
+use crate::index::source::Window;
 use crate::maildrop::{RemoveError, Removed, Warning, blocking};
 use crate::quota::Usage;
 
@@ -100,12 +100,18 @@ fn remove_now(session: &Session, marked: &[usize]) -> Result<Removed, RemoveErro
 /// Records durably which messages are being removed. One that has no record in the index is removed without.
 fn record_begin(session: &Session, marked: &[usize]) -> Result<(), Failure> {
     let Some(origin) = session.origin() else { return Ok(()) };
-    let known =
-        || marked.iter().filter_map(|&index| Some((session.ordinal(index)?, session.base_name(index)?)));
-    let ordinals: Vec<u32> = known().map(|(ordinal, _)| ordinal).collect();
-    let names: HashMap<u32, Cow<'_, [u8]>> = known().collect();
+    let mut base_names = session.base_names();
+    let mut names: HashMap<u32, Vec<u8>> = HashMap::new();
+    let mut ordinals = Vec::new();
+    for &index in marked {
+        if let Some(ordinal) = session.ordinal(index) {
+            let base_name = base_names.at(index).map_err(Failure::at("read the index of", session.path()))?;
+            names.insert(ordinal, base_name.to_vec());
+            ordinals.push(ordinal);
+        }
+    }
     let mut records = Records::appended(origin.nonce);
-    records.removal(&ordinals, |ordinal| names.get(&ordinal).map(AsRef::as_ref).unwrap_or_default());
+    records.removal(&ordinals, |ordinal| names.get(&ordinal).map(Vec::as_slice).unwrap_or_default());
     keeper::append(session.disk(), session.path(), &records.bytes, Durable::Yes).map(|_| ())
 }
 
@@ -121,7 +127,8 @@ impl<'a> Removal<'a> {
         if self.vanished > 0 {
             return Usage::default();
         }
-        let facts = self.removed.iter().filter_map(|&index| self.session.facts(index));
+        let mut window = Window::sequential();
+        let facts = self.removed.iter().filter_map(|&index| self.session.facts_with(index, &mut window));
         facts.map(|facts| Usage::message(facts.stored_octets)).fold(Usage::default(), Usage::plus)
     }
 
@@ -178,12 +185,12 @@ impl<'a> Removal<'a> {
 
     /// Where the files of these messages are.
     fn files_of(&self, missing: &[Missing]) -> Result<HashMap<usize, Vec<File>>, Failure> {
-        let name = |message: &Missing| Some((self.session.base_name(message.index)?, message.index));
-        let by_name: HashMap<Cow<'_, [u8]>, usize> = missing.iter().filter_map(name).collect();
+        let name = |message: &Missing| Ok((self.session.base_name(message.index)?, message.index));
+        let by_name: HashMap<Vec<u8>, usize> = missing.iter().map(name).collect::<Result<_, Failure>>()?;
         let mut files: HashMap<usize, Vec<File>> = HashMap::new();
         for folder in BOTH {
             self.session.list(folder, &mut |base_name, suffix| {
-                if let Some(&index) = by_name.get(&Cow::Borrowed(base_name)) {
+                if let Some(&index) = by_name.get(base_name) {
                     files.entry(index).or_default().push((folder, suffix.to_vec()));
                 }
             })?;
@@ -227,7 +234,7 @@ impl<'a> Removal<'a> {
 
     /// `false` when it is not there.
     fn unlink_at(&mut self, index: usize, folder: Folder, suffix: &[u8]) -> Result<bool, Failure> {
-        let Some(base_name) = self.session.base_name(index) else { return Ok(false) };
+        let base_name = self.session.base_name(index)?;
         let path = message_path(self.session.path(), folder, &base_name, suffix);
         match self.session.disk().unlink(&path) {
             Ok(()) => {

@@ -14,45 +14,62 @@ use super::look::{Contents, Fresh, Look};
 use super::reader::unread_facts;
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
-use crate::index::{Facts, Folder, Index, NO_ORDINAL, Record, Span, Stamp, Stamps};
+use crate::index::known::Known;
+use crate::index::{Facts, Folder, NO_ORDINAL, Record, Span, Stamp, Stamps};
 use crate::maildrop::Warning;
 use crate::unique_id::overrides::Overrides;
 
 /// What a scan found to differ from the index.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Messages the index does not know. Their names are in its buffer.
-    pub(super) fresh: Vec<Record>,
+    /// Messages the index does not know.
+    pub(super) fresh: Vec<Added>,
     /// Messages that are there and cannot be read. Not for the index.
-    pub(super) unreadable: Vec<Record>,
-    /// Positions in `Index::records`, and where the message is now.
+    pub(super) unreadable: Vec<Added>,
+    /// Positions, and where the message is now.
     pub(super) moved: Vec<(usize, Folder, Vec<u8>)>,
-    /// Positions in `Index::records` of messages that are not there any more, ascending.
+    /// Positions of messages that are not there any more, ascending.
     pub(super) gone: Vec<usize>,
-    /// Positions in `Index::records` of messages with more than one file.
+    /// Positions of messages with more than one file.
     pub(super) twins: Vec<usize>,
     /// The folders must be listed again next time, even if they do not change.
     pub(super) is_unfinished: bool,
     pub(super) warnings: Vec<Warning>,
 }
 
+/// A message that a scan adds to what is known.
+#[derive(Debug)]
+pub(super) struct Added {
+    /// Without names.
+    record: Record,
+    base_name: Vec<u8>,
+    suffix: Vec<u8>,
+    /// When it is not the base name.
+    unique_id: Vec<u8>,
+}
+
+impl Added {
+    /// Adds it. Says its position.
+    ///
+    /// # Errors
+    /// When there are more messages than can be held.
+    pub(super) fn add_to(&self, known: &mut Known) -> io::Result<usize> {
+        known.add(&self.record, [&self.base_name, &self.suffix, &self.unique_id])
+    }
+}
+
 /// Looks into the folders of `maildir` that do not look as the index says any more. `now` is how they looked before.
 ///
 /// # Errors
 /// When a folder cannot be listed, or the unique-ids of another server cannot be read.
-pub(super) fn scan(
-    disk: &dyn Disk,
-    maildir: &Path,
-    index: &mut Index,
-    now: &Stamps,
-) -> Result<Changes, Failure> {
-    let is_unchanged = |known: Stamp, now: &Stamp| known.is_settled && known.is_like(now);
-    let mut folders = match &index.stamps {
-        Some(known) if is_unchanged(known.new, &now.new) => vec![Folder::Cur],
-        Some(known) if is_unchanged(known.cur, &now.cur) => vec![Folder::New],
+pub(super) fn scan(disk: &dyn Disk, maildir: &Path, known: &Known, now: &Stamps) -> Result<Changes, Failure> {
+    let is_unchanged = |before: Stamp, now: &Stamp| before.is_settled && before.is_like(now);
+    let mut folders = match &known.stamps {
+        Some(before) if is_unchanged(before.new, &now.new) => vec![Folder::Cur],
+        Some(before) if is_unchanged(before.cur, &now.cur) => vec![Folder::New],
         _ => BOTH.to_vec(),
     };
-    let mut look = Look::new(index);
+    let mut look = Look::new(known).map_err(Failure::at("read the index of", maildir))?;
     let mut before = *now;
     for pass in 1..=PASSES_MAX {
         for &folder in &folders {
@@ -74,7 +91,7 @@ pub(super) fn scan(
     }
     let (mut changes, fresh) = look.finish();
     if !fresh.is_empty() {
-        add_fresh(disk, maildir, index, fresh, &mut changes)?;
+        add_fresh(disk, maildir, fresh, &mut changes)?;
     }
     Ok(changes)
 }
@@ -99,14 +116,13 @@ pub(super) fn stamps(disk: &dyn Disk, maildir: &Path, now_ns: Option<i64>) -> Re
 fn add_fresh(
     disk: &dyn Disk,
     maildir: &Path,
-    index: &mut Index,
     fresh: Vec<Fresh>,
     changes: &mut Changes,
 ) -> Result<(), Failure> {
     let path = maildir.join(layout::UNIQUE_IDS);
     let overrides = Overrides::load(disk, &path).map_err(Failure::at("read", &path))?;
     let mut first_unreadable = None;
-    for message in fresh {
+    for mut message in fresh {
         let (facts, modified_ns) = match &message.contents {
             Contents::Read(facts) => (*facts, facts.modified_ns),
             Contents::Unreadable(stat, _) => (unread_facts(stat.size), stat.modified_ns),
@@ -116,16 +132,12 @@ fn add_fresh(
                 continue;
             }
         };
-        let record =
-            record(index, &message, facts, modified_ns, &overrides).map_err(Failure::at("index", maildir))?;
         changes.is_unfinished |= message.has_twin;
-        let path = message.path(maildir);
-        match message.contents {
-            Contents::Unreadable(_, error) => {
-                changes.unreadable.push(record);
-                first_unreadable.get_or_insert_with(|| Failure::new("read", &path, error));
-            }
-            _ => changes.fresh.push(record),
+        if let Contents::Unreadable(_, error) = std::mem::replace(&mut message.contents, Contents::Unread) {
+            first_unreadable.get_or_insert_with(|| Failure::new("read", &message.path(maildir), error));
+            changes.unreadable.push(added(message, facts, modified_ns, &overrides));
+        } else {
+            changes.fresh.push(added(message, facts, modified_ns, &overrides));
         }
     }
     if let Some(example) = first_unreadable {
@@ -135,35 +147,27 @@ fn add_fresh(
     Ok(())
 }
 
-/// A record of a message that is not in the index yet.
-fn record(
-    index: &mut Index,
-    message: &Fresh,
-    facts: Facts,
-    modified_ns: i64,
-    overrides: &Overrides,
-) -> io::Result<Record> {
+/// What is to be added for a message that is not in the index yet.
+fn added(message: Fresh, facts: Facts, modified_ns: i64, overrides: &Overrides) -> Added {
     let Fresh { base_name, suffix, folder, has_twin, .. } = message;
-    let full = || io::Error::new(io::ErrorKind::InvalidInput, "more names than an index can hold");
-    let (unique_id, order) = overrides.of(base_name);
-    Ok(Record {
+    let (unique_id, order) = overrides.of(&base_name);
+    let none = Span::default();
+    let record = Record {
         facts,
         order,
-        delivered: delivered(base_name, modified_ns),
+        delivered: delivered(&base_name, modified_ns),
         ordinal: NO_ORDINAL,
-        base: index.intern(base_name).ok_or_else(full)?,
-        suffix: index.intern(suffix).ok_or_else(full)?,
-        unique_id: match unique_id {
-            Some(unique_id) => index.intern(&unique_id).ok_or_else(full)?,
-            None => Span::default(),
-        },
-        folder: *folder,
+        base: none,
+        suffix: none,
+        unique_id: none,
+        folder,
         retrieved: None,
-        has_twin: *has_twin,
-    })
+        has_twin,
+    };
+    Added { record, base_name, suffix, unique_id: unique_id.unwrap_or_default() }
 }
 
 pub(super) const BOTH: [Folder; 2] = [Folder::New, Folder::Cur];
 
 /// So often are changing folders looked at before what was seen is taken for the truth.
-pub(super) const PASSES_MAX: u32 = 3;
+pub(super) const PASSES_MAX: u8 = 3;

@@ -15,12 +15,14 @@ use restante_proto::maildrop::{Listing, Octets};
 use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
 use super::scan::{BOTH, scan, stamps};
-use super::table::{Place, Table};
+use super::table::Table;
 use super::{Maildirs, bulletins, recovery};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
 use crate::index::codec::Records;
-use crate::index::{Facts, Folder, Index, Origin, Stamps};
+use crate::index::known::{BaseNames, Known};
+use crate::index::source::{Spot, Window};
+use crate::index::{Facts, Folder, Index, NO_ORDINAL, Origin, Stamps};
 use crate::lock::Lock;
 use crate::maildrop::{MessageError, OpenError, Stored, Warning};
 use crate::quota::Usage;
@@ -33,8 +35,6 @@ pub(crate) struct Session {
     listing: Arc<Listing>,
     table: Table,
     warnings: Vec<Warning>,
-    /// The index file that the table's ordinals belong to. `None` when it could not be written.
-    origin: Option<Origin>,
     /// Where messages were found that other programs have renamed since the table was made.
     found: Mutex<Option<Found>>,
     /// `None` for an inspection.
@@ -51,10 +51,17 @@ struct Found {
 }
 
 /// A maildrop that was locked and compared with its index.
-pub(super) struct Loaded {
-    pub(super) index: Index,
+struct Current {
+    known: Known,
     warnings: Vec<Warning>,
     lock: Lock,
+}
+
+/// The same with all facts of all messages in memory.
+pub(super) struct Loaded {
+    pub(super) index: Index,
+    /// Held as long as this is.
+    _lock: Lock,
 }
 
 /// Opens the maildrop at `path` for a session.
@@ -67,9 +74,8 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
     let mut warnings = Vec::new();
     // Before the folders are looked at, so that this session shows them.
     bulletins::deliver(maildirs, path, now, &mut warnings);
-    let Loaded { mut index, warnings, lock } = load_locked(maildirs, path, now, lock, warnings)?;
-    index.sort();
-    Ok(Session::new(maildirs, path, &index, warnings, Some(lock))?)
+    let Current { known, warnings, lock } = bring_up_to_date(maildirs, path, now, lock, warnings)?;
+    Ok(Session::new(maildirs, path, known, warnings, Some(lock))?)
 }
 
 /// Locks the maildrop, replays its index and brings that up to date.
@@ -79,18 +85,26 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
 pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
     maildirs.check_marker()?;
     let lock = take_lock(maildirs, path)?;
-    load_locked(maildirs, path, now, lock, Vec::new())
+    let Current { known, lock, .. } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
+    let mut index = known.to_index().map_err(Failure::at("read the index of", path))?;
+    for record in &mut index.records {
+        let spot = known.rows().spot(record.ordinal as usize);
+        if !matches!(spot, Some(Spot::File(_))) {
+            record.ordinal = NO_ORDINAL;
+        }
+    }
+    Ok(Loaded { index, _lock: lock })
 }
 
-fn load_locked(
+fn bring_up_to_date(
     maildirs: &Arc<Maildirs>,
     path: &Path,
     now: SystemTime,
     lock: Lock,
     mut warnings: Vec<Warning>,
-) -> Result<Loaded, OpenError> {
+) -> Result<Current, OpenError> {
     let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
-    let mut index = load_index(disk, path, &mut warnings);
+    let mut known = load_index(disk, path, &mut warnings);
     let mut before = match stamps(disk, path, None) {
         Err(failure) if is_not_found(failure.cause()) => {
             recovery::make_missing(maildirs, path)?;
@@ -98,19 +112,18 @@ fn load_locked(
         }
         result => result?,
     };
-    if !is_current(&index, &before) {
+    if !is_current(&known.pending, known.stamps, &before) {
         // The clock first, the stamps next, the lists last: only so a later change is sure to show in the stamps.
         let now_ns = lock.now_ns();
         before = stamps(disk, path, now_ns)?;
-        let mut changes = scan(disk, path, &mut index, &before)?;
-        recovery::finish_removal(disk, path, &index, &mut changes);
+        let mut changes = scan(disk, path, &known, &before)?;
+        recovery::finish_removal(disk, path, &known, &mut changes)?;
         warnings.append(&mut changes.warnings);
         let lasting = (!changes.is_unfinished).then_some(before);
-        warnings
-            .extend(keeper::apply(disk, path, &mut index, changes, lasting, mode).err().map(Warning::Index));
+        warnings.extend(keeper::apply(disk, path, &mut known, changes, lasting, mode)?);
         recovery::sweep(disk, path, now);
     }
-    Ok(Loaded { index, warnings, lock })
+    Ok(Current { known, warnings, lock })
 }
 
 /// Looks at the maildrop at `path` without the lock and without changing anything.
@@ -121,24 +134,23 @@ pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, 
     maildirs.check_marker()?;
     let disk = maildirs.disk();
     let mut warnings = Vec::new();
-    let mut index = load_index(disk, path, &mut warnings);
+    let mut known = load_index(disk, path, &mut warnings);
     let before = match stamps(disk, path, None) {
         // Nothing is there yet, and a session would make it: that one is empty. A maildrop of which a part is missing
         // and that holds messages is another matter.
         Err(failure) if is_not_found(failure.cause()) && recovery::is_half_made(disk, path) => {
             recovery::may_make(maildirs, path)?;
-            return Ok(Session::new(maildirs, path, &index, warnings, None)?);
+            return Ok(Session::new(maildirs, path, known, warnings, None)?);
         }
         result => result?,
     };
-    if !is_current(&index, &before) {
-        let mut changes = scan(disk, path, &mut index, &before)?;
-        recovery::hide_removal(&index, &mut changes);
+    if !is_current(&known.pending, known.stamps, &before) {
+        let mut changes = scan(disk, path, &known, &before)?;
+        recovery::hide_removal(&known, &mut changes);
         warnings.append(&mut changes.warnings);
-        keeper::apply_in_memory(&mut index, changes);
+        keeper::apply_in_memory(path, &mut known, changes)?;
     }
-    index.sort();
-    Ok(Session::new(maildirs, path, &index, warnings, None)?)
+    Ok(Session::new(maildirs, path, known, warnings, None)?)
 }
 
 fn is_not_found(error: &io::Error) -> bool {
@@ -149,18 +161,17 @@ impl Session {
     fn new(
         maildirs: &Arc<Maildirs>,
         path: &Path,
-        index: &Index,
+        known: Known,
         warnings: Vec<Warning>,
         lock: Option<Lock>,
     ) -> Result<Self, Failure> {
-        let (table, listing) = Table::new(index).map_err(Failure::at("list", path))?;
+        let (table, listing) = Table::new(known).map_err(Failure::at("list", path))?;
         Ok(Self {
             maildirs: Arc::clone(maildirs),
             path: path.to_owned(),
             listing: Arc::new(listing),
             table,
             warnings,
-            origin: index.origin,
             found: Mutex::new(None),
             lock,
         })
@@ -189,7 +200,8 @@ impl Session {
 
     /// What the listing holds.
     pub(super) fn usage(&self) -> Usage {
-        let facts = (0..self.table.len()).filter_map(|index| self.facts(index));
+        let mut window = Window::sequential();
+        let facts = (0..self.table.len()).filter_map(|index| self.facts_with(index, &mut window));
         facts.map(|facts| Usage::message(facts.stored_octets)).fold(Usage::default(), Usage::plus)
     }
 
@@ -199,21 +211,48 @@ impl Session {
 
     /// The index file and whether this session may write to it.
     pub(super) fn origin(&self) -> Option<Origin> {
-        self.origin.filter(|_| self.lock.is_some())
+        self.table.origin().filter(|_| self.lock.is_some())
     }
 
+    /// What the index says of the message at `index`. `None` when it says nothing that agrees with the listing.
     pub(crate) fn facts(&self, index: usize) -> Option<Facts> {
-        self.table.facts(&self.listing, index)
+        self.facts_with(index, &mut Window::single())
     }
 
     pub(crate) fn stored(&self, index: usize) -> Option<Stored<'_>> {
         let (_, suffix) = self.place(index)?;
-        let modified_ns = self.facts(index)?.modified_ns;
-        Some(Stored { base_name: self.base_name(index)?, suffix, modified_ns })
+        let (facts, base_name) = self.record(index, &mut Window::single())?;
+        Some(Stored { base_name: Cow::Owned(base_name), suffix, modified_ns: facts.modified_ns })
     }
 
-    pub(super) fn base_name(&self, index: usize) -> Option<Cow<'_, [u8]>> {
-        self.table.base_name(&self.listing, index)
+    /// As `facts`, with a window that many look through.
+    pub(super) fn facts_with(&self, index: usize, window: &mut Window) -> Option<Facts> {
+        self.record(index, window).map(|(facts, _)| facts)
+    }
+
+    /// The same and the base name.
+    pub(super) fn record(&self, index: usize, window: &mut Window) -> Option<(Facts, Vec<u8>)> {
+        self.table.record(&self.listing, index, window).ok().flatten()
+    }
+
+    /// Octets of the message as listed, and those of its surrogate.
+    pub(super) fn listed_octets(&self, index: usize) -> Option<(u64, Option<u64>)> {
+        let octets = self.listing.octets(index)?;
+        Some((octets.as_u64(), self.table.surrogate_octets(index)))
+    }
+
+    /// The base name of the message at `index`.
+    ///
+    /// # Errors
+    /// When it is not the unique-id, and the index cannot be read or says something else by now.
+    pub(super) fn base_name(&self, index: usize) -> Result<Vec<u8>, Failure> {
+        let mut names = self.table.base_names(&self.listing, Window::single());
+        names.at(index).map(<[u8]>::to_vec).map_err(Failure::at("read the index of", &self.path))
+    }
+
+    /// All base names, to be asked for by index; ascending ones cost least.
+    pub(super) fn base_names(&self) -> BaseNames<'_> {
+        self.table.base_names(&self.listing, Window::sequential())
     }
 
     pub(super) fn ordinal(&self, index: usize) -> Option<u32> {
@@ -230,9 +269,8 @@ impl Session {
         if let Some((folder, suffix)) = found.as_ref().and_then(|found| found.places.get(&index)) {
             return Some((*folder, Cow::Owned(suffix.clone())));
         }
-        let Place { folder, suffix } = self.table.place(index)?;
-        // An unknown suffix is no file name, so that the message is looked for.
-        Some((folder, Cow::Borrowed(suffix.unwrap_or(b":"))))
+        let (folder, suffix) = self.table.place(index)?;
+        Some((folder, Cow::Borrowed(suffix)))
     }
 
     /// Lists the folders once more to find messages that were renamed. `false` when nothing can have changed since
@@ -247,13 +285,13 @@ impl Session {
         if found.as_ref().is_some_and(|last| last.stamps.are_settled() && last.stamps.are_like(&before)) {
             return Ok(false);
         }
-        let all = 0..self.table.len();
-        let by_name: HashMap<_, _> = all.filter_map(|index| Some((self.base_name(index)?, index))).collect();
+        let finder =
+            self.table.finder(&self.listing).map_err(Failure::at("read the index of", &self.path))?;
         let mut places = HashMap::new();
         for folder in BOTH {
             self.list(folder, &mut |base_name, suffix| {
-                if let Some(&index) = by_name.get(&Cow::Borrowed(base_name)) {
-                    let is_known = self.table.place(index) == Some(Place { folder, suffix: Some(suffix) });
+                if let Some(index) = finder.find(base_name) {
+                    let is_known = self.table.place(index) == Some((folder, suffix));
                     if is_known {
                         places.remove(&index);
                     } else {
@@ -314,14 +352,13 @@ impl super::Keyed for Session {
     }
 
     fn key(&self, index: usize) -> Option<Cow<'_, [u8]>> {
-        self.base_name(index)
+        self.base_name(index).ok().map(Cow::Owned)
     }
 }
 
 /// Whether the index says all there is to say about folders that look like this.
-pub(super) fn is_current(index: &Index, now: &Stamps) -> bool {
-    index.pending.is_empty()
-        && index.stamps.as_ref().is_some_and(|known| known.are_settled() && known.are_like(now))
+pub(super) fn is_current(pending: &[u32], stamps: Option<Stamps>, now: &Stamps) -> bool {
+    pending.is_empty() && stamps.is_some_and(|known| known.are_settled() && known.are_like(now))
 }
 
 fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
@@ -338,10 +375,10 @@ fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
 }
 
 /// The index as far as it can be read.
-fn load_index(disk: &dyn Disk, path: &Path, warnings: &mut Vec<Warning>) -> Index {
+fn load_index(disk: &dyn Disk, path: &Path, warnings: &mut Vec<Warning>) -> Known {
     let path = path.join(layout::INDEX);
-    Index::load(disk, &path).unwrap_or_else(|error| {
+    Known::load(disk, &path).unwrap_or_else(|error| {
         warnings.push(Warning::Index(Failure::new("read", &path, error)));
-        Index::default()
+        Known::default()
     })
 }

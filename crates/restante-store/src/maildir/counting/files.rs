@@ -35,7 +35,7 @@ pub(in crate::maildir) fn count(disk: &dyn Disk, maildir: &Path) -> Result<Usage
     };
     // Whatever is wrong with it, the folders tell.
     let mut index = Index::load(disk, &maildir.join(INDEX)).unwrap_or_default();
-    let listed = if is_current(&index, &now) {
+    let listed = if is_current(&index.pending, index.stamps, &now) {
         index.sort();
         index.records.iter().map(message).fold(Usage::default(), Usage::plus)
     } else {

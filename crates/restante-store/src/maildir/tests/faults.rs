@@ -285,6 +285,8 @@ fn a_new_index_is_synced_before_it_takes_the_place_of_the_old() {
         "append restante.index.new",
         "sync restante.index.new",
         "replace restante.index",
+        // The session goes on with the new file.
+        "read restante.index",
     ];
     assert_eq!(written, expected);
 }
