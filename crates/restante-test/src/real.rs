@@ -105,6 +105,20 @@ impl Server {
         server
     }
 
+    /// Ends the server and starts another one at its site: at the same addresses, on the same maildrops.
+    ///
+    /// # Panics
+    /// When the one does not end or the other does not come up.
+    pub fn turn_into(&mut self, kind: Kind, setup: &Setup) {
+        self.stop();
+        self.kind = kind;
+        match kind {
+            Kind::Restante => restante::configure(&self.site, setup),
+            Kind::Dovecot => dovecot::configure(&self.site, setup),
+        }
+        self.start_again();
+    }
+
     /// Starts the server at its site after [`Self::stop`] or [`Self::kill`].
     ///
     /// # Panics
@@ -121,6 +135,39 @@ impl Server {
         });
         assert!(greeted.is_some(), "{:?} does not greet at {address}:\n{}", self.kind, process.log());
         self.process = Some(process);
+    }
+
+    /// A site at which Restante has been configured and does not run.
+    #[must_use]
+    pub fn restante_at(site: Site, setup: &Setup) -> Self {
+        restante::configure(&site, setup);
+        Self { kind: Kind::Restante, process: None, site }
+    }
+
+    /// The site of a server that does not run.
+    ///
+    /// # Panics
+    /// When it runs.
+    #[must_use]
+    pub fn into_site(self) -> Site {
+        assert!(self.process.is_none(), "it runs");
+        self.site
+    }
+
+    /// Runs a command of Restante with the site's configuration, and returns its exit status and what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn restante(&self, words: &[&str]) -> (i32, String) {
+        let output = std::process::Command::new(restante::binary())
+            .args(words)
+            .arg("--config")
+            .arg(self.site.path().join("restante.toml"))
+            .env("RESTANTE_PASSWORD", "secret")
+            .output()
+            .expect("the program starts");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Asks the server to end (SIGTERM) and waits until it has.

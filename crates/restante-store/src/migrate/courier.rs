@@ -127,7 +127,8 @@ impl Row {
         }
     }
 
-    /// The row of a message that shall be shown with `unique_id`; `None` when Courier cannot show that for this file.
+    /// The row of a message that shall be shown with `unique_id`; `None` when Courier cannot show that. It gives a number to
+    /// whatever has none, so file names are not shown any more.
     #[must_use]
     pub fn showing(unique_id: &[u8], file: &[u8], octets: u64, is_utf8: bool) -> Option<Self> {
         let row = Self { file: file.to_vec(), octets, is_utf8, ..Self::default() };
@@ -135,8 +136,8 @@ impl Row {
             let (number, validity) = split_once(digits, b'-').unwrap_or((digits, b"0"));
             Some(Self { number: super::number(number)?, validity: super::number(validity)?, ..row.clone() })
         };
-        let numbered = unique_id.strip_prefix(b"UID").and_then(numbered);
-        numbered.into_iter().chain([row]).find(|row| row.unique_id() == unique_id)
+        let row = unique_id.strip_prefix(b"UID").and_then(numbered)?;
+        (row.number > 0 && row.unique_id() == unique_id).then_some(row)
     }
 }
 
@@ -216,10 +217,8 @@ mod tests {
         let row = |unique_id: &str, file: &str| Row::showing(unique_id.as_bytes(), file.as_bytes(), 1, false);
         assert_eq!(row("UID5-7", "1.a").map(|row| (row.number, row.validity)), Some((5, 7)));
         assert_eq!(row("UID5", "1.a:2,S").map(|row| (row.number, row.validity)), Some((5, 0)));
-        assert_eq!(row("1.a", "1.a:2,S").map(|row| (row.number, row.validity)), Some((0, 0)));
-        assert_eq!(row("1+20a", "1 a").map(|row| row.number), Some(0));
         for (unique_id, file) in
-            [("0000000143ef424e", "1.a"), ("UID05", "1.a"), ("UID0", "1.a"), ("UID5-", "1.a")]
+            [("1.a", "1.a"), ("0000000143ef424e", "1.a"), ("UID05", "1.a"), ("UID0", "1.a"), ("UID5-", "1.a")]
         {
             assert_eq!(row(unique_id, file), None, "{unique_id}");
         }

@@ -108,7 +108,7 @@ fn uidlist(messages: &[Message], existing: Option<Uidlist>, now_s: u64) -> Resul
     Ok(Made { file: list.write(), ..Made::default() })
 }
 
-/// Courier can show its own unique-ids and file names, in the order of file names.
+/// Courier can show unique-ids of its own form, in the order of file names.
 fn sizelist(messages: &[Message], existing: &Sizelist, now_s: u64) -> Made {
     let mut made = Made::default();
     let validity = if existing.validity == 0 { now_s } else { existing.validity };
@@ -167,13 +167,13 @@ mod tests {
 
     #[test]
     fn courier_says_what_it_cannot_show() {
-        let messages = [message("1.a", "UID4-9"), message("2.b", "2.b"), message("10.c", "UID3")];
+        let messages = [message("1.a", "UID4-9"), message("2.b", "UID2-9"), message("10.c", "UID3")];
         let made = Format::Courier.make(&messages, None, 5).unwrap();
         assert_eq!((made.other_unique_ids.len(), made.other_places.len()), (0, 0));
         let list = Sizelist::parse(&made.file).unwrap();
         assert_eq!((list.next, list.validity), (5, 5));
         let shown: Vec<_> = list.shown().into_iter().map(|shown| shown.unique_id).collect();
-        assert_eq!(shown, [&b"UID4-9"[..], b"2.b", b"UID3"]);
+        assert_eq!(shown, [&b"UID4-9"[..], b"UID2-9", b"UID3"]);
         let messages = [message("2.b", "abc"), message("1.a", "UID1-1")];
         let made = Format::Courier.make(&messages, Some(b"/3 77 6\n"), 5).unwrap();
         assert_eq!((made.other_unique_ids, made.other_places), (vec![0], vec![1, 0]));

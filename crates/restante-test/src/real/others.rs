@@ -53,11 +53,19 @@ impl OtherServer {
     /// When it is not unpacked, we are not root, or it does not come up; with its log.
     #[must_use]
     pub fn start(other: Other, setup: &Setup) -> Self {
+        Self::start_at(other, Site::new(setup), setup)
+    }
+
+    /// Starts it at a site whose maildrops are there already. Cyrus and popa3d have their own and are filled from `setup`.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_at(other: Other, site: Site, setup: &Setup) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "{other:?} needs a root folder of its own: run these tests as root"
         );
-        let site = Site::new(setup);
         let root = Root::make(&site, setup);
         match other {
             Other::Courier => courier(&root, &site),
@@ -78,6 +86,14 @@ impl OtherServer {
             }
         }
         server
+    }
+
+    /// Ends it, at once, and leaves its site.
+    #[must_use]
+    pub fn end(self) -> Site {
+        let Self { process, site } = self;
+        process.kill();
+        site
     }
 
     /// POP3 in clear; with STLS but at popa3d.
@@ -137,6 +153,8 @@ impl Root {
     /// Makes it, with users, PAM and certificate; `start.sh` is left to the server.
     fn make(site: &Site, setup: &Setup) -> Self {
         let root = Self { folder: site.path().join("root") };
+        // What a server has left at a site that is used again; nothing is mounted there any more.
+        let _ = fs::remove_dir_all(&root.folder);
         for folder in ["usr", "dev", "proc", "tmp", "run", "etc/pam.d", "var/mail", "mail"] {
             root.folder(folder, 0, 0o755);
         }
@@ -350,7 +368,10 @@ fn accounts(site: &Site) -> Vec<String> {
 }
 
 /// Gives a Maildir with everything in it to a user.
-fn own(maildrop: &Path, id: u32) {
+///
+/// # Panics
+/// When we may not.
+pub fn own(maildrop: &Path, id: u32) {
     let owner = format!("{id}:{id}");
     let given = Command::new(program("chown", "coreutils")).arg("-R").arg(owner).arg(maildrop).status();
     assert!(given.expect("chown starts").success(), "root may give files away");
@@ -386,4 +407,4 @@ const COURIER: u32 = 998;
 const POPA3D: u32 = 997;
 const CYRUS: u32 = 996;
 /// The user number of the first account; the others follow.
-const FIRST_ACCOUNT: u32 = 2001;
+pub const FIRST_ACCOUNT: u32 = 2001;

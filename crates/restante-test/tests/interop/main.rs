@@ -10,6 +10,7 @@ mod corpus;
 mod judged;
 mod logins;
 mod mechanisms;
+mod migration;
 mod others;
 mod servers;
 mod submission;
