@@ -38,6 +38,7 @@ pub mod maildrop;
 pub mod mbox;
 pub mod migrate;
 pub mod quota;
+pub mod trash;
 pub mod unique_id;
 
 mod index;

@@ -1,7 +1,7 @@
 //! The local default: Maildirs served in place.
 //!
 //! Postfix, Exim, procmail, mutt and IMAP servers may write, rename and delete in them at any time, also during a
-//! session; nothing is ever renamed by us. `new/` and `cur/` are both served. The reasons are in
+//! session; nothing that is listed is ever renamed by us but into the trash. `new/` and `cur/` are both served. The reasons are in
 //! docs/design/0002-maildir-index.md.
 //!
 //! Everything below this file is synchronous over [`Disk`] and is run on threads that may wait by the functions here
@@ -24,11 +24,12 @@ mod scan;
 mod session;
 mod stored_form;
 mod table;
+mod trash;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::disk::Disk;
 use crate::failure::Failure;
@@ -43,6 +44,7 @@ pub(crate) use reader::{Message, message, shape};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
 pub(crate) use stored_form::StoredForm;
+pub(crate) use trash::{deleted, deleted_start, undelete};
 pub(crate) use writer::Writer;
 
 /// How Maildirs are kept.
@@ -66,6 +68,8 @@ pub struct Settings {
     pub host: String,
     /// Messages that every maildrop is given once, when it is opened for a session.
     pub bulletins: Option<bulletins::Settings>,
+    /// How long removed messages are kept aside; `None`: not at all.
+    pub trash: Option<Duration>,
 }
 
 impl Settings {
@@ -81,6 +85,7 @@ impl Settings {
             file_mode: 0o600,
             host: String::new(),
             bulletins: None,
+            trash: None,
         }
     }
 }

@@ -90,11 +90,13 @@ impl Maildrop {
     /// that another program has removed meanwhile count as removed. When the future is dropped, the work goes on to
     /// its end and the lock is held until then.
     ///
+    /// Where there is a trash they go there, as removed at `now`. What cannot be kept there is removed all the same.
+    ///
     /// # Errors
     /// When a marked message may still be there (R1939-6.4); the others are removed.
-    pub async fn remove(&mut self, marks: &Marks) -> Result<Removed, RemoveError> {
+    pub async fn remove(&mut self, marks: &Marks, now: SystemTime) -> Result<Removed, RemoveError> {
         match &mut self.backend {
-            Backend::Maildir(session) => maildir::remove(session, marks).await,
+            Backend::Maildir(session) => maildir::remove(session, marks, now).await,
             Backend::Mbox(session) => mbox::remove(session, marks).await,
         }
     }
@@ -361,6 +363,13 @@ pub enum Warning {
         /// The first of them.
         example: Failure,
     },
+    /// So many removed messages could not be kept in the trash; they are gone for good, or will be after a crash.
+    Trash {
+        /// How many.
+        messages: usize,
+        /// Why, for the first of them.
+        example: Failure,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -376,6 +385,9 @@ impl fmt::Display for Warning {
             Self::Accessed(failure) => write!(f, "LAST begins lower than it should: {failure}"),
             Self::Bulletins { bulletins, example } => {
                 write!(f, "{bulletins} bulletins were not given, the first: {example}")
+            }
+            Self::Trash { messages, example } => {
+                write!(f, "{messages} removed messages may not be in the trash, the first: {example}")
             }
             Self::Removal { messages, example } => {
                 write!(

@@ -235,6 +235,11 @@ impl Known {
         self.rows.len()
     }
 
+    /// Octets of the canonical form of the message at `position`.
+    pub(crate) fn octets(&self, position: usize) -> u64 {
+        self.listing.octets(position).map_or(0, Octets::as_u64)
+    }
+
     pub(crate) fn rows(&self) -> &Rows {
         &self.rows
     }

@@ -68,6 +68,10 @@ pub(crate) const ACCESSED: &str = "restante.accessed";
 pub(crate) const ACCESSED_NEW: &str = "restante.accessed.new";
 pub(crate) const BULLETINS: &str = "restante.bulletins";
 pub(crate) const BULLETINS_NEW: &str = "restante.bulletins.new";
+/// The folder of removed messages.
+pub(crate) const TRASH: &str = "restante.trash";
+/// In the trash: its time of change says when it was looked through last.
+pub(crate) const TRASH_SWEPT: &str = "swept";
 
 /// `/new/`.
 const FOLDER_OCTETS: usize = 5;

@@ -10,6 +10,7 @@ use super::Maildirs;
 use super::layout::{TMP, message_path};
 use super::reader::is_vanished;
 use super::scan::{BOTH, Changes};
+use super::trash::{Bin, Discarded};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
 use crate::index::Folder;
@@ -99,11 +100,18 @@ pub(super) fn may_make<'a>(maildirs: &Maildirs, path: &'a Path) -> Result<Vec<&'
 /// # Errors
 /// When the index cannot be read again.
 pub(super) fn finish_removal(
-    disk: &dyn Disk,
+    maildirs: &Maildirs,
     maildir: &Path,
     known: &Known,
     changes: &mut Changes,
+    now: SystemTime,
 ) -> Result<(), Failure> {
+    if known.pending.is_empty() {
+        return Ok(());
+    }
+    changes.is_unfinished = true;
+    let disk = maildirs.disk();
+    let mut bin = Bin::resumed(maildirs, maildir, now);
     let mut failed = 0;
     let mut example = None;
     let mut gone = Vec::new();
@@ -116,7 +124,8 @@ pub(super) fn finish_removal(
         };
         let base_name = names.at(at).map_err(Failure::at("read the index of", maildir))?;
         let path = message_path(maildir, folder, base_name, suffix);
-        match disk.unlink(&path) {
+        let (name, octets) = ([base_name, suffix].concat(), known.octets(at));
+        match bin.discard(&path, &Discarded { folder, name: &name, octets }) {
             Ok(()) => gone.push(at),
             Err(error) if is_vanished(&error) => {}
             Err(error) => {
@@ -125,18 +134,17 @@ pub(super) fn finish_removal(
             }
         }
     }
-    if !known.pending.is_empty() {
-        changes.is_unfinished = true;
-        // What went before the interruption too: the end is recorded next, and when that outlives a crash the removal must.
-        for folder in BOTH {
-            let path = maildir.join(folder.name());
-            if let Err(error) = disk.sync_folder(&path) {
-                failed += 1;
-                example.get_or_insert_with(|| Failure::new("sync", &path, error));
-            }
+    bin.sync();
+    // What went before the interruption too: the end is recorded next, and when that outlives a crash the removal must.
+    for folder in BOTH {
+        let path = maildir.join(folder.name());
+        if let Err(error) = disk.sync_folder(&path) {
+            failed += 1;
+            example.get_or_insert_with(|| Failure::new("sync", &path, error));
         }
     }
     add_gone(changes, gone);
+    changes.warnings.extend(bin.warning());
     changes.warnings.extend(example.map(|example| Warning::Removal { messages: failed, example }));
     Ok(())
 }

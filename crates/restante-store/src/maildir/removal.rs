@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use restante_proto::maildrop::Marks;
+use restante_proto::maildrop::{Marks, Octets};
 
 use super::counting::Subtraction;
 use super::keeper::{self, Durable};
@@ -15,6 +16,7 @@ use super::layout::message_path;
 use super::reader::is_vanished;
 use super::scan::BOTH;
 use super::session::Session;
+use super::trash::{Bin, Discarded};
 use crate::failure::Failure;
 use crate::index::Folder;
 use crate::index::codec::Records;
@@ -26,14 +28,18 @@ use crate::quota::Usage;
 ///
 /// # Errors
 /// As `Maildrop::remove`.
-pub(crate) async fn remove(session: &Arc<Session>, marks: &Marks) -> Result<Removed, RemoveError> {
+pub(crate) async fn remove(
+    session: &Arc<Session>,
+    marks: &Marks,
+    now: SystemTime,
+) -> Result<Removed, RemoveError> {
     let marked: Vec<usize> = marks.iter().collect();
     if marked.is_empty() {
         return Ok(Removed::default());
     }
     let left = marked.len();
     let session_there = Arc::clone(session);
-    let result = blocking(move || remove_now(&session_there, &marked)).await;
+    let result = blocking(move || remove_now(&session_there, &marked, now)).await;
     result.map_err(|error| RemoveError {
         removed: 0,
         left,
@@ -55,6 +61,8 @@ struct Removal<'a> {
     failure: Option<Failure>,
     /// Folders with a name less.
     touched: Vec<Folder>,
+    /// Where the files go.
+    bin: Bin<'a>,
 }
 
 /// Where a file lies: folder and suffix.
@@ -69,13 +77,13 @@ struct Missing {
     absences: u32,
 }
 
-fn remove_now(session: &Session, marked: &[usize]) -> Result<Removed, RemoveError> {
+fn remove_now(session: &Session, marked: &[usize], now: SystemTime) -> Result<Removed, RemoveError> {
     let mut warnings = Vec::new();
     if marked.len() > 1 {
         warnings.extend(record_begin(session, marked).err().map(Warning::Index));
     }
     let counted = Subtraction::begin(session.disk(), session.path());
-    let mut removal = Removal::new(session, marked.len());
+    let mut removal = Removal::new(session, marked.len(), now);
     for &index in marked {
         removal.unlink(index);
     }
@@ -89,7 +97,8 @@ fn remove_now(session: &Session, marked: &[usize]) -> Result<Removed, RemoveErro
     removal.sync();
     warnings.extend(removal.record_end().err().map(Warning::Index));
     counted.end(session.disk(), removal.usage());
-    let Removal { removed, vanished, failed, failure, .. } = removal;
+    let Removal { removed, vanished, failed, failure, bin, .. } = removal;
+    warnings.extend(bin.warning());
     match failure {
         None => Ok(Removed { messages: removed.len(), vanished, warnings }),
         // R1939-6.4
@@ -116,10 +125,11 @@ fn record_begin(session: &Session, marked: &[usize]) -> Result<(), Failure> {
 }
 
 impl<'a> Removal<'a> {
-    fn new(session: &'a Session, marked: usize) -> Self {
+    fn new(session: &'a Session, marked: usize, now: SystemTime) -> Self {
         let removed = Vec::with_capacity(marked);
         let (missing, touched) = (Vec::new(), Vec::new());
-        Self { session, removed, vanished: 0, missing, failed: 0, failure: None, touched }
+        let bin = Bin::new(session.maildirs(), session.path(), now);
+        Self { session, removed, vanished: 0, missing, failed: 0, failure: None, touched, bin }
     }
 
     /// What is less in the maildrop. Who removed what has vanished has counted it, or will be found out.
@@ -208,8 +218,9 @@ impl<'a> Removal<'a> {
         }
     }
 
-    /// Makes what was unlinked durable.
+    /// Makes what was unlinked durable; what is in the trash first, so that no crash shows a message in neither place.
     fn sync(&mut self) {
+        self.bin.sync();
         for folder in &self.touched {
             let path = self.session.path().join(folder.name());
             if let Err(error) = self.session.disk().sync_folder(&path) {
@@ -236,7 +247,9 @@ impl<'a> Removal<'a> {
     fn unlink_at(&mut self, index: usize, folder: Folder, suffix: &[u8]) -> Result<bool, Failure> {
         let base_name = self.session.base_name(index)?;
         let path = message_path(self.session.path(), folder, &base_name, suffix);
-        match self.session.disk().unlink(&path) {
+        let octets = self.session.listing().octets(index).map_or(0, Octets::as_u64);
+        let name = [&*base_name, suffix].concat();
+        match self.bin.discard(&path, &Discarded { folder, name: &name, octets }) {
             Ok(()) => {
                 if !self.touched.contains(&folder) {
                     self.touched.push(folder);

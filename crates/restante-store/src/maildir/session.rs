@@ -16,7 +16,7 @@ use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
 use super::scan::{BOTH, scan, stamps};
 use super::table::Table;
-use super::{Maildirs, bulletins, recovery};
+use super::{Maildirs, bulletins, recovery, trash};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
 use crate::index::codec::Records;
@@ -60,6 +60,8 @@ struct Current {
 /// The same with all facts of all messages in memory.
 pub(super) struct Loaded {
     pub(super) index: Index,
+    /// The index file could not be brought up to date.
+    pub(super) lacks_index: bool,
     /// Held as long as this is.
     _lock: Lock,
 }
@@ -85,7 +87,7 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
 pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
     maildirs.check_marker()?;
     let lock = take_lock(maildirs, path)?;
-    let Current { known, lock, .. } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
+    let Current { known, warnings, lock } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
     let mut index = known.to_index().map_err(Failure::at("read the index of", path))?;
     for record in &mut index.records {
         let spot = known.rows().spot(record.ordinal as usize);
@@ -93,7 +95,8 @@ pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
             record.ordinal = NO_ORDINAL;
         }
     }
-    Ok(Loaded { index, _lock: lock })
+    let lacks_index = warnings.iter().any(|warning| matches!(warning, Warning::Index(_)));
+    Ok(Loaded { index, lacks_index, _lock: lock })
 }
 
 fn bring_up_to_date(
@@ -117,11 +120,12 @@ fn bring_up_to_date(
         let now_ns = lock.now_ns();
         before = stamps(disk, path, now_ns)?;
         let mut changes = scan(disk, path, &known, &before)?;
-        recovery::finish_removal(disk, path, &known, &mut changes)?;
+        recovery::finish_removal(maildirs, path, &known, &mut changes, now)?;
         warnings.append(&mut changes.warnings);
         let lasting = (!changes.is_unfinished).then_some(before);
         warnings.extend(keeper::apply(disk, path, &mut known, changes, lasting, mode)?);
         recovery::sweep(disk, path, now);
+        trash::sweep(maildirs, path, now);
     }
     Ok(Current { known, warnings, lock })
 }

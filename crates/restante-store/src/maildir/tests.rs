@@ -12,5 +12,6 @@ mod locking;
 mod others;
 mod quota;
 mod surrogates;
+mod trash;
 mod trick_disk;
 mod unique_ids;

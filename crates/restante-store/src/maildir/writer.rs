@@ -372,7 +372,11 @@ pub(super) fn fresh_name(maildirs: &Maildirs, now: SystemTime) -> io::Result<Str
     let chance = getrandom::u64().map_err(io::Error::other)?;
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, micros, process) = (since.as_secs(), since.subsec_micros(), std::process::id());
-    let mut name = format!("{seconds}.M{micros:06}P{process}Q{count}R{chance:016x}");
+    Ok(with_host(maildirs, format!("{seconds}.M{micros:06}P{process}Q{count}R{chance:016x}")))
+}
+
+/// The name of a file with the host at its end, as far as a unique-id has room.
+pub(super) fn with_host(maildirs: &Maildirs, mut name: String) -> String {
     let host =
         maildirs.settings.host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
     let room = UniqueId::OCTETS_MAX.saturating_sub(name.len() + 1);
@@ -380,7 +384,7 @@ pub(super) fn fresh_name(maildirs: &Maildirs, now: SystemTime) -> io::Result<Str
         name.push('.');
         name.extend(host.take(room));
     }
-    Ok(name)
+    name
 }
 
 /// Larger messages go through a file; so many octets a delivery are kept in memory at most.

@@ -57,6 +57,12 @@ impl Overrides {
         (made, NO_ORDER)
     }
 
+    /// The unique-id of a message with this base name. `None` for what no message can be called.
+    pub(crate) fn unique_id(&self, base_name: &[u8]) -> Option<UniqueId> {
+        let (own, _) = self.of(base_name);
+        UniqueId::parse(own.as_deref().unwrap_or(base_name)).ok()
+    }
+
     /// Adds overrides, in place of those for the same base names.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use restante_proto::maildrop::{Accessed, Marks};
 use rustix::io::Errno;
 
-use super::fixture::{Fixture, marks, run};
+use super::fixture::{Fixture, marks, now, run};
 use super::trick_disk::TrickDisk;
 use crate::maildrop::Maildrop;
 
@@ -58,7 +58,7 @@ fn the_mark_falls_to_the_highest_that_is_left() {
     // A session removes the one that the mark is at.
     let mut maildrop = maildir.open();
     let (accessed, removed) = (Accessed { messages: marks([2]), starts_anew: false }, marks([2]));
-    run(maildrop.remove(&removed)).unwrap();
+    run(maildrop.remove(&removed, now())).unwrap();
     run(maildrop.keep_accessed(&accessed, &removed)).unwrap();
     drop(maildrop);
     assert_eq!(last(&maildir.open()), Some(1));

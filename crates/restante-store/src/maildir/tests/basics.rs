@@ -1,6 +1,6 @@
 //! Opening, listing, reading and removing, with nothing going wrong.
 
-use super::fixture::{Fixture, marks, read, run, shown};
+use super::fixture::{Fixture, marks, now, read, run, shown};
 
 #[test]
 fn serves_both_folders_in_order_of_delivery() {
@@ -29,7 +29,7 @@ fn delivers_and_removes() {
     let mut maildrop = maildir.open();
     assert_eq!(shown(maildrop.listing()), [(first, 15), (second.clone(), 16)]);
     assert_eq!(read(&maildrop, 1).unwrap(), b"A: b\n\nsecond\n");
-    let removed = run(maildrop.remove(&marks([0]))).unwrap();
+    let removed = run(maildrop.remove(&marks([0]), now())).unwrap();
     assert_eq!((removed.messages, removed.vanished), (1, 0));
     drop(maildrop);
     assert_eq!(maildir.unique_ids(), [second]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::fixture::{Fixture, marks, read, run};
+use super::fixture::{Fixture, marks, now, read, run};
 use super::trick_disk::TrickDisk;
 use crate::maildir::bulletins::Settings;
 use crate::maildrop::{Maildrop, Warning};
@@ -63,7 +63,7 @@ fn each_is_given_once_in_the_order_of_the_names() {
     assert_eq!(scene.subjects(), newest);
     assert_eq!(scene.subjects(), newest, "and no second time");
     let mut maildrop = scene.maildir.open();
-    run(maildrop.remove(&marks(0..10))).unwrap();
+    run(maildrop.remove(&marks(0..10), now())).unwrap();
     drop(maildrop);
     assert!(scene.subjects().is_empty(), "what its reader has removed stays away");
     scene.post("013", "more");

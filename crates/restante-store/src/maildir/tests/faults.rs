@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::fixture::{Fixture, files, marks, read, run, shown};
+use super::fixture::{Fixture, files, marks, now, read, run, shown};
 use super::trick_disk::TrickDisk;
 use crate::delivery::DeliveryError;
 use crate::maildrop::{RemoveError, Removed, Warning};
@@ -155,7 +155,7 @@ fn remove_three(
 ) -> Result<Removed, RemoveError> {
     let mut maildrop = maildir.open();
     disk.fail(nth, fault.0, fault.1);
-    run(maildrop.remove(&marks([1, 2, 4])))
+    run(maildrop.remove(&marks([1, 2, 4]), now()))
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Fixture {
         maildrop: &mut Maildrop,
         indices: impl IntoIterator<Item = usize>,
     ) -> Removed {
-        run(maildrop.remove(&marks(indices))).unwrap()
+        run(maildrop.remove(&marks(indices), now())).unwrap()
     }
 
     pub(super) fn root(&self) -> &Path {

@@ -220,7 +220,7 @@ fn messages_that_were_removed_and_restored_are_there_again() {
     let expected = messages(&maildir);
     let files = maildir.files();
     let mut maildrop = maildir.open();
-    run(maildrop.remove(&marks(0..4))).unwrap();
+    run(maildrop.remove(&marks(0..4), now())).unwrap();
     drop(maildrop);
     files.iter().for_each(|(name, contents)| maildir.put(name, contents));
     let mut restored = messages(&maildir).0;

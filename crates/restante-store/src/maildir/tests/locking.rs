@@ -41,7 +41,7 @@ fn r1939_6_5_the_lock_is_gone_after_a_removal() {
     let maildir = Fixture::new();
     maildir.put("new/1700000001.a", b"a\n");
     let mut maildrop = maildir.open();
-    run(maildrop.remove(&marks([0]))).unwrap();
+    run(maildrop.remove(&marks([0]), now())).unwrap();
     drop(maildrop);
     assert!(maildir.try_open().is_ok());
 }
@@ -54,7 +54,7 @@ fn a_removal_that_nobody_waits_for_keeps_the_lock_to_its_end() {
     runtime.block_on(async {
         let mut maildrop = maildir.store.open(&maildir.location(), now()).await.unwrap();
         let all = marks(0..200);
-        let mut removal = std::pin::pin!(maildrop.remove(&all));
+        let mut removal = std::pin::pin!(maildrop.remove(&all, now()));
         // Polled once, then forgotten, as when a connection is reset.
         std::future::poll_fn(|context| {
             let _ = removal.as_mut().poll(context);
