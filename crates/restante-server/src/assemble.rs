@@ -37,6 +37,7 @@ pub fn store(config: &Config) -> Store {
             folder,
             first_max: usize::try_from(config.bulletins.new_account_max).unwrap_or(usize::MAX),
         }),
+        trash: maildrop.trash.map(|span| span.0),
         ..maildir::Settings::new(maildrop.path.root())
     };
     Store::maildir(Arc::new(LocalDisk), settings)

@@ -211,7 +211,7 @@ impl Guest {
     async fn release(&mut self) {
         let outcome = match self.maildrop.take() {
             Some(Opened::Exclusive(mut maildrop)) if !self.session.marks().is_empty() => {
-                maildrop.remove(self.session.marks()).await
+                maildrop.remove(self.session.marks(), clock::wall()).await
             }
             _ if self.session.marks().is_empty() => return self.session.released(),
             _ => return self.session.not_released(Fault::Permanent, &mut self.connection.output),

@@ -256,7 +256,7 @@ impl Guest {
             Some(_) => return Err(Fault::Permanent),
             None => return Err(Fault::Temporary),
         };
-        let outcome = maildrop.remove(self.session.marks()).await;
+        let outcome = maildrop.remove(self.session.marks(), clock::wall()).await;
         if let Some(accessed) = self.session.accessed()
             && let Err(failure) = maildrop.keep_accessed(accessed, self.session.marks()).await
         {

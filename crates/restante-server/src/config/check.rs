@@ -223,6 +223,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
         account_source(source, position, lines, problems);
     }
     maildrops(config, lines, problems);
+    super::maildrop::check(&config.maildrop, lines, problems);
     pop3::check(&config.pop3, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);

@@ -1,8 +1,9 @@
 //! `[maildrop]`: where mail lies, of which kind it is, and how it is kept.
 
-use super::section::section;
+use super::problem::Problems;
+use super::section::{Lines, section};
 use super::template::Template;
-use super::value::{Mode, choice};
+use super::value::{Mode, Span, choice};
 use std::path::PathBuf;
 
 section! {
@@ -24,6 +25,20 @@ section! {
         file_mode: Mode = Mode(0o600);
         /// Permissions of folders that are made. Default 0o700.
         folder_mode: Mode = Mode(0o700);
+        /// How long deleted messages are kept aside, to be put back by `restante maildrop undelete`. Default: none, and what is
+        /// deleted is gone.
+        trash: Option<Span> = None;
+    }
+}
+
+/// Looks at what a time can mean.
+pub(super) fn check(written: &Maildrop, lines: &Lines, problems: &mut Problems<'_>) {
+    if written.trash.is_some_and(|span| span.0.is_zero()) {
+        problems.error(
+            lines.at("maildrop.trash"),
+            "maildrop.trash: nothing can be kept for no time",
+            "write for how long, for instance \"14 days\", or take the key out to keep nothing",
+        );
     }
 }
 

@@ -100,6 +100,7 @@ path = "missing"
 [maildrop]
 path = "/var/mail"
 file_mode = 600
+trash = "0 days"
 
 [limits]
 autologout_s = 60
@@ -127,10 +128,11 @@ session_per_address = 3
             "36: the accounts in ./missing cannot be read: No such file or directory (os error 2)",
             "39: maildrop.path: /var/mail is one and the same for all accounts",
             "40: maildrop.file_mode: 600 is not written in octal",
-            "43: limits.autologout_s = 60 is out of bounds",
-            "44: limits.sessions: this is a string, but a whole number is wanted",
-            "45: limits.session_per_address: there is no such key",
-            "47: logs: there is no such key",
+            "41: maildrop.trash: nothing can be kept for no time",
+            "44: limits.autologout_s = 60 is out of bounds",
+            "45: limits.sessions: this is a string, but a whole number is wanted",
+            "46: limits.session_per_address: there is no such key",
+            "48: logs: there is no such key",
         ],
     );
 }
@@ -293,6 +295,7 @@ create = false
 marker = "mounted"
 line_ends = "crlf"
 file_mode = "0640"
+trash = "36 hours"
 [pop3]
 utf8 = false
 surrogates = "as-stored"
