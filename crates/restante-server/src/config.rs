@@ -38,7 +38,7 @@ pub use problem::{Problem, Severity};
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
-pub use value::{Mode, Size, Span};
+pub use value::{Mode, NoSpan, Size, Span};
 
 /// Reads and checks a configuration file.
 ///

@@ -5,6 +5,8 @@
 //! must not learn another's address. Any `Return-Path:` that the message brought along is dropped, so that there is
 //! exactly one. LMTP and `restante deliver` call this.
 
+pub mod summary;
+
 use jiff::tz::TimeZone;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;

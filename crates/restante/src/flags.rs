@@ -1,10 +1,14 @@
 //! Every flag and subcommand of the program: the one registry from which the parser, `--help`, the man pages
 //! and the shell completions are made. Nothing is decided here; `cmd/` acts on what was parsed.
 
+pub(crate) mod deletion;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+
+use deletion::{Deleted, Undelete};
 
 /// The command line as a whole.
 #[derive(Debug, Parser)]
@@ -183,6 +187,8 @@ pub(crate) enum MaildropCommand {
         #[command(flatten)]
         json: Json,
     },
+    Deleted(Deleted),
+    Undelete(Undelete),
     Import(Box<Import>),
     Rehearse(Box<Rehearse>),
     Export(Export),

@@ -393,6 +393,7 @@ fn the_default_configuration_shows_every_key() {
         "default_domain",
         "postmaster",
         "marker",
+        "trash",
         "path",
     ];
     let keys = [

@@ -6,6 +6,7 @@
 use super::section::{kind, nearest};
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -161,15 +162,34 @@ impl Value for Span {
         let DeValue::String(text) = written else {
             return Err(Fault::kind(written, "a length of time", remedy));
         };
-        let seconds = measure(text, &SPAN_UNITS)
-            .ok_or_else(|| Fault::new(format!("{text:?} is no length of time"), remedy))?;
-        Ok(Self(Duration::from_secs(seconds)))
+        text.parse().map_err(|NoSpan| Fault::new(format!("{text:?} is no length of time"), remedy))
     }
 
     fn show(&self) -> Option<String> {
         Some(quote(&self.to_string()))
     }
 }
+
+impl FromStr for Span {
+    type Err = NoSpan;
+
+    /// Reads a number and a unit.
+    fn from_str(text: &str) -> Result<Self, NoSpan> {
+        measure(text, &SPAN_UNITS).map(|seconds| Self(Duration::from_secs(seconds))).ok_or(NoSpan)
+    }
+}
+
+/// What was written is no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSpan;
+
+impl fmt::Display for NoSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is no length of time")
+    }
+}
+
+impl std::error::Error for NoSpan {}
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,20 +1,24 @@
 //! `restante maildrop …`: what an operator does with maildrops. One command a file; what they share is here.
 
+mod deleted;
 mod export;
 mod import;
 mod list;
 mod rehearse;
 mod remote;
 mod show;
+mod undelete;
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use jiff::tz::TimeZone;
 use restante_auth::account::Account;
 use restante_auth::verify::{Authenticator, Recipient};
 use restante_server::assemble;
 use restante_server::config::Config;
 use restante_store::Location;
-use restante_store::maildrop::Inspection;
+use restante_store::maildrop::{Inspection, OpenError};
 
 use crate::clock;
 use crate::exit::{self, Code, Failure};
@@ -27,6 +31,8 @@ pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
         runtime.map_err(|error| Failure::new(Code::Temporary, format!("cannot start a runtime: {error}")))?;
     match command {
         MaildropCommand::List { file, json } => runtime.block_on(list::run(file, json.json)),
+        MaildropCommand::Deleted(flags) => runtime.block_on(deleted::run(flags)),
+        MaildropCommand::Undelete(flags) => runtime.block_on(undelete::run(flags)),
         MaildropCommand::Show { name, file, json } => runtime.block_on(show::run(name, file, json.json)),
         MaildropCommand::Import(flags) => runtime.block_on(import::run(flags)),
         MaildropCommand::Rehearse(flags) => runtime.block_on(rehearse::run(flags)),
@@ -95,6 +101,22 @@ fn unavailable(error: &restante_auth::directory::SourceError) -> Failure {
     Failure::new(code, exit::chain(error))
 }
 
+/// Where the maildrop of an account lies.
+fn location(config: &Config, account: &Account) -> Result<Location, Failure> {
+    assemble::location(config, account)
+        .map_err(|error| Failure::new(Code::Config, format!("{}: {error}", account.name)))
+}
+
+/// A maildrop that did not open.
+fn unopened(account: &Account, error: &OpenError) -> Failure {
+    let code = if error.is_temporary() { Code::Temporary } else { Code::Io };
+    let failure = Failure::new(code, format!("{}: {}", account.name, exit::chain(error)));
+    match error {
+        OpenError::InUse => failure.remedy("try again when the session has ended"),
+        _ => failure,
+    }
+}
+
 /// Reads a maildrop, or says why not.
 async fn inspect(config: &Config, account: &Account) -> Result<Inspection, String> {
     let location = assemble::location(config, account).map_err(|error| error.to_string())?;
@@ -104,6 +126,14 @@ async fn inspect(config: &Config, account: &Account) -> Result<Inspection, Strin
 /// "1 message", "2 messages".
 fn plural(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A time of day as people here write it, to the second.
+fn time(when: SystemTime) -> String {
+    match jiff::Timestamp::try_from(when) {
+        Ok(when) => when.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "unknown".to_owned(),
+    }
 }
 
 fn count(messages: u64, octets: u64) -> String {

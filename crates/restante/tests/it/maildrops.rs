@@ -48,3 +48,45 @@ fn a_maildrop_that_cannot_be_read_is_never_shown_as_empty() {
     fs::remove_dir_all(scene.path("mail")).unwrap();
     scene.play("maildrop-unmounted.txt");
 }
+
+/// A maildrop with a trash: what was removed lies there by the names that a removal gives.
+fn with_trash() -> Scene {
+    let scene = with_accounts();
+    let config = scene.configuration();
+    scene.write("restante.toml", &format!("{config}trash = \"5000 weeks\"\n"));
+    for folder in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scene.path(&format!("mail/ann/{folder}"))).unwrap();
+    }
+    let trash = |name: &str, message: &str| scene.write(&format!("mail/ann/restante.trash/{name}"), message);
+    trash(
+        "1763800000.0.105.c.1700000001.a.host:2,S",
+        "From: =?utf-8?Q?Zo=C3=AB?= <zoe@example.org>\nSubject: hello\nMessage-ID: <1@example.org>\n\nfirst\n",
+    );
+    trash("1763900000.0.12.n.1700000002.b.host", "\nno header\n");
+    trash("1764000000.0.14.n.1700000003.c.host", "Subject: 3\n\n");
+    scene.write("mail/ann/new/1700000003.c.host", "Subject: other\n\n");
+    scene
+}
+
+#[test]
+fn deleted_messages_are_listed_and_put_back() {
+    let scene = with_trash();
+    scene.play("maildrop-trash.txt");
+    assert!(scene.path("mail/ann/cur/1700000001.a.host:2,S").exists());
+    assert!(!scene.path("mail/ann/restante.trash/1763800000.0.105.c.1700000001.a.host:2,S").exists());
+    assert!(scene.path("mail/ann/restante.trash/1764000000.0.14.n.1700000003.c.host").exists());
+}
+
+#[test]
+fn what_is_put_back_as_new_has_another_unique_id() {
+    let scene = with_trash();
+    let answer = scene.run(&["maildrop", "undelete", "ann", "--all", "--as-new", "--json"], b"");
+    assert_eq!(answer.code(), 0, "{}", answer.stderr);
+    let entries: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(entries.as_array().unwrap().len(), 3);
+    let shown = scene.run(&["maildrop", "show", "ann"], b"").stdout;
+    for entry in entries.as_array().unwrap() {
+        assert_ne!(entry["unique_id"], entry["before"]);
+        assert!(shown.contains(entry["unique_id"].as_str().unwrap()), "{shown}");
+    }
+}
