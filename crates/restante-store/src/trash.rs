@@ -126,6 +126,7 @@ impl Store {
     pub async fn deleted(&self, location: &Location, _now: SystemTime) -> Result<Vec<Deleted>, OpenError> {
         match (&self.backend, location) {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => maildir::deleted(maildirs, path).await,
+            _ => Err(location.unsupported("look into the trash of").into()),
         }
     }
 
@@ -143,6 +144,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::deleted_start(maildirs, path, deleted, octets).await
             }
+            _ => Err(location.unsupported("look into the trash of")),
         }
     }
 
@@ -163,6 +165,7 @@ impl Store {
             (Backend::Maildir(maildirs), Location::Maildir(path)) => {
                 maildir::undelete(maildirs, path, which, form, now).await
             }
+            _ => Err(location.unsupported("put messages back into").into()),
         }
     }
 }
