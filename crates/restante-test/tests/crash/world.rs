@@ -121,7 +121,7 @@ impl World {
             marks.mark((0..listing.len()).find(is_it).expect("it is listed"));
         }
         promises.marked_together(name, &keys);
-        match run(maildrop.remove(&marks)) {
+        match run(maildrop.remove(&marks, self.disk.now())) {
             Ok(_) => keys.iter().for_each(|key| promises.removed(name, key)),
             Err(error) => assert!(error.left > 0, "an error leaves something: {error}"),
         }

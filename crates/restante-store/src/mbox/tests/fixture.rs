@@ -99,7 +99,7 @@ pub(super) fn remove(maildrop: &mut Maildrop, indices: impl IntoIterator<Item = 
     indices.into_iter().for_each(|index| {
         marks.mark(index);
     });
-    run(maildrop.remove(&marks)).unwrap()
+    run(maildrop.remove(&marks, now())).unwrap()
 }
 
 pub(super) fn read(maildrop: &Maildrop, index: usize) -> Result<Vec<u8>, MessageError> {
