@@ -275,7 +275,7 @@ fn an_index_that_somebody_changes_beneath_a_session_changes_nothing() {
         }
         assert!(contents.iter().filter(|contents| contents.is_ok()).count() >= 3, "{what}");
         if what == "another's" {
-            let refused = run(maildrop.remove(&marks([3]))).unwrap_err();
+            let refused = run(maildrop.remove(&marks([3]), now())).unwrap_err();
             assert_eq!((refused.removed, refused.left), (0, 1));
             assert_eq!(maildir.files().len(), 4);
             let gone = maildrop.listing().unique_id(1).unwrap().as_str().to_owned();
