@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 /// An account as a source knows it.
@@ -15,12 +16,14 @@ pub struct Account {
     pub name: AccountName,
     /// The home folder that the source gives for this account: an absolute path, written by the operator.
     pub home: Option<PathBuf>,
+    /// How much its maildrop may hold, as far as the source says so.
+    pub quota: Quota,
 }
 
 impl Account {
     /// An account without a home folder.
     pub fn new(name: AccountName) -> Self {
-        Self { name, home: None }
+        Self { name, home: None, quota: Quota::default() }
     }
 
     /// The same account with this home folder.
@@ -28,6 +31,51 @@ impl Account {
     pub fn with_home(mut self, home: Option<PathBuf>) -> Self {
         self.home = home;
         self
+    }
+
+    /// The same account with this quota.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+}
+
+/// How much an account's maildrop may hold. `None`: the source says nothing, so what holds for everybody does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Octets.
+    pub octets: Option<Bound>,
+    /// Messages.
+    pub messages: Option<Bound>,
+}
+
+/// One figure of a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// As much as there is, whatever holds for others.
+    Unlimited,
+    /// So much; more than 0.
+    Max(NonZeroU64),
+}
+
+impl Bound {
+    /// The bound as it is stored and as others write it: 0 is no bound.
+    pub fn from_stored(number: u64) -> Self {
+        NonZeroU64::new(number).map_or(Self::Unlimited, Self::Max)
+    }
+
+    /// What [`Bound::from_stored`] reads.
+    pub fn stored(self) -> u64 {
+        self.max().unwrap_or(0)
+    }
+
+    /// The largest figure that is allowed, if there is one.
+    pub fn max(self) -> Option<u64> {
+        match self {
+            Self::Unlimited => None,
+            Self::Max(max) => Some(max.get()),
+        }
     }
 }
 

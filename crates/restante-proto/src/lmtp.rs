@@ -114,6 +114,8 @@ pub enum Rejection {
     Refused,
     /// The account has no room now (R1870-6.4.1).
     OverQuota,
+    /// The account has no room, and the sender need not try again (R1870-6.4.1).
+    OverQuotaForGood,
     /// The announced size is more than this account can ever take (R1870-6.4.1).
     TooLarge,
     /// It cannot be known now.
@@ -127,6 +129,7 @@ impl Rejection {
             Self::Disabled => Reply::RecipientDisabled,
             Self::Refused => Reply::RecipientRefused,
             Self::OverQuota => Reply::RecipientOverQuota,
+            Self::OverQuotaForGood => Reply::RecipientFull,
             Self::TooLarge => Reply::MessageTooLarge,
             Self::Temporary => Reply::Temporary,
         }
@@ -140,6 +143,8 @@ pub enum DeliveryFault {
     NoSuchRecipient,
     /// The account has no room now.
     OverQuota,
+    /// The account has no room, and the sender need not try again.
+    OverQuotaForGood,
     /// The disk is full.
     NoSpace,
     /// The message is larger than this account may take.
@@ -155,6 +160,7 @@ impl DeliveryFault {
         match self {
             Self::NoSuchRecipient => Reply::NoSuchRecipient,
             Self::OverQuota => Reply::RecipientOverQuota,
+            Self::OverQuotaForGood => Reply::RecipientFull,
             Self::NoSpace => Reply::NoSpace,
             Self::TooLarge => Reply::MessageTooLarge,
             Self::Temporary => Reply::Temporary,

@@ -3,7 +3,7 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
-use restante_auth::account::Account;
+use restante_auth::account::{Account, Bound};
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
 use restante_auth::password::Hash;
@@ -15,6 +15,7 @@ use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
+use restante_store::quota::Limits;
 use restante_store::{Location, Store, maildir};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,15 @@ pub fn expire(_config: &Config) -> Expire {
 /// The configured path needs a domain or a home that the account does not have.
 pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
     config.maildrop.path.render(account).map(Location::Maildir)
+}
+
+/// How much an account's maildrop may hold: what its source says, else what holds for everybody.
+pub fn limits(config: &Config, account: &Account) -> Limits {
+    let bound = |own: Option<Bound>, default: Option<u64>| own.map_or(default, Bound::max);
+    Limits {
+        octets: bound(account.quota.octets, config.quota.octets.map(|octets| octets.0)),
+        messages: bound(account.quota.messages, config.quota.messages),
+    }
 }
 
 /// Where a board's messages lie; none where the configuration has no such place.

@@ -14,6 +14,7 @@ mod maildrop;
 mod network;
 mod pop3;
 mod problem;
+mod quota;
 mod section;
 mod submission;
 mod template;
@@ -35,10 +36,11 @@ pub use maildrop::{LineEnds, Maildrop, MaildropType};
 pub use network::Network;
 pub use pop3::{Pop3, Surrogates};
 pub use problem::{Problem, Severity};
+pub use quota::{Over, Quota};
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
-pub use value::{Mode, NoSpan, Size, Span};
+pub use value::{Mode, NoSpan, NotASize, Size, Span};
 
 /// Reads and checks a configuration file.
 ///
@@ -108,6 +110,8 @@ pub struct Config {
     pub tokens: Vec<TokenSource>,
     /// Where maildrops lie.
     pub maildrop: Maildrop,
+    /// How much they may hold.
+    pub quota: Quota,
     /// How POP3 is spoken.
     pub pop3: Pop3,
     /// Messages that every account is given once.
@@ -139,6 +143,7 @@ impl Default for Config {
             sources: Vec::new(),
             tokens: Vec::new(),
             maildrop: Maildrop::default(),
+            quota: Quota::default(),
             pop3: Pop3::default(),
             bulletins: Bulletins::default(),
             boards: Vec::new(),
@@ -161,6 +166,7 @@ impl Config {
         "tls",
         "auth",
         "maildrop",
+        "quota",
         "pop3",
         "bulletins",
         "board",
@@ -194,6 +200,8 @@ impl Config {
         }
         output.push_str("\n[maildrop]\n");
         self.maildrop.show(&mut output);
+        output.push_str("\n[quota]\n");
+        self.quota.show(&mut output);
         output.push_str("\n[pop3]\n");
         self.pop3.show(&mut output);
         output.push_str("\n[bulletins]\n");
@@ -243,6 +251,7 @@ impl Config {
             sources,
             tokens,
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
+            quota: file.table("quota", |section| finished(section, Quota::read, Quota::KEYS)),
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
             bulletins: file.table("bulletins", |section| finished(section, Bulletins::read, Bulletins::KEYS)),
             boards: file.tables("board", |section| finished(section, Board::read, Board::KEYS)),

@@ -6,7 +6,7 @@
 
 use crate::assemble;
 use crate::clock;
-use crate::config::{Protocol, TlsMode};
+use crate::config::{Over, Protocol, TlsMode};
 use crate::connection::{Connection, Heard, Patience};
 use crate::event::{DeliveryEnd, End, Event, Peer, SessionEnd};
 use crate::header::{Head, ReturnPathFilter};
@@ -18,6 +18,7 @@ use restante_proto::lmtp::reception::{Framing, Reception};
 use restante_proto::lmtp::{DeliveryFault, Farewell, Rejection, Session, Step, Transport, farewell};
 use restante_store::Location;
 use restante_store::delivery::{Delivery, DeliveryError};
+use restante_store::quota::Limits;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
@@ -58,6 +59,7 @@ struct Sender {
 struct Accepted {
     account: Account,
     location: Location,
+    limits: Limits,
 }
 
 /// A message on its way in.
@@ -149,10 +151,15 @@ impl Sender {
         let rejection = match settings.authenticator.recipient(address.as_bytes(), now).await {
             Recipient::Account(account) => match assemble::location(&settings.config, &account) {
                 Ok(location) => {
+                    let limits = assemble::limits(&settings.config, &account);
+                    let accepted = Accepted { account, location, limits };
+                    if let Err(rejection) = self.room_for(&accepted).await {
+                        return self.session.rejected(rejection, &mut self.connection.output);
+                    }
                     // What is left of an earlier transaction goes.
-                    let accepted = self.session.envelope().map_or(0, |envelope| envelope.recipients.len());
-                    self.recipients.truncate(accepted);
-                    self.recipients.push(Accepted { account, location });
+                    let before = self.session.envelope().map_or(0, |envelope| envelope.recipients.len());
+                    self.recipients.truncate(before);
+                    self.recipients.push(accepted);
                     return self.session.accepted(&mut self.connection.output);
                 }
                 Err(error) => {
@@ -167,6 +174,27 @@ impl Sender {
             }
         };
         self.session.rejected(rejection, &mut self.connection.output);
+    }
+
+    /// RCPT: whether his maildrop has room for what MAIL announces, so that a message need not be sent that will not be
+    /// taken (R1870-6.4.1).
+    async fn room_for(&self, accepted: &Accepted) -> Result<(), Rejection> {
+        let Accepted { account, location, limits } = accepted;
+        let declared = self.session.envelope().and_then(|envelope| envelope.size);
+        let settings = &self.visit.settings;
+        let error = match settings.store.admits(location, declared, *limits, clock::wall()).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        match &error {
+            DeliveryError::OverQuota(over) => self.visit.note_warning(Some(&account.name), over),
+            _ => self.visit.note_fault(Some(&account.name), "count a recipient's maildrop", &error),
+        }
+        Err(match (&error, settings.config.quota.over) {
+            (DeliveryError::OverQuota(_), Over::Later) => Rejection::OverQuota,
+            (DeliveryError::OverQuota(_), Over::Refuse) => Rejection::OverQuotaForGood,
+            _ => Rejection::Temporary,
+        })
     }
 
     /// DATA and BDAT: the message's octets go from the connection into the delivery. They are taken to their end also
@@ -194,7 +222,10 @@ impl Sender {
             None => self.session.received(received, &mut self.connection.output),
             Some(error) => {
                 self.note_fault("take a message", &error);
-                self.session.receive_failed(delivery_fault(&error), &mut self.connection.output);
+                self.session.receive_failed(
+                    delivery_fault(&error, self.visit.settings.config.quota.over),
+                    &mut self.connection.output,
+                );
             }
         }
         Ok(())
@@ -276,7 +307,7 @@ impl Sender {
             if !rest.is_empty() {
                 incoming.delivery.write(&rest).await?;
             }
-            incoming.delivery.commit(&accepted.location).await
+            incoming.delivery.commit_within(&accepted.location, accepted.limits).await
         };
         let outcome = outcome.await;
 
@@ -306,7 +337,10 @@ impl Sender {
             }
             Err(error) => {
                 self.visit.shared.log.write(&Event::Undelivered { delivery: &note, error: &error });
-                self.session.undelivered(delivery_fault(&error), &mut self.connection.output);
+                self.session.undelivered(
+                    delivery_fault(&error, self.visit.settings.config.quota.over),
+                    &mut self.connection.output,
+                );
             }
         }
     }
@@ -370,8 +404,9 @@ impl Sender {
 }
 
 /// The one place where a failed delivery becomes an answer.
-fn delivery_fault(error: &DeliveryError) -> DeliveryFault {
+fn delivery_fault(error: &DeliveryError, over: Over) -> DeliveryFault {
     match error {
+        DeliveryError::OverQuota(_) if over == Over::Refuse => DeliveryFault::OverQuotaForGood,
         DeliveryError::OverQuota(_) => DeliveryFault::OverQuota,
         DeliveryError::NoSpace(_) => DeliveryFault::NoSpace,
         DeliveryError::Temporary(_) => DeliveryFault::Temporary,

@@ -34,6 +34,8 @@ pub enum Kind {
 pub struct Setup {
     /// Names and passwords. Neither may contain a colon.
     pub accounts: Vec<(String, String)>,
+    /// Extra fields of accounts in the passwd-file, such as `userdb_quota_rule=*:storage=1M`: account, fields.
+    pub extra_fields: Vec<(String, String)>,
     /// Messages put into maildrops before the server starts: account, contents as they lie on disk, in POP order.
     pub mail: Vec<(String, Vec<Vec<u8>>)>,
     /// Whether passwords may come in clear without TLS.
@@ -65,6 +67,7 @@ impl Default for Setup {
         let account = |name: &str| (name.to_owned(), "secret".to_owned());
         Self {
             accounts: vec![account("alice"), account("bob")],
+            extra_fields: Vec::new(),
             mail: Vec::new(),
             plaintext: true,
             tls: true,

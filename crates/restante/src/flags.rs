@@ -3,10 +3,14 @@
 
 pub(crate) mod deletion;
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use restante_auth::account::Bound;
+use restante_auth::directory::embedded::accounts::Figure;
+use restante_server::config::Size;
 
 use deletion::{Deleted, Undelete};
 
@@ -94,7 +98,8 @@ pub(crate) enum ConfigCommand {
 /// Deliver one message from standard input into a maildrop
 ///
 /// For mail transfer agents that call a program. Ends with 0 only when the message is safely on disk. Ends
-/// with 75 when the fault will pass: the caller keeps the message and tries again.
+/// with 75 when the fault will pass: the caller keeps the message and tries again. A maildrop that is full counts as
+/// that, or ends with 77 where quota.over is "refuse": the caller returns the message.
 #[derive(Args, Debug)]
 pub(crate) struct Deliver {
     /// The account, or any address that leads to it
@@ -142,6 +147,22 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Set how much the maildrop of an account may hold
+    ///
+    /// What is not named stays as it is. 'default' is what [quota] of the configuration says for everybody, 'none' is no limit.
+    #[command(group = clap::ArgGroup::new("figures").required(true).multiple(true).args(["octets", "messages"]))]
+    Quota {
+        #[command(flatten)]
+        name: AccountName,
+        /// Octets with a unit, such as 2GiB; or 'none', or 'default'
+        #[arg(long, value_name = "N", value_parser = octets)]
+        octets: Option<Figure>,
+        /// Messages; or 'none', or 'default'
+        #[arg(long, value_name = "N", value_parser = messages)]
+        messages: Option<Figure>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// List the accounts
     List {
         #[command(flatten)]
@@ -173,6 +194,21 @@ pub(crate) struct Maildrop {
 pub(crate) enum MaildropCommand {
     /// List every account with its messages and octets
     List {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Show how much of its quota a maildrop takes up, counted from its files
+    ///
+    /// STATE says whether the total that deliveries go by agrees with that: 'right', 'drifted', 'none' when nothing is written down.
+    /// A total that has drifted refuses nobody's mail, because it is counted anew before that; --repair puts it right now.
+    Quota {
+        #[command(flatten)]
+        which: Accounts,
+        /// Replace totals that are not right
+        #[arg(long)]
+        repair: bool,
         #[command(flatten)]
         file: ConfigFile,
         #[command(flatten)]
@@ -458,6 +494,27 @@ pub(crate) struct Json {
     /// Print JSON, one entry a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A figure of a quota with its unit.
+fn octets(text: &str) -> Result<Figure, String> {
+    figure(text, |text| text.parse::<Size>().map(|size| size.0).map_err(|why| why.to_string()))
+}
+
+/// A figure of a quota without one.
+fn messages(text: &str) -> Result<Figure, String> {
+    figure(text, |text| text.parse().map_err(|_| "this is no number".to_owned()))
+}
+
+fn figure(text: &str, number: impl FnOnce(&str) -> Result<u64, String>) -> Result<Figure, String> {
+    match text {
+        "default" => Ok(Figure::AsConfigured),
+        "none" => Ok(Figure::Own(Bound::Unlimited)),
+        _ => match NonZeroU64::new(number(text)?) {
+            Some(max) => Ok(Figure::Own(Bound::Max(max))),
+            None => Err("with this nobody could get any mail; 'none' is no limit".to_owned()),
+        },
+    }
 }
 
 /// What the exit status means, shown at the end of `restante --help`.

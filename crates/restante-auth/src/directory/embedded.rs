@@ -169,7 +169,8 @@ impl Inner {
             let name = AccountName::new(&name).map_err(|_| Failure::Damaged)?;
             let password = record.password().ok_or(Failure::Damaged)?;
             let scram = record.scram().ok_or(Failure::Damaged)?;
-            let account = Account::new(name).with_home(record.home());
+            let quota = record.quota().ok_or(Failure::Damaged)?;
+            let account = Account::new(name).with_home(record.home()).with_quota(quota);
             Ok(Some(Entry { account, password, scram }))
         })
         .map(Option::flatten)
@@ -182,7 +183,8 @@ impl Inner {
                 let (name, record) = entry?;
                 let name = AccountName::new(name.value()).map_err(|_| Failure::Damaged)?;
                 let record = Record::decode(record.value()).ok_or(Failure::Damaged)?;
-                accounts.push(Account::new(name).with_home(record.home()));
+                let quota = record.quota().ok_or(Failure::Damaged)?;
+                accounts.push(Account::new(name).with_home(record.home()).with_quota(quota));
             }
             Ok(accounts)
         })?;

@@ -16,6 +16,7 @@ use crate::address;
 use crate::password::{Scheme, StoredPassword};
 
 mod parse;
+mod quota;
 
 /// Where the file is and how it is read.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ impl FileDirectory {
             SourceError::permanent(self.source(), vec![Problem::new(format!("{name}: {why}"), why.remedy())])
         })?;
         let scram = password.scram().cloned().into_iter().collect();
-        let account = Account::new(name.clone()).with_home(path_of(record.home));
+        let account = account_of(name.clone(), record);
         Ok(Some(Entry { account, password, scram }))
     }
 }
@@ -118,11 +119,8 @@ impl Directory for FileDirectory {
             self.file.follow(now).await;
             let parsed = self.file.content();
             let table = &parsed.table;
-            let account = |record: Record<'_>| {
-                AccountName::new(record.name)
-                    .ok()
-                    .map(|name| Account::new(name).with_home(path_of(record.home)))
-            };
+            let account =
+                |record: Record<'_>| AccountName::new(record.name).ok().map(|name| account_of(name, record));
             Ok(Some((0..table.len()).filter_map(|index| table.nth(index).and_then(account)).collect()))
         })
     }
@@ -144,6 +142,10 @@ impl fmt::Debug for FileDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileDirectory").field("file", &self.file).finish_non_exhaustive()
     }
+}
+
+fn account_of(name: AccountName, record: Record<'_>) -> Account {
+    Account::new(name).with_home(path_of(record.home)).with_quota(quota::decode(record.quota))
 }
 
 fn path_of(home: &[u8]) -> Option<PathBuf> {

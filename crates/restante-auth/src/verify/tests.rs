@@ -399,7 +399,8 @@ async fn real_sources_work_together() {
     let carol = password("carol", b"three", Method::Sasl(Mechanism::Plain));
     assert_eq!(outcome(&authenticator, &carol).await, Err(Some(Reason::UnknownAccount)));
     let accounts = embedded::accounts::Accounts::new(database);
-    let new = embedded::accounts::New { password: Some(Secret::new(b"three".to_vec())), home: None };
+    let new =
+        embedded::accounts::New { password: Some(Secret::new(b"three".to_vec())), ..Default::default() };
     accounts.add(&AccountName::new("carol").unwrap(), &new).unwrap();
     let before = authenticator.checks();
     assert_eq!(outcome(&authenticator, &carol).await, Ok("carol".into()));

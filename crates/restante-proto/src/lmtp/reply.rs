@@ -46,6 +46,7 @@ pub(super) enum Reply {
     RecipientDisabled,
     RecipientRefused,
     RecipientOverQuota,
+    RecipientFull,
     NoSpace,
     Temporary,
     Permanent,
@@ -95,6 +96,8 @@ impl Reply {
             Self::RecipientDisabled => b"550 5.2.1 Recipient takes no mail\r\n",
             Self::RecipientRefused => b"550 5.7.1 Recipient refused by policy\r\n",
             Self::RecipientOverQuota => b"452 4.2.2 Recipient is over quota\r\n",
+            // RFC 3463 section 3.3: X.2.2, mailbox full; its class says whether trying again may help.
+            Self::RecipientFull => b"552 5.2.2 Recipient is over quota\r\n",
             Self::NoSpace => b"452 4.3.1 Not enough space\r\n",
             Self::Temporary => b"451 4.3.0 Temporary failure\r\n",
             Self::Permanent => b"554 5.3.0 Permanent failure\r\n",

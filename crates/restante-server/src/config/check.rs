@@ -6,7 +6,7 @@ use super::problem::Problems;
 use super::section::Lines;
 use super::{
     Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
-    SourceType, TlsMode, TokenSource, bulletins, pop3,
+    SourceType, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
@@ -224,6 +224,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     }
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
+    quota::check(&config.quota, lines, problems);
     pop3::check(&config.pop3, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);

@@ -586,3 +586,21 @@ fn client_certificates_and_tokens_are_shown_as_written() {
     let again = read(&folder, &config.show()).unwrap();
     assert_eq!((again.tls, again.auth, again.tokens), (config.tls, config.auth, config.tokens));
 }
+
+#[test]
+fn quotas_are_read_shown_and_never_nothing() {
+    let folder = folder();
+    let text = format!("{LEAST}[quota]\noctets = \"2 GiB\"\nmessages = 100_000\nover = \"refuse\"\n");
+    let config = read(&folder, &text).unwrap();
+    assert_eq!(
+        config.quota,
+        Quota { octets: Some(Size(2 << 30)), messages: Some(100_000), over: Over::Refuse }
+    );
+    assert_eq!(read(&folder, &config.show()).unwrap().quota, config.quota);
+    assert_eq!(read(&folder, LEAST).unwrap().quota, Quota::default());
+    assert_eq!(
+        problems(&format!("{LEAST}[quota]\noctets = \"0 B\"\nmessages = 0\n")),
+        ["4: quota.octets: nobody could get any mail", "5: quota.messages: nobody could get any mail"]
+    );
+    assert_eq!(problems(&format!("{LEAST}[quota]\noctets = 5\nover = \"never\"\nmessages = -1\n")).len(), 3);
+}

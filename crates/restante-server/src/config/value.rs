@@ -218,6 +218,27 @@ impl Value for Size {
     }
 }
 
+impl FromStr for Size {
+    type Err = NotASize;
+
+    /// As in a configuration, without the quotes.
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        measure(text, &SIZE_UNITS).map(Self).ok_or(NotASize)
+    }
+}
+
+/// A text is no number of octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotASize;
+
+impl fmt::Display for NotASize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is no number of octets with its unit, such as 2GiB")
+    }
+}
+
+impl std::error::Error for NotASize {}
+
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show_measure(self.0, &SIZE_UNITS, f)

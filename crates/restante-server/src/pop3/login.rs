@@ -210,8 +210,20 @@ impl Visit {
             }
             open_refusal(&error)
         })?;
+        self.count(account, &opened).await;
         self.claim(login).await?;
         Ok(opened)
+    }
+
+    /// Where there is a quota: makes the total that deliveries go by agree with what is listed.
+    async fn count(&self, account: &Account, opened: &Opened) {
+        let limits = assemble::limits(&self.settings.config, account);
+        if let Opened::Exclusive(maildrop) = opened
+            && !limits.are_none()
+            && let Err(failure) = maildrop.count(limits, clock::wall()).await
+        {
+            self.note_fault(Some(&account.name), "count the maildrop for its quota", &failure);
+        }
     }
 
     /// Notes that the account is logged in now. Of two sessions that came this far at once the second is refused.

@@ -55,7 +55,10 @@ impl Site {
         for (name, password) in &setup.accounts {
             let home = site.maildrop(name);
             // The extra fields are Dovecot's: user, group, gecos, home.
-            users.push_str(&format!("{name}:{{PLAIN}}{password}:{NOBODY}:{NOBODY}::{}::\n", home.display()));
+            let own = setup.extra_fields.iter().filter(|(account, _)| account == name);
+            let extra = own.map(|(_, fields)| fields.as_str()).collect::<Vec<_>>().join(" ");
+            let home = home.display();
+            users.push_str(&format!("{name}:{{PLAIN}}{password}:{NOBODY}:{NOBODY}::{home}::{extra}\n"));
             site.make_maildrop(name);
         }
         fs::write(site.path().join("users"), users).expect("a fresh folder");

@@ -1,13 +1,13 @@
-//! `restante account add|passwd|list|remove`: edits the embedded directory, which a running server reads at each
+//! `restante account add|passwd|quota|list|remove`: edits the embedded directory, which a running server reads at each
 //! login, so that nothing has to be told to it.
 
 use std::path::{Path, PathBuf};
 
-use restante_auth::account;
+use restante_auth::account::{self, Bound};
 use restante_auth::directory::embedded::Settings;
-use restante_auth::directory::embedded::accounts::{Accounts, EditError, Listed, New};
+use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Listed, New};
 use restante_server::assemble;
-use restante_server::config::{Config, SourceType};
+use restante_server::config::{Config, Size, SourceType};
 use serde::Serialize;
 
 use super::configuration;
@@ -20,6 +20,7 @@ pub(crate) fn run(command: &AccountCommand) -> Result<(), Failure> {
     match command {
         AccountCommand::Add { name, password, file } => add(name, password, file),
         AccountCommand::Passwd { name, password, file } => change_password(name, password, file),
+        AccountCommand::Quota { name, octets, messages, file } => set_quota(name, *octets, *messages, file),
         AccountCommand::List { file, json } => list(file, json.json),
         AccountCommand::Remove { name, file } => remove(name, file),
     }
@@ -34,7 +35,7 @@ fn add(name: &AccountName, password: &PasswordSource, file: &ConfigFile) -> Resu
     }
     directory.make_folder()?;
     let password = terminal::new_password(name.as_str(), password.password_stdin)?;
-    directory.accounts.add(&name, &New { password: Some(password), home: None }).map_err(refused)?;
+    directory.accounts.add(&name, &New { password: Some(password), ..New::default() }).map_err(refused)?;
     terminal::print(&format!("added {name}\n"))
 }
 
@@ -47,6 +48,27 @@ fn change_password(name: &AccountName, password: &PasswordSource, file: &ConfigF
     let password = terminal::new_password(name.as_str(), password.password_stdin)?;
     directory.accounts.set_password(&name, &password).map_err(refused)?;
     terminal::print(&format!("changed the password of {name}\n"))
+}
+
+fn set_quota(
+    name: &AccountName,
+    octets: Option<Figure>,
+    messages: Option<Figure>,
+    file: &ConfigFile,
+) -> Result<(), Failure> {
+    let directory = Directory::find(file)?;
+    let name = directory.name(name)?;
+    let (octets, messages) = (octets.unwrap_or_default(), messages.unwrap_or_default());
+    directory.accounts.set_quota(&name, octets, messages).map_err(refused)?;
+    let listed = directory.accounts.find(&name).map_err(refused)?;
+    let limits =
+        assemble::limits(&directory.config, &account::Account::new(name.clone()).with_quota(listed.quota));
+    let shown = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
+    terminal::print(&format!(
+        "{name} may have: octets {}, messages {}\n",
+        shown(limits.octets.map(|octets| Size(octets).to_string())),
+        shown(limits.messages.map(|messages| messages.to_string())),
+    ))
 }
 
 fn remove(name: &AccountName, file: &ConfigFile) -> Result<(), Failure> {
@@ -162,6 +184,11 @@ struct Entry<'a> {
     state: &'static str,
     home: Option<String>,
     aliases: Vec<&'a str>,
+    /// The account's own limits: missing where the configuration's hold, 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_octets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_messages: Option<u64>,
 }
 
 impl<'a> Entry<'a> {
@@ -171,6 +198,8 @@ impl<'a> Entry<'a> {
             state: if listed.is_locked { "locked" } else { "open" },
             home: listed.home.as_ref().map(|home| home.display().to_string()),
             aliases: listed.aliases.iter().map(account::AccountName::as_str).collect(),
+            quota_octets: listed.quota.octets.map(Bound::stored),
+            quota_messages: listed.quota.messages.map(Bound::stored),
         }
     }
 }

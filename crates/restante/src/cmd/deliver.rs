@@ -11,10 +11,11 @@ use restante_proto::body::{Decoder, Encoder, Extent};
 use restante_proto::lmtp::command::Command;
 use restante_proto::lmtp::path::{Mailbox, ReversePath};
 use restante_server::assemble;
-use restante_server::config::Config;
+use restante_server::config::{Config, Over};
 use restante_server::header::{Head, ReturnPathFilter};
 use restante_store::Location;
 use restante_store::delivery::{Delivery, DeliveryError};
+use restante_store::quota::Limits;
 
 use super::configuration;
 use crate::clock;
@@ -33,14 +34,22 @@ pub(crate) fn run(flags: &Deliver) -> Result<(), Failure> {
         let location = assemble::location(&config, &account)
             .map_err(|error| temporary(format!("the account {} has no maildrop: {error}", account.name)))?;
         let store = assemble::store(&config);
-        let mut delivery = store.begin(&location, clock::wall()).await.map_err(undelivered)?;
+        let limits = assemble::limits(&config, &account);
+        let place = Place { location, limits };
+        let mut delivery = store.begin(&place.location, clock::wall()).await.map_err(undelivered)?;
         let envelope = Envelope { sender, recipient: envelope_recipient(&flags.to, &account) };
-        let outcome = deliver(&mut delivery, &config, &location, &envelope).await;
+        let outcome = deliver(&mut delivery, &config, &place, &envelope).await;
         if outcome.is_err() {
             delivery.abort().await;
         }
         outcome
     })
+}
+
+/// Where the message goes, and how much may be there.
+struct Place {
+    location: Location,
+    limits: Limits,
 }
 
 /// What the fields in front of the message are to say.
@@ -52,7 +61,7 @@ struct Envelope {
 async fn deliver(
     delivery: &mut Delivery,
     config: &Config,
-    location: &Location,
+    place: &Place,
     envelope: &Envelope,
 ) -> Result<(), Failure> {
     let mut input = io::stdin().lock();
@@ -102,7 +111,13 @@ async fn deliver(
             break;
         }
     }
-    delivery.commit(location).await.map(drop).map_err(undelivered)
+    let committed = delivery.commit_within(&place.location, place.limits).await;
+    committed.map(drop).map_err(|error| match &error {
+        DeliveryError::OverQuota(_) if config.quota.over == Over::Refuse => {
+            Failure::new(Code::Permission, error.to_string())
+        }
+        _ => undelivered(error),
+    })
 }
 
 /// Who the recipient is.

@@ -102,7 +102,7 @@ fn add_account(config: &Config, password: &str) -> Result<(), Failure> {
     let wrong = |what: String| Failure::new(Code::Software, format!("cannot add the demo's account: {what}"));
     let name =
         assemble::addresses(config).account_name(ACCOUNT.as_bytes()).map_err(|why| wrong(why.to_string()))?;
-    let new = New { password: Some(Secret::new(password.as_bytes().to_vec())), home: None };
+    let new = New { password: Some(Secret::new(password.as_bytes().to_vec())), ..New::default() };
     let accounts = Accounts::new(Settings::new(assemble::embedded_path(config)));
     accounts.add(&name, &new).map_err(|error| wrong(exit::chain(&error)))
 }

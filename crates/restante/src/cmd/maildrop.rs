@@ -4,6 +4,7 @@ mod deleted;
 mod export;
 mod import;
 mod list;
+mod quota;
 mod rehearse;
 mod remote;
 mod show;
@@ -33,6 +34,9 @@ pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
         MaildropCommand::List { file, json } => runtime.block_on(list::run(file, json.json)),
         MaildropCommand::Deleted(flags) => runtime.block_on(deleted::run(flags)),
         MaildropCommand::Undelete(flags) => runtime.block_on(undelete::run(flags)),
+        MaildropCommand::Quota { which, repair, file, json } => {
+            runtime.block_on(quota::run(which, file, quota::Form { repair: *repair, as_json: json.json }))
+        }
         MaildropCommand::Show { name, file, json } => runtime.block_on(show::run(name, file, json.json)),
         MaildropCommand::Import(flags) => runtime.block_on(import::run(flags)),
         MaildropCommand::Rehearse(flags) => runtime.block_on(rehearse::run(flags)),

@@ -176,3 +176,19 @@ fn deliveries_at_the_same_time_all_arrive() {
     let expected: Vec<Vec<u8>> = (0..8).map(|number| format!("Subject: {number}\n\n").into_bytes()).collect();
     assert_eq!(found, expected);
 }
+
+#[test]
+fn a_full_maildrop_ends_as_the_operator_chose() {
+    for (over, code) in [("later", 75), ("refuse", 77)] {
+        let scene = with_ann();
+        let config = scene.configuration();
+        scene.write("restante.toml", &format!("{config}\n[quota]\nmessages = 1\nover = \"{over}\"\n"));
+        let deliver = || scene.run(&["deliver", "--to", "ann"], b"Subject: x\n\nx\n");
+        assert_eq!(deliver().code(), 0);
+        let answer = deliver();
+        assert_eq!(answer.code(), code, "{}", answer.stderr);
+        assert!(answer.stderr.contains("1 of 1 messages"), "{}", answer.stderr);
+        only_message(&scene);
+        assert!(!is_left_behind(&scene.path("mail/ann/tmp")));
+    }
+}

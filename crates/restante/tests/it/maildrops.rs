@@ -90,3 +90,21 @@ fn what_is_put_back_as_new_has_another_unique_id() {
         assert!(shown.contains(entry["unique_id"].as_str().unwrap()), "{shown}");
     }
 }
+
+#[test]
+fn quotas_are_set_shown_and_repaired() {
+    let scene = with_accounts();
+    let config = scene.configuration();
+    scene.write("restante.toml", &format!("{config}\n[quota]\nmessages = 4\n"));
+    for folder in ["ann/tmp", "ann/new", "ann/cur", "bob/tmp", "bob/new", "bob/cur"] {
+        fs::create_dir_all(scene.path(&format!("mail/{folder}"))).unwrap();
+    }
+    scene.write("mail/ann/cur/1700000001.x.host:2,S", &"x".repeat(400));
+    scene.write("mail/bob/new/1700000001.x.host", &"x".repeat(200));
+    scene.write("mail/ann/maildirsize", "500S,4C\n0 0\n300 2\n");
+    scene.play("quota.txt");
+    assert_eq!(fs::read_to_string(scene.path("mail/ann/maildirsize")).unwrap(), "500S,4C\n400 1\n");
+    fs::remove_dir(scene.path("mail/bob/tmp")).unwrap();
+    fs::remove_dir_all(scene.path("mail/bob/new")).unwrap();
+    scene.play("quota-unreadable.txt");
+}

@@ -20,7 +20,7 @@ use restante_proto::secret::Secret;
 
 use super::record::Record;
 use super::{ACCOUNTS, ALIASES, Failure, META, Settings, VERSION, VERSION_KEY, builder, failed, guarded};
-use crate::account::AccountName;
+use crate::account::{AccountName, Bound, Quota};
 use crate::directory::{Problem, SourceError};
 use crate::password::make;
 use crate::prepare;
@@ -44,6 +44,8 @@ pub struct Listed {
     pub aliases: Vec<AccountName>,
     /// Whether no password fits it.
     pub is_locked: bool,
+    /// How much its maildrop may hold.
+    pub quota: Quota,
 }
 
 /// What a new account has besides its name.
@@ -53,6 +55,30 @@ pub struct New {
     pub password: Option<Secret>,
     /// Its home folder, an absolute path.
     pub home: Option<PathBuf>,
+    /// How much its maildrop may hold.
+    pub quota: Quota,
+}
+
+/// What becomes of one figure of a quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Figure {
+    /// It stays as it is.
+    #[default]
+    Kept,
+    /// What holds for everybody holds for this account too.
+    AsConfigured,
+    /// This, whatever holds for others.
+    Own(Bound),
+}
+
+impl Figure {
+    fn of(self, before: Option<Bound>) -> Option<Bound> {
+        match self {
+            Self::Kept => before,
+            Self::AsConfigured => None,
+            Self::Own(bound) => Some(bound),
+        }
+    }
 }
 
 /// Why an edit did not happen. Nothing has changed then.
@@ -91,6 +117,7 @@ impl Accounts {
             return Err(EditError::InvalidHome);
         }
         record.set_home(home);
+        record.set_quota(new.quota);
         create(&self.path).map_err(|error| self.failed(error))?;
         self.edit(name, |transaction| {
             let mut accounts = transaction.open_table(ACCOUNTS)?;
@@ -109,16 +136,22 @@ impl Accounts {
     /// `Unknown`, `InvalidPassword`, `Source`.
     pub fn set_password(&self, name: &AccountName, password: &Secret) -> Result<(), EditError> {
         let verifiers = self.verifiers(password)?;
-        self.edit(name, |transaction| {
-            let mut accounts = transaction.open_table(ACCOUNTS)?;
-            let Some(record) = accounts.get(name.as_str())?.map(|record| Record::decode(record.value()))
-            else {
-                return Ok(Err(EditError::Unknown(name.clone())));
-            };
-            let mut record = record.ok_or(Failure::Damaged)?;
+        self.edit_record(name, |record| {
             record.set_verifiers(&verifiers);
-            accounts.insert(name.as_str(), record.encode().ok_or(Failure::Damaged)?.as_slice())?;
-            Ok(Ok(()))
+            Ok(())
+        })
+    }
+
+    /// Gives an account another quota.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn set_quota(&self, name: &AccountName, octets: Figure, messages: Figure) -> Result<(), EditError> {
+        self.edit_record(name, |record| {
+            let before = record.quota().ok_or(Failure::Damaged)?;
+            let (octets, messages) = (octets.of(before.octets), messages.of(before.messages));
+            record.set_quota(Quota { octets, messages });
+            Ok(())
         })
     }
 
@@ -218,6 +251,25 @@ impl Accounts {
         })
     }
 
+    /// Changes the record of an account.
+    fn edit_record(
+        &self,
+        name: &AccountName,
+        change: impl FnOnce(&mut Record) -> Result<(), Failure>,
+    ) -> Result<(), EditError> {
+        self.edit(name, |transaction| {
+            let mut accounts = transaction.open_table(ACCOUNTS)?;
+            let Some(record) = accounts.get(name.as_str())?.map(|record| Record::decode(record.value()))
+            else {
+                return Ok(Err(EditError::Unknown(name.clone())));
+            };
+            let mut record = record.ok_or(Failure::Damaged)?;
+            change(&mut record)?;
+            accounts.insert(name.as_str(), record.encode().ok_or(Failure::Damaged)?.as_slice())?;
+            Ok(Ok(()))
+        })
+    }
+
     /// One transaction about `name`, durable on return. A refusal of `change` changes nothing.
     fn edit(
         &self,
@@ -306,8 +358,9 @@ fn create(path: &Path) -> io::Result<()> {
 
 fn listed_account(name: &str, record: &[u8]) -> Option<Listed> {
     let record = Record::decode(record)?;
-    let is_locked = record.password()?.is_locked();
-    Some(Listed { name: AccountName::new(name).ok()?, home: record.home(), aliases: Vec::new(), is_locked })
+    let (is_locked, quota) = (record.password()?.is_locked(), record.quota()?);
+    let name = AccountName::new(name).ok()?;
+    Some(Listed { name, home: record.home(), aliases: Vec::new(), is_locked, quota })
 }
 
 impl fmt::Display for EditError {

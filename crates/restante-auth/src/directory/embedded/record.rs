@@ -10,6 +10,8 @@
 //! | 3 | home folder |
 //! | 4 | SCRAM-SHA-1 verifier, written like 2 |
 //! | 5 | SCRAM-SHA-512 verifier, written like 2 |
+//! | 6 | octets that the maildrop may hold: 8 octets, least significant first; 0 for any number |
+//! | 7 | messages that it may hold, written like 6 |
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -19,6 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::account::{Bound, Quota};
 use crate::password::make::Verifiers;
 use crate::password::scram::ScramVerifier;
 use crate::password::{Hash, Scheme, StoredPassword};
@@ -87,6 +90,25 @@ impl Record {
         written.map(|(text, scheme)| StoredPassword::parse(text, scheme).ok()?.scram().cloned()).collect()
     }
 
+    pub(super) fn set_quota(&mut self, quota: Quota) {
+        for (tag, bound) in [(QUOTA_OCTETS, quota.octets), (QUOTA_MESSAGES, quota.messages)] {
+            match bound {
+                Some(bound) => self.fields.insert(tag, Zeroizing::new(bound.stored().to_le_bytes().to_vec())),
+                None => self.fields.remove(&tag),
+            };
+        }
+    }
+
+    /// How much the maildrop may hold. `None` if a figure is damaged.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        let bound = |tag| {
+            let figure =
+                self.fields.get(&tag).map(|value| value.as_slice().try_into().map(u64::from_le_bytes));
+            figure.transpose().map(|figure| figure.map(Bound::from_stored)).ok()
+        };
+        Some(Quota { octets: bound(QUOTA_OCTETS)?, messages: bound(QUOTA_MESSAGES)? })
+    }
+
     pub(super) fn home(&self) -> Option<PathBuf> {
         let home = self.fields.get(&HOME)?;
         Some(PathBuf::from(std::ffi::OsString::from_vec(home.to_vec())))
@@ -102,6 +124,8 @@ fn scram_text(verifier: &ScramVerifier) -> Zeroizing<Vec<u8>> {
 
 const ARGON2ID: u8 = 1;
 const HOME: u8 = 3;
+const QUOTA_OCTETS: u8 = 6;
+const QUOTA_MESSAGES: u8 = 7;
 
 /// The fields of the SCRAM verifiers: tag, hash function and how they are written.
 const SCRAM: [(u8, Hash, Scheme); 3] = [
@@ -155,6 +179,19 @@ mod tests {
         let record = Record::decode(&[1, 1, 0, b'z', 2, 1, 0, b'y']).unwrap();
         assert!(record.password().is_none() && record.scram().is_none());
         assert!(Record::decode(&[]).is_some());
+    }
+
+    #[test]
+    fn a_quota_is_kept_and_a_damaged_one_noticed() {
+        let mut record = Record::default();
+        assert_eq!(record.quota(), Some(Quota::default()));
+        let quota = Quota { octets: Some(Bound::from_stored(1 << 40)), messages: Some(Bound::Unlimited) };
+        record.set_quota(quota);
+        let mut record = Record::decode(&record.encode().unwrap()).unwrap();
+        assert_eq!(record.quota(), Some(quota));
+        record.set_quota(Quota { octets: None, ..quota });
+        assert_eq!(record.quota(), Some(Quota { octets: None, messages: Some(Bound::Unlimited) }));
+        assert_eq!(Record::decode(&[6, 2, 0, 1, 1]).unwrap().quota(), None);
     }
 
     proptest::proptest! {

@@ -6,8 +6,9 @@ use redb::ReadableTable;
 use restante_proto::secret::Secret;
 use tempfile::TempDir;
 
-use super::accounts::{Accounts, EditError, New};
+use super::accounts::{Accounts, EditError, Figure, New};
 use super::*;
+use crate::account::{Bound, Quota};
 use crate::password::Hash;
 
 struct Fixture {
@@ -28,7 +29,7 @@ impl Fixture {
     }
 
     fn add(&self, text: &str, password: &str) {
-        self.accounts.add(&name(text), &New { password: Some(secret(password)), home: None }).unwrap();
+        self.accounts.add(&name(text), &New { password: Some(secret(password)), ..New::default() }).unwrap();
     }
 }
 
@@ -93,11 +94,11 @@ async fn edits_that_make_no_sense_change_nothing() {
     fixture.add("alice", "one");
     assert!(matches!(accounts.add(&name("alice"), &New::default()), Err(EditError::Exists(_))));
     for password in ["", "\u{7}", "\u{AD}", &"x".repeat(1025)] {
-        let new = New { password: Some(secret(password)), home: None };
+        let new = New { password: Some(secret(password)), ..New::default() };
         assert!(matches!(accounts.add(&name("bob"), &new), Err(EditError::InvalidPassword)), "{password:?}");
     }
     for home in ["relative", &format!("/{}", "x".repeat(4096))] {
-        let new = New { password: None, home: Some(home.into()) };
+        let new = New { home: Some(home.into()), ..New::default() };
         assert!(matches!(accounts.add(&name("bob"), &new), Err(EditError::InvalidHome)));
     }
     let listed = accounts.list().unwrap();
@@ -109,7 +110,7 @@ async fn an_account_without_password_is_locked_and_may_have_a_home() {
     let fixture = Fixture::new();
     fixture
         .accounts
-        .add(&name("bob@example.org"), &New { password: None, home: Some("/srv/bob".into()) })
+        .add(&name("bob@example.org"), &New { home: Some("/srv/bob".into()), ..New::default() })
         .unwrap();
     let bob = entry(&fixture.directory(), "bob@example.org").await.unwrap();
     assert!(bob.password.is_locked() && bob.scram.is_empty());
@@ -209,4 +210,28 @@ fn writers_wait_for_each_other_and_none_is_lost() {
     // No alias leads nowhere, whatever the order of edits.
     let database = builder().open_read_only(&fixture.path).unwrap();
     assert_eq!(begin(&database).unwrap().open_table(ALIASES).unwrap().iter().unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_accounts_quota_is_set_figure_by_figure() {
+    let fixture = Fixture::new();
+    let directory = fixture.directory();
+    let (mib, none) = (Bound::from_stored(1 << 20), Bound::Unlimited);
+    let new = New { quota: Quota { octets: Some(mib), messages: None }, ..New::default() };
+    fixture.accounts.add(&name("alice"), &new).unwrap();
+    let alice = name("alice");
+    for (octets, messages, expected) in [
+        (Figure::Kept, Figure::Kept, (Some(mib), None)),
+        (Figure::Kept, Figure::Own(none), (Some(mib), Some(none))),
+        (Figure::AsConfigured, Figure::Kept, (None, Some(none))),
+        (Figure::Own(mib), Figure::AsConfigured, (Some(mib), None)),
+    ] {
+        fixture.accounts.set_quota(&alice, octets, messages).unwrap();
+        let quota = Quota { octets: expected.0, messages: expected.1 };
+        assert_eq!(fixture.accounts.find(&alice).unwrap().quota, quota);
+        assert_eq!(entry(&directory, "alice").await.unwrap().account.quota, quota);
+        assert_eq!(directory.list(Instant::now()).await.unwrap().unwrap()[0].quota, quota);
+    }
+    let error = fixture.accounts.set_quota(&name("bob"), Figure::Kept, Figure::Kept).unwrap_err();
+    assert!(matches!(error, EditError::Unknown(_)));
 }

@@ -9,6 +9,7 @@ use crate::account::{AccountName, InvalidName};
 use crate::address;
 use crate::directory::Problem;
 use crate::directory::census::Census;
+use crate::directory::file::quota;
 use crate::directory::table::{NotInserted, Record, Table};
 use crate::password::{Scheme, StoredPassword};
 
@@ -81,7 +82,14 @@ impl Reading<'_> {
             self.doubts
                 .push(Problem { line: Some(number), ..Problem::new(what, "remove the field to allow it") });
         }
-        let record = Record { name: name.as_str(), home: fields.home(&name)?, secret };
+        let (quota, misunderstood) = quota::read(fields.extras());
+        for what in misunderstood {
+            let what = format!("{name}: {what}");
+            let remedy = "write for instance userdb_quota_rule=*:storage=1G:messages=1000";
+            self.doubts.push(Problem { line: Some(number), ..Problem::new(what, remedy) });
+        }
+        let quota = quota::encode(quota);
+        let record = Record { name: name.as_str(), home: fields.home(&name)?, secret, quota: &quota };
         match self.table.insert(record) {
             Ok(()) => self.line_of.push(number),
             Err(NotInserted::Duplicate(index)) => {

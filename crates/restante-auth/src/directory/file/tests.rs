@@ -176,3 +176,22 @@ async fn twenty_thousand_accounts_fit_in_little_memory() {
     assert!(!fixture.knows("account20000", "secret20000", 0).await);
     assert_eq!(fixture.directory.accounts(), 20_000);
 }
+
+#[tokio::test]
+async fn a_quota_of_the_line_is_the_accounts() {
+    let fixture = Fixture::new(
+        "alice:{PLAIN}one::::::userdb_quota_rule=*:storage=1M:messages=7\nbob:{PLAIN}two\ncarol:{PLAIN}x::::::userdb_quota_rule=*:storage=1%\n",
+    );
+    let accounts = fixture.directory.list(fixture.now).await.unwrap().unwrap();
+    let figures =
+        |account: &Account| [account.quota.octets, account.quota.messages].map(|it| it.map(|it| it.stored()));
+    assert_eq!(
+        accounts.iter().map(figures).collect::<Vec<_>>(),
+        [[Some(1 << 20), Some(7)], [None, None], [None, None]]
+    );
+    let name = AccountName::new("alice").unwrap();
+    let entry = fixture.directory.lookup(&name, fixture.now).await.unwrap().unwrap();
+    assert_eq!(entry.account, accounts[0]);
+    let doubts = fixture.notices().concat();
+    assert!(doubts.contains("carol: the quota *:storage=1% is not understood"), "{doubts}");
+}
