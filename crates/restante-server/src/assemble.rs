@@ -2,7 +2,7 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
-use crate::config::{Config, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
+use crate::config::{Config, ForeignLocks, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
 use restante_auth::account::{Account, Bound};
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
@@ -30,6 +30,10 @@ pub fn store(config: &Config) -> Store {
         line_ends: match maildrop.line_ends {
             LineEnds::Lf => maildir::LineEnds::Lf,
             LineEnds::Crlf => maildir::LineEnds::Crlf,
+        },
+        foreign_locks: match maildrop.foreign_locks {
+            ForeignLocks::Respect => maildir::ForeignLocks::Respect,
+            ForeignLocks::Ignore => maildir::ForeignLocks::Ignore,
         },
         folder_mode: maildrop.folder_mode.0,
         file_mode: maildrop.file_mode.0,

@@ -5,6 +5,7 @@
 
 use crate::clock;
 use crate::config::Protocol;
+use crate::holders::Pulse;
 use crate::limits::{BUFFER_BYTES, BUFFERS_KEPT, FAREWELL_OCTETS_MAX, FAREWELL_S, READ_OCTETS, WRITE_OCTETS};
 use crate::listener::Raw;
 use crate::tls::{Identity, TlsStream};
@@ -41,6 +42,8 @@ pub(crate) struct Connection {
     /// When the session last got on, and how many octets of input it had used by then.
     active: Instant,
     used: u64,
+    /// Where somebody else may take over the maildrop of this session.
+    pulse: Option<Arc<Pulse>>,
 }
 
 enum Wire {
@@ -62,6 +65,8 @@ pub(crate) enum Heard {
     Silence,
     /// The server stops.
     Draining,
+    /// Another session has taken over the maildrop.
+    Superseded,
     /// The connection is broken.
     Broken(io::Error),
 }
@@ -71,6 +76,8 @@ pub(crate) enum Heard {
 pub(crate) enum Cut {
     /// The peer did not take them in time.
     Deadline,
+    /// Another session has taken over the maildrop.
+    Superseded,
     /// The connection is broken.
     Broken(io::Error),
 }
@@ -128,6 +135,7 @@ impl Connection {
             is_half_closed: false,
             active: clock::now(),
             used: 0,
+            pulse: None,
         }
     }
 
@@ -161,7 +169,15 @@ impl Connection {
         .await
     }
 
+    /// Tells of each sign of life from now on, and ends what waits for the peer when another session takes over.
+    pub(crate) fn watch(&mut self, pulse: Option<Arc<Pulse>>) {
+        self.pulse = pulse;
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
+        if is_superseded(self.pulse.as_ref(), cx) {
+            return Poll::Ready(Heard::Superseded);
+        }
         if self.is_half_closed {
             return Poll::Ready(Heard::End);
         }
@@ -174,6 +190,7 @@ impl Connection {
             }
             Poll::Ready(Ok(())) => {
                 self.octets_in += buffer.filled().len() as u64;
+                self.pulse.iter().for_each(|pulse| pulse.beat(clock::now()));
                 self.input.fill(buffer.filled());
                 Poll::Ready(Heard::Octets)
             }
@@ -359,11 +376,17 @@ struct Writing<'c> {
 
 impl Writing<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
-        let Connection { wire, output, .. } = &mut *self.connection;
+        let Connection { wire, output, pulse, .. } = &mut *self.connection;
+        if is_superseded(pulse.as_ref(), cx) {
+            return Poll::Ready(Err(Cut::Superseded));
+        }
         while let Some(rest) = output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match wire.poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Cut::Broken(io::ErrorKind::WriteZero.into()))),
-                Poll::Ready(Ok(octets)) => self.written += octets,
+                Poll::Ready(Ok(octets)) => {
+                    self.written += octets;
+                    pulse.iter().for_each(|pulse| pulse.beat(clock::now()));
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Cut::Broken(error))),
                 Poll::Pending => return Poll::Pending,
             }
@@ -387,6 +410,10 @@ impl Writing<'_> {
         })
         .await
     }
+}
+
+fn is_superseded(pulse: Option<&Arc<Pulse>>, cx: &Context<'_>) -> bool {
+    pulse.is_some_and(|pulse| pulse.poll_superseded(cx).is_ready())
 }
 
 impl Wire {

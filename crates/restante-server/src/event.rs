@@ -7,6 +7,7 @@ mod line;
 mod log;
 
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
+use crate::holders::Superseded;
 use line::Line;
 use restante_auth::account::AccountName;
 use std::error::Error;
@@ -41,6 +42,8 @@ pub(crate) enum Event<'a> {
         method: &'a str,
         reason: &'a dyn fmt::Display,
     },
+    /// A login has taken over the maildrop of a session that was silent.
+    TakenOver { trace: Trace, peer: &'a Peer, account: &'a AccountName, superseded: &'a Superseded },
     /// Somebody reads as nobody in particular, and tells this of themselves.
     Anonymous { trace: Trace, peer: &'a Peer, told: &'a [u8] },
     /// A message was delivered to one recipient.
@@ -108,6 +111,7 @@ impl Event<'_> {
             Self::ProxyRefused { .. } => "proxy_refused",
             Self::Session(_) => "session",
             Self::LoginRefused { .. } => "login_refused",
+            Self::TakenOver { .. } => "taken_over",
             Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
             Self::Undelivered { .. } => "undelivered",
@@ -173,6 +177,10 @@ impl Event<'_> {
                 line.word("method", method);
                 line.text("reason", reason);
             }
+            Self::TakenOver { trace, peer, account, superseded } => {
+                session(*trace, peer, Some(account), line);
+                superseded.fields(line);
+            }
             Self::Anonymous { trace, peer, told } => typed(*trace, peer, ("told", told), line),
             Self::Delivered(delivery) => delivery.fields(line),
             Self::Undelivered { delivery, error } => {
@@ -182,9 +190,7 @@ impl Event<'_> {
             Self::Submitted(submission) => submission.fields(line),
             Self::NotSubmitted { submission, error } => submission.failed(*error, line),
             Self::Fault { trace, peer, account, doing, error } => {
-                line.word("trace", trace);
-                line.text("peer", peer);
-                account.iter().for_each(|account| line.text("account", account));
+                session(*trace, peer, *account, line);
                 line.text("doing", doing);
                 line.text("error", &chain(*error));
             }
@@ -211,6 +217,21 @@ impl Event<'_> {
             Self::Stopped { cut } => line.number("cut", *cut as u64),
             Self::Lost { lines } => line.number("lines", *lines),
         }
+    }
+}
+
+/// A session that goes on.
+fn session(trace: Trace, peer: &Peer, account: Option<&AccountName>, line: &mut Line<'_>) {
+    line.word("trace", &trace);
+    line.text("peer", peer);
+    account.iter().for_each(|account| line.text("account", account));
+}
+
+impl Superseded {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.word("from_trace", &self.trace);
+        line.text("from_peer", &self.peer);
+        line.number("silent_s", self.silent.as_secs());
     }
 }
 
@@ -318,6 +339,8 @@ pub(crate) enum End {
     MessageFailed,
     /// The server stops.
     Draining,
+    /// It was silent, and another session of the account has taken over its maildrop. Nothing was removed.
+    TakenOver,
 }
 
 impl fmt::Display for End {
@@ -333,6 +356,7 @@ impl fmt::Display for End {
             Self::Handshake(error) => write!(f, "TLS handshake failed: {error}"),
             Self::MessageFailed => f.write_str("message could not be read to its end"),
             Self::Draining => f.write_str("server stops"),
+            Self::TakenOver => f.write_str("maildrop taken over"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod connection;
 mod event;
 mod file;
 pub mod header;
+mod holders;
 mod limits;
 pub mod listener;
 mod lmtp;

@@ -103,7 +103,8 @@ impl Sender {
                     let deadline = self.deadline();
                     match self.connection.read(patience, deadline).await {
                         Heard::Octets => {}
-                        Heard::End => return Ok(End::Disconnected),
+                        // No session of ours holds a maildrop.
+                        Heard::End | Heard::Superseded => return Ok(End::Disconnected),
                         Heard::Silence => {
                             return Box::pin(self.say_farewell(Farewell::Timeout, End::Silence)).await;
                         }
@@ -237,7 +238,7 @@ impl Sender {
         let deadline = clock::now() + self.silence_max();
         match self.connection.read_on(patience, deadline).await {
             Heard::Octets => Ok(()),
-            Heard::End | Heard::Draining => Err(End::Disconnected),
+            Heard::End | Heard::Draining | Heard::Superseded => Err(End::Disconnected),
             Heard::Silence => Err(End::Silence),
             Heard::Broken(error) => Err(End::Broken(error)),
         }

@@ -98,6 +98,7 @@ impl Guest {
                         }
                         Heard::Silence => return Ok(End::Silence),
                         Heard::Draining => return Ok(End::Draining),
+                        Heard::Superseded => return Ok(End::TakenOver),
                         Heard::Broken(error) => return Ok(End::Broken(error)),
                     }
                 }
@@ -105,6 +106,10 @@ impl Guest {
                 Step::Authenticate(credentials) => Box::pin(self.log_in(credentials)).await,
                 Step::OpenMaildrop => Box::pin(self.open()).await,
                 Step::SendMessage { index } => Box::pin(self.retrieve(index)).await?,
+                // FOLD and QUIT end with UPDATE, which is not for who was taken over.
+                Step::Release if !self.maildrop.as_ref().is_none_or(Opened::begin_update) => {
+                    return Ok(End::TakenOver);
+                }
                 Step::Release => Box::pin(self.release()).await,
                 Step::Close => {
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
@@ -143,6 +148,7 @@ impl Guest {
         }
         self.messages.get_or_insert(opened.listing().len() as u64);
         self.session.opened(opened.listing_as(self.view()), &mut self.connection.output);
+        self.connection.watch(opened.pulse());
         self.maildrop = Some(opened);
     }
 
@@ -210,8 +216,8 @@ impl Guest {
     /// FOLD and QUIT: remove what is marked, release the lock, then the reply.
     async fn release(&mut self) {
         let outcome = match self.maildrop.take() {
-            Some(Opened::Exclusive(mut maildrop)) if !self.session.marks().is_empty() => {
-                maildrop.remove(self.session.marks(), clock::wall()).await
+            Some(Opened::Exclusive(mut held)) if !self.session.marks().is_empty() => {
+                held.maildrop.remove(self.session.marks(), clock::wall()).await
             }
             _ if self.session.marks().is_empty() => return self.session.released(),
             _ => return self.session.not_released(Fault::Permanent, &mut self.connection.output),

@@ -115,6 +115,7 @@ impl Guest {
                         }
                         Heard::Silence => return Ok(End::Silence),
                         Heard::Draining => return Ok(End::Draining),
+                        Heard::Superseded => return Ok(End::TakenOver),
                         Heard::Broken(error) => return Ok(End::Broken(error)),
                     }
                 }
@@ -129,6 +130,7 @@ impl Guest {
                 Step::Authenticate(credentials) => Box::pin(self.log_in(credentials)).await,
                 Step::OpenMaildrop => Box::pin(self.open()).await,
                 Step::SendMessage { index, extent } => Box::pin(self.retrieve(index, extent)).await?,
+                Step::Remove if !self.may_update() => return Ok(End::TakenOver),
                 Step::Remove => Box::pin(self.update()).await,
                 Step::Extended(question) => Box::pin(self.help(question, patience)).await?,
                 Step::Close(ending) => {
@@ -236,6 +238,11 @@ impl Guest {
         self.connection.write().await
     }
 
+    /// Whether UPDATE may begin: not when another session has taken over. From here on none can.
+    fn may_update(&self) -> bool {
+        self.maildrop.as_ref().is_none_or(Opened::begin_update)
+    }
+
     /// UPDATE: remove what is marked, keep what LAST goes by, release the lock, then the reply; never the reply before (R1939-6.1, R1939-6.4).
     async fn update(&mut self) {
         match self.remove_marked().await {
@@ -249,20 +256,20 @@ impl Guest {
     async fn remove_marked(&mut self) -> Result<(), Fault> {
         let is_marked = !self.session.marks().is_empty();
         let is_changed = is_marked || self.session.accessed().is_some();
-        let mut maildrop = match self.maildrop.take() {
-            Some(Opened::Exclusive(maildrop)) if is_changed => maildrop,
+        let mut held = match self.maildrop.take() {
+            Some(Opened::Exclusive(held)) if is_changed => held,
             _ if !is_marked => return Ok(()),
             // A session marks nothing where it may not remove.
             Some(_) => return Err(Fault::Permanent),
             None => return Err(Fault::Temporary),
         };
-        let outcome = maildrop.remove(self.session.marks(), clock::wall()).await;
+        let outcome = held.maildrop.remove(self.session.marks(), clock::wall()).await;
         if let Some(accessed) = self.session.accessed()
-            && let Err(failure) = maildrop.keep_accessed(accessed, self.session.marks()).await
+            && let Err(failure) = held.maildrop.keep_accessed(accessed, self.session.marks()).await
         {
             self.note_warning(&Warning::Accessed(failure));
         }
-        drop(maildrop);
+        drop(held);
         match outcome {
             Ok(removed) => {
                 self.deleted = removed.messages as u64;
@@ -363,6 +370,7 @@ impl From<Cut> for End {
     fn from(cut: Cut) -> Self {
         match cut {
             Cut::Deadline => Self::WriteDeadline,
+            Cut::Superseded => Self::TakenOver,
             Cut::Broken(error) => Self::Broken(error),
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{Config, Plaintext};
 use crate::connection::Buffers;
 use crate::event::{Event, Log, Peer, Trace};
 use crate::file;
+use crate::holders::Holders;
 use crate::limits::Admission;
 use crate::login_delay::{self, LastLogins};
 use crate::policy::{self, Pop3Policies, Wish};
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) admission: Arc<Admission>,
     pub(crate) throttle: Throttle,
+    pub(crate) holders: Arc<Holders>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) traces: Traces,
     /// Rings when the server begins to stop.
@@ -53,6 +55,7 @@ impl Shared {
             settings: ArcSwap::from_pointee(settings),
             log,
             admission: Arc::default(),
+            holders: Arc::default(),
             throttle: Throttle::new(restante_auth::throttle::Settings::default()),
             buffers: Arc::default(),
             traces: Traces::default(),

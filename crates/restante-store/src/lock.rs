@@ -3,6 +3,8 @@
 //! An advisory lock of the operating system on a file that is never removed. It belongs to the opened file, so it
 //! keeps out sessions of this process as well as of others, and it is gone when its holder is, however that ends.
 
+pub(crate) mod foreign;
+
 use std::io;
 use std::path::Path;
 

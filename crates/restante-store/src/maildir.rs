@@ -60,6 +60,8 @@ pub struct Settings {
     pub create: bool,
     /// The line ends of messages delivered.
     pub line_ends: LineEnds,
+    /// What the locks of other programs are worth.
+    pub foreign_locks: ForeignLocks,
     /// Permissions of new folders.
     pub folder_mode: u32,
     /// Permissions of new files.
@@ -81,6 +83,7 @@ impl Settings {
             marker: None,
             create: true,
             line_ends: LineEnds::Lf,
+            foreign_locks: ForeignLocks::Respect,
             folder_mode: 0o700,
             file_mode: 0o600,
             host: String::new(),
@@ -98,6 +101,16 @@ pub enum LineEnds {
     Lf,
     /// CRLF: messages can be sent as they are.
     Crlf,
+}
+
+/// What the locks of other programs are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignLocks {
+    /// A session that holds one has the maildrop.
+    #[default]
+    Respect,
+    /// Nothing.
+    Ignore,
 }
 
 /// All Maildirs of one configuration.

@@ -19,6 +19,12 @@ section! {
         /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a file system that
         /// is not mounted. Default: none.
         marker: Option<PathBuf> = None;
+        /// So long a session may be silent before a new login of its account takes its maildrop over, for instance
+        /// `"2 minutes"`. Default: none, and the login is refused.
+        takeover_after: Option<Span> = None;
+        /// What the locks of other programs are worth: `respect` (whoever holds one has the maildrop) or `ignore`. Default
+        /// `respect`.
+        foreign_locks: ForeignLocks = ForeignLocks::Respect;
         /// The line ends of delivered files: `lf` (what other mail programs expect) or `crlf`. Default `lf`.
         line_ends: LineEnds = LineEnds::Lf;
         /// Permissions of delivered files. Default 0o600.
@@ -47,6 +53,16 @@ choice! {
     pub enum MaildropType {
         /// A Maildir, served in place.
         Maildir = "maildir",
+    }
+}
+
+choice! {
+    /// What the locks of other programs are worth.
+    pub enum ForeignLocks {
+        /// A session that holds one has the maildrop.
+        Respect = "respect",
+        /// Nothing.
+        Ignore = "ignore",
     }
 }
 

@@ -5,10 +5,11 @@
 //! what opens it (R2449-8.1.2).
 //! The steps themselves are those of any session: `pop2.rs` takes them too.
 
-use super::opened::Opened;
+use super::opened::{Held, Opened};
 use super::{Guest, by_time};
 use crate::assemble;
 use crate::clock;
+use crate::config::Span;
 use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
@@ -20,6 +21,7 @@ use restante_auth::verify::{Access, Attempt, Grant, Verdict};
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
 use restante_proto::server::{Opening, Refusal};
+use restante_store::Location;
 use restante_store::maildrop::{OpenError, Warning};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -102,6 +104,7 @@ impl Guest {
         let last = self.last_accessed(&opened).await;
         let listing = opened.told(self.visit.settings.config.pop3.quirks, self.view()).await;
         self.session.opened(Opening { listing, rights: opened.rights(), last });
+        self.connection.watch(opened.pulse());
         self.maildrop = Some(opened);
     }
 
@@ -200,7 +203,7 @@ impl Visit {
             Refusal::Permanent
         })?;
         let opened = match login.access {
-            Access::Full => settings.store.open(&location, now).await.map(Opened::Exclusive),
+            Access::Full => self.open_exclusively(account, &location).await.map(Opened::Exclusive),
             Access::ReadOnly => settings.store.inspect(&location, now).await.map(Opened::Inspection),
         };
         let opened = opened.map_err(|error| {
@@ -215,12 +218,30 @@ impl Visit {
         Ok(opened)
     }
 
+    /// Takes the lock; where that is configured, from a session of the account that has been silent for long.
+    async fn open_exclusively(&self, account: &Account, location: &Location) -> Result<Held, OpenError> {
+        let (store, holders) = (&self.settings.store, &self.shared.holders);
+        let mut opened = store.open(location, clock::wall()).await;
+        let Some(Span(after)) = self.settings.config.maildrop.takeover_after else {
+            return opened.map(|maildrop| Held { maildrop, holding: None });
+        };
+        if let Err(OpenError::InUse) = opened
+            && let Some(superseded) = holders.take_over(location, &account.name, after, clock::now()).await
+        {
+            self.note_takeover(account, &superseded);
+            opened = store.open(location, clock::wall()).await;
+        }
+        let maildrop = opened?;
+        let holding = holders.hold(location, &account.name, (self.trace, self.peer), clock::now());
+        Ok(Held { maildrop, holding: Some(holding) })
+    }
+
     /// Where there is a quota: makes the total that deliveries go by agree with what is listed.
     async fn count(&self, account: &Account, opened: &Opened) {
         let limits = assemble::limits(&self.settings.config, account);
-        if let Opened::Exclusive(maildrop) = opened
+        if let Opened::Exclusive(held) = opened
             && !limits.are_none()
-            && let Err(failure) = maildrop.count(limits, clock::wall()).await
+            && let Err(failure) = held.maildrop.count(limits, clock::wall()).await
         {
             self.note_fault(Some(&account.name), "count the maildrop for its quota", &failure);
         }

@@ -2,6 +2,7 @@
 
 use super::Guest;
 use crate::event::Event;
+use crate::holders::Superseded;
 use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
 use restante_proto::sasl::Method;
@@ -36,6 +37,15 @@ impl Visit {
             user: account.name.as_str().as_bytes(),
             method,
             reason,
+        });
+    }
+
+    pub(super) fn note_takeover(&self, account: &Account, superseded: &Superseded) {
+        self.shared.log.write(&Event::TakenOver {
+            trace: self.trace,
+            peer: &self.peer,
+            account: &account.name,
+            superseded,
         });
     }
 

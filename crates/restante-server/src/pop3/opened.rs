@@ -3,6 +3,7 @@
 //! `login` opens it, RETR and TOP read from it. Removing is for the holder of the lock alone, so it is not here.
 
 use crate::config::Surrogates;
+use crate::holders::{Holding, Pulse};
 use restante_proto::maildrop::{Listing, Octets};
 use restante_proto::quirk::{END_OF_HEADER_OCTETS, Mender, Quirk, Quirks};
 use restante_proto::server::Rights;
@@ -13,16 +14,39 @@ use std::sync::Arc;
 /// An open maildrop.
 pub(crate) enum Opened {
     /// With the exclusive-access lock, to read and to remove from.
-    Exclusive(Maildrop),
+    Exclusive(Held),
     /// Without the lock, to read from: what many sessions look at together.
     Inspection(Inspection),
 }
 
+/// A maildrop with its lock.
+pub(crate) struct Held {
+    pub(crate) maildrop: Maildrop,
+    /// Where others may take it over. Behind the maildrop: when this is dropped the lock is free.
+    pub(crate) holding: Option<Holding>,
+}
+
 impl Opened {
+    /// What its connection is to tell and to ask, where others may take over.
+    pub(crate) fn pulse(&self) -> Option<Arc<Pulse>> {
+        match self {
+            Self::Exclusive(held) => held.holding.as_ref().map(|holding| Arc::clone(holding.pulse())),
+            Self::Inspection(_) => None,
+        }
+    }
+
+    /// UPDATE begins. `false` when another session has taken over.
+    pub(crate) fn begin_update(&self) -> bool {
+        match self {
+            Self::Exclusive(held) => held.holding.as_ref().is_none_or(Holding::begin_update),
+            Self::Inspection(_) => true,
+        }
+    }
+
     /// The messages in the order of their numbers.
     pub(crate) fn listing(&self) -> &Arc<Listing> {
         match self {
-            Self::Exclusive(maildrop) => maildrop.listing(),
+            Self::Exclusive(held) => held.maildrop.listing(),
             Self::Inspection(inspection) => inspection.listing(),
         }
     }
@@ -54,7 +78,7 @@ impl Opened {
 
     async fn lacks_end_of_header(&self, index: usize) -> bool {
         let shape = match self {
-            Self::Exclusive(maildrop) => maildrop.shape(index),
+            Self::Exclusive(held) => held.maildrop.shape(index),
             Self::Inspection(inspection) => inspection.shape(index),
         };
         if shape.is_none_or(|shape| shape.header_octets < shape.stored_octets) {
@@ -75,7 +99,7 @@ impl Opened {
     /// What the operator should know although it opened.
     pub(crate) fn warnings(&self) -> &[Warning] {
         match self {
-            Self::Exclusive(maildrop) => maildrop.warnings(),
+            Self::Exclusive(held) => held.maildrop.warnings(),
             Self::Inspection(inspection) => inspection.warnings(),
         }
     }
@@ -83,7 +107,7 @@ impl Opened {
     /// The highest message that earlier sessions accessed. What is only looked at remembers nothing.
     pub(crate) async fn last_accessed(&self) -> Result<Option<usize>, Failure> {
         match self {
-            Self::Exclusive(maildrop) => maildrop.last_accessed().await,
+            Self::Exclusive(held) => held.maildrop.last_accessed().await,
             Self::Inspection(_) => Ok(None),
         }
     }
@@ -115,14 +139,14 @@ impl Opened {
 
     fn surrogates(&self) -> &[(usize, Octets)] {
         match self {
-            Self::Exclusive(maildrop) => maildrop.surrogates(),
+            Self::Exclusive(held) => held.maildrop.surrogates(),
             Self::Inspection(inspection) => inspection.surrogates(),
         }
     }
 
     async fn message(&self, index: usize) -> Result<Message, MessageError> {
         match self {
-            Self::Exclusive(maildrop) => maildrop.message(index).await,
+            Self::Exclusive(held) => held.maildrop.message(index).await,
             Self::Inspection(inspection) => inspection.message(index).await,
         }
     }

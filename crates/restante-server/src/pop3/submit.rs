@@ -98,6 +98,7 @@ impl Guest {
             match self.connection.read_on(patience, clock::now() + silence).await {
                 Heard::Octets => {}
                 Heard::End | Heard::Draining => return Err(End::Disconnected),
+                Heard::Superseded => return Err(End::TakenOver),
                 Heard::Silence => return Err(End::Silence),
                 Heard::Broken(error) => return Err(End::Broken(error)),
             }

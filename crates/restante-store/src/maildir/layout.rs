@@ -60,6 +60,8 @@ pub(crate) const INDEX: &str = "restante.index";
 /// The index while it is written anew. Only the holder of the lock writes it.
 pub(crate) const INDEX_NEW: &str = "restante.index.new";
 pub(crate) const LOCK: &str = "restante.lock";
+/// Dovecot holds this while a POP3 session is open, if it is told to.
+pub(crate) const DOVECOT_SESSION_LOCK: &str = "dovecot-pop3-session.lock";
 /// The total, shared with other programs by the rules of Maildir++.
 pub(crate) const MAILDIRSIZE: &str = "maildirsize";
 pub(crate) const UNIQUE_IDS: &str = "restante.unique-ids";

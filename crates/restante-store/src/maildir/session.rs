@@ -16,14 +16,14 @@ use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
 use super::scan::{BOTH, scan, stamps};
 use super::table::Table;
-use super::{Maildirs, bulletins, recovery, trash};
+use super::{ForeignLocks, Maildirs, bulletins, recovery, trash};
 use crate::disk::{Disk, Kind};
 use crate::failure::Failure;
 use crate::index::codec::Records;
 use crate::index::known::{BaseNames, Known};
 use crate::index::source::{Spot, Window};
 use crate::index::{Facts, Folder, Index, NO_ORDINAL, Origin, Stamps};
-use crate::lock::Lock;
+use crate::lock::{Lock, foreign};
 use crate::maildrop::{MessageError, OpenError, Stored, Warning};
 use crate::quota::Usage;
 
@@ -375,7 +375,13 @@ fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
         }
         result => result,
     };
-    lock.map_err(Failure::at("lock", &file))?.ok_or(OpenError::InUse)
+    let lock = lock.map_err(Failure::at("lock", &file))?.ok_or(OpenError::InUse)?;
+    if maildirs.settings.foreign_locks == ForeignLocks::Respect
+        && foreign::is_held(disk, &path.join(layout::DOVECOT_SESSION_LOCK), &lock)
+    {
+        return Err(OpenError::InUse);
+    }
+    Ok(lock)
 }
 
 /// The index as far as it can be read.

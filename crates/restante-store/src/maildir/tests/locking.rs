@@ -1,12 +1,14 @@
 //! The exclusive-access lock, within the process and against others.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::fixture::{Fixture, marks, now, run};
 use crate::disk::LocalDisk;
-use crate::maildir::Settings;
+use crate::maildir::{ForeignLocks, Settings};
 use crate::maildrop::OpenError;
 use crate::{Location, Store};
 
@@ -99,4 +101,37 @@ fn the_lock_of_a_killed_process_is_gone() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(maildir.open().listing().len(), 1);
+}
+
+#[test]
+fn a_session_of_dovecot_has_the_maildrop_while_it_lives() {
+    let maildir = Fixture::new();
+    maildir.put("new/1700000001.a", b"x\n");
+    let lock = maildir.path.join("dovecot-pop3-session.lock");
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let host = host.trim();
+    let (ours, dead) = (std::process::id(), 4_194_999);
+    for (text, is_held) in [
+        (format!("{ours}:{host}"), true),
+        (format!("{dead}:{host}"), false),
+        (format!("{dead}:elsewhere.example"), true),
+        ("nobody knows".to_owned(), true),
+        (String::new(), true),
+        (format!("../../tmp:{host}"), true),
+    ] {
+        fs::write(&lock, &text).unwrap();
+        assert_eq!(matches!(maildir.try_open(), Err(OpenError::InUse)), is_held, "{text}");
+        // Whoever holds it does not touch it any more.
+        let old = SystemTime::now() - Duration::from_secs(11 * 60);
+        fs::File::options().write(true).open(&lock).unwrap().set_modified(old).unwrap();
+        assert!(maildir.try_open().is_ok(), "{text}");
+        assert_eq!(fs::read_to_string(&lock).unwrap(), text, "it is not ours to remove");
+    }
+}
+
+#[test]
+fn foreign_locks_can_be_ignored() {
+    let maildir = Fixture::on(Arc::new(LocalDisk), |settings| settings.foreign_locks = ForeignLocks::Ignore);
+    fs::write(maildir.path.join("dovecot-pop3-session.lock"), "1:elsewhere.example").unwrap();
+    assert!(maildir.try_open().is_ok());
 }
