@@ -30,11 +30,11 @@ fn r1939_4_3_a_second_session_is_refused_until_the_first_ends() {
 #[test]
 fn r1939_4_5_a_failed_opening_leaves_no_lock() {
     let maildir = Fixture::new();
-    std::fs::remove_dir(maildir.path.join("new")).unwrap();
+    fs::remove_dir(maildir.path.join("new")).unwrap();
     maildir.put("new", b"a file");
     assert!(maildir.try_open().is_err());
-    std::fs::remove_file(maildir.path.join("new")).unwrap();
-    std::fs::create_dir(maildir.path.join("new")).unwrap();
+    fs::remove_file(maildir.path.join("new")).unwrap();
+    fs::create_dir(maildir.path.join("new")).unwrap();
     assert!(maildir.try_open().is_ok());
 }
 
