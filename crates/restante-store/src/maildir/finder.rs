@@ -63,12 +63,63 @@ impl Finder {
     }
 }
 
+/// Says of most names at once that they are none of a few.
+pub(super) struct Sieve {
+    /// One bit for each of the fingerprints; the length is a power of two.
+    words: Vec<u64>,
+}
+
+impl Sieve {
+    /// For so many names.
+    pub(super) fn with_capacity(names: usize) -> Self {
+        let words = (names / 4 + 1).next_power_of_two().clamp(64, 64 * 1024);
+        Self { words: vec![0; words] }
+    }
+
+    pub(super) fn insert(&mut self, base_name: &[u8]) {
+        let (word, bit) = self.place(base_name);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// `false` when the name is none of them.
+    pub(super) fn may_hold(&self, base_name: &[u8]) -> bool {
+        let (word, bit) = self.place(base_name);
+        self.words.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Quick and without a key: whoever makes names alike makes nothing but work.
+    fn place(&self, base_name: &[u8]) -> (usize, u64) {
+        let (chunks, rest) = base_name.as_chunks();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(octet, rest)| *octet = *rest);
+        let mix = |mix: u64, chunk: &[u8; 8]| {
+            (mix.rotate_left(5) ^ u64::from_le_bytes(*chunk)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        };
+        let print = chunks.iter().chain([&last]).fold(base_name.len() as u64, mix);
+        let word = (print >> 40) as usize & (self.words.len() - 1);
+        (word, 1 << (print >> 32 & 63))
+    }
+}
+
 /// No position.
 const EMPTY: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sieve_lets_its_own_through_and_few_others() {
+        let name = |number: usize| format!("17000{number}.M99P1.host").into_bytes();
+        let mut sieve = Sieve::with_capacity(50);
+        (0..50).for_each(|number| sieve.insert(&name(number)));
+        assert!((0..50).all(|number| sieve.may_hold(&name(number))));
+        let others = (50..10_050).filter(|&number| sieve.may_hold(&name(number))).count();
+        assert!(others < 1000, "{others}");
+        assert!(!Sieve::with_capacity(0).may_hold(b"a"));
+    }
 
     #[test]
     fn names_are_found_and_others_are_not() {

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread::{self, available_parallelism};
 
-use super::finder::Finder;
+use super::finder::{Finder, Sieve};
 use super::layout::{message_path, split_name};
 use super::reader::{is_not_regular, is_vanished, survey_file};
 use super::scan::Changes;
@@ -17,8 +19,10 @@ use crate::maildrop::Warning;
 /// A scan going on: any number of passes, each of `see` for all names, `was_listed` and `read_fresh`.
 pub(super) struct Look<'a> {
     known: &'a Known,
-    /// Positions by base name.
-    finder: Finder,
+    /// Positions by base name, as soon as more names have been listed than are worth being matched by themselves.
+    finder: Option<Finder>,
+    /// Names that have been listed and not matched.
+    listed_names: Names,
     /// One for each position.
     states: Vec<State>,
     /// Positions of records that stand for the same message as a later one.
@@ -62,41 +66,103 @@ pub(super) enum Contents {
 }
 
 impl<'a> Look<'a> {
-    /// # Errors
-    /// When the index cannot be read again.
-    pub(super) fn new(known: &'a Known) -> io::Result<Self> {
-        let mut finder = Finder::with_capacity(known.len());
-        let mut doubles = Vec::new();
-        let mut names = known.base_names();
-        for position in (0..known.len()).filter(|&position| !known.is_gone(position)) {
-            doubles.extend(finder.insert(names.at(position)?, position));
-        }
-        Ok(Self {
+    pub(super) fn new(known: &'a Known) -> Self {
+        Self {
             known,
-            finder,
+            finder: None,
+            listed_names: Names::default(),
             states: vec![State::default(); known.len()],
-            doubles,
+            doubles: Vec::new(),
             moved: HashMap::new(),
             fresh: Vec::new(),
             fresh_by_name: HashMap::new(),
             listed: Vec::new(),
             skipped: None,
-        })
+        }
     }
 
     /// Notes one name of a folder.
-    pub(super) fn see(&mut self, pass: u8, folder: Folder, name: &[u8], kind: Kind) {
+    ///
+    /// # Errors
+    /// When the index cannot be read again.
+    pub(super) fn see(&mut self, pass: u8, folder: Folder, name: &[u8], kind: Kind) -> io::Result<()> {
         // Maildir readers leave hidden files alone; NFS has its own there.
         if name.starts_with(b".") {
-            return;
+            return Ok(());
         }
+        if self.finder.is_none() {
+            if self.listed_names.len() < self.known.len() / FEW {
+                self.listed_names.push(folder, name, kind);
+                return Ok(());
+            }
+            self.find_all(pass)?;
+        }
+        let position = self.finder.as_ref().and_then(|finder| finder.find(split_name(name).0));
+        self.note(pass, folder, (name, kind), position);
+        Ok(())
+    }
+
+    /// Makes all messages ready to be found, because many names are listed.
+    fn find_all(&mut self, pass: u8) -> io::Result<()> {
+        let known = self.known;
+        let mut finder = Finder::with_capacity(known.len());
+        let mut names = known.base_names();
+        for position in (0..known.len()).filter(|&position| !known.is_gone(position)) {
+            self.doubles.extend(finder.insert(names.at(position)?, position));
+        }
+        let listed = std::mem::take(&mut self.listed_names);
+        for (folder, name, kind) in listed.iter() {
+            self.note(pass, folder, (name, kind), finder.find(split_name(name).0));
+        }
+        self.finder = Some(finder);
+        Ok(())
+    }
+
+    /// Matches the few names that have been listed: they are made ready to be found, and all messages go past them once.
+    ///
+    /// # Errors
+    /// When the index cannot be read again.
+    pub(super) fn match_listed(&mut self, pass: u8) -> io::Result<()> {
+        let listed = std::mem::take(&mut self.listed_names);
+        if listed.len() == 0 {
+            return Ok(());
+        }
+        let (mut finder, mut sieve) =
+            (Finder::with_capacity(listed.len()), Sieve::with_capacity(listed.len()));
+        for (number, (_, name, _)) in listed.iter().enumerate() {
+            let (base_name, _) = split_name(name);
+            // Of two files with one base name the later stands for both.
+            finder.insert(base_name, number);
+            sieve.insert(base_name);
+        }
+        let known = self.known;
+        let mut positions = vec![None; listed.len()];
+        let mut names = known.base_names();
+        for position in (0..known.len()).filter(|&position| !known.is_gone(position)) {
+            let base_name = names.at(position)?;
+            if sieve.may_hold(base_name)
+                && let Some(place) = finder.find(base_name).and_then(|number| positions.get_mut(number))
+            {
+                self.doubles.extend(place.replace(position));
+            }
+        }
+        for (folder, name, kind) in listed.iter() {
+            let number = finder.find(split_name(name).0);
+            let position = number.and_then(|number| positions.get(number).copied().flatten());
+            self.note(pass, folder, (name, kind), position);
+        }
+        Ok(())
+    }
+
+    /// Notes one name of a folder, which is that of the message at `position` if there is one.
+    fn note(&mut self, pass: u8, folder: Folder, (name, kind): (&[u8], Kind), position: Option<usize>) {
         let (base_name, suffix) = split_name(name);
         let is_too_long = base_name.len() > NAME_OCTETS_MAX || suffix.len() > NAME_OCTETS_MAX;
         if is_too_long || matches!(kind, Kind::Folder | Kind::Other) {
             if pass == 1 {
                 self.skip(folder, name);
             }
-        } else if let Some(at) = self.finder.find(base_name) {
+        } else if let Some(at) = position {
             self.see_known(pass, at, folder, suffix);
         } else if let Some(message) = self.fresh_by_name.get(base_name).and_then(|&at| self.fresh.get_mut(at))
         {
@@ -121,18 +187,15 @@ impl<'a> Look<'a> {
     /// # Errors
     /// When something stops more than one message from being read.
     pub(super) fn read_fresh(&mut self, disk: &dyn Disk, maildir: &Path) -> Result<bool, Failure> {
-        let mut buffer = Vec::new();
-        let mut is_complete = true;
-        for at in 0..self.fresh.len() {
-            let Some(message) = self.fresh.get_mut(at) else { break };
-            if matches!(message.contents, Contents::Unread) {
-                message.contents = read(disk, &message.path(maildir), &mut buffer)?;
-                is_complete &= !matches!(message.contents, Contents::Unread);
-                if matches!(message.contents, Contents::NotRegular) {
-                    let (folder, name) = (message.folder, message.base_name.clone());
-                    self.skip(folder, &name);
-                }
-            }
+        let is_unread = |message: &&mut Fresh| matches!(message.contents, Contents::Unread);
+        let mut unread: Vec<&mut Fresh> = self.fresh.iter_mut().filter(is_unread).collect();
+        read_all(disk, maildir, &mut unread)?;
+        let is_complete = unread.iter().all(|message| !matches!(message.contents, Contents::Unread));
+        let is_odd = |message: &&mut Fresh| matches!(message.contents, Contents::NotRegular);
+        let odd =
+            unread.into_iter().filter(is_odd).map(|message| (message.folder, message.base_name.clone()));
+        for (folder, name) in odd.collect::<Vec<_>>() {
+            self.skip(folder, &name);
         }
         Ok(is_complete)
     }
@@ -195,6 +258,32 @@ impl<'a> Look<'a> {
     }
 }
 
+/// Names of folders, in a row.
+#[derive(Debug, Default)]
+struct Names {
+    octets: Vec<u8>,
+    /// Where each ends, the folder it is in, and what it is.
+    ends: Vec<(usize, Folder, Kind)>,
+}
+
+impl Names {
+    fn push(&mut self, folder: Folder, name: &[u8], kind: Kind) {
+        self.octets.extend_from_slice(name);
+        self.ends.push((self.octets.len(), folder, kind));
+    }
+
+    const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Folder, &[u8], Kind)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(end, ..)| *end));
+        starts.zip(&self.ends).map(|(start, (end, folder, kind))| {
+            (*folder, self.octets.get(start..*end).unwrap_or_default(), *kind)
+        })
+    }
+}
+
 impl Fresh {
     /// Where its file was seen.
     pub(super) fn path(&self, maildir: &Path) -> PathBuf {
@@ -212,6 +301,37 @@ impl Fresh {
         self.folder = folder;
         self.suffix = suffix.to_vec();
     }
+}
+
+/// Reads messages: many of them on all cores.
+fn read_all(disk: &dyn Disk, maildir: &Path, messages: &mut [&mut Fresh]) -> Result<(), Failure> {
+    let read_some = |messages: &mut [&mut Fresh]| {
+        let mut buffer = Vec::new();
+        messages.iter_mut().try_for_each(|message| {
+            message.contents = read(disk, &message.path(maildir), &mut buffer)?;
+            Ok(())
+        })
+    };
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(THREADS_MAX).min(messages.len() / MESSAGES_PER_THREAD);
+    if threads < 2 {
+        return read_some(messages);
+    }
+    let share = messages.len().div_ceil(threads);
+    thread::scope(|scope| {
+        let spawn = |part| thread::Builder::new().spawn_scoped(scope, move || read_some(part));
+        let parts: Vec<_> = messages.chunks_mut(share).map(spawn).collect();
+        let failed = |error| Failure::new("read messages of", maildir, error);
+        let mut result = Ok(());
+        for part in parts {
+            // A part that no thread could be had for stays unread, which is an error: nothing is shown without it.
+            let done = part.map_err(failed).and_then(|thread| {
+                thread.join().unwrap_or_else(|_| Err(failed(io::Error::other("a thread was lost"))))
+            });
+            result = result.and(done);
+        }
+        result
+    })
 }
 
 fn read(disk: &dyn Disk, path: &Path, buffer: &mut Vec<u8>) -> Result<Contents, Failure> {
@@ -238,6 +358,15 @@ fn is_exhaustion(error: &io::Error) -> bool {
     let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     ours.iter().any(|ours| error.raw_os_error() == Some(ours.raw_os_error()))
 }
+
+/// More threads than this are not for one maildrop.
+const THREADS_MAX: usize = 16;
+
+/// For fewer messages a thread is not worth its while.
+const MESSAGES_PER_THREAD: usize = 256;
+
+/// As long as fewer than one in so many names are listed, it is those that are made ready to be found.
+const FEW: usize = 8;
 
 /// The longest name of most file systems, and of a span.
 const NAME_OCTETS_MAX: usize = 255;

@@ -69,15 +69,22 @@ pub(super) fn scan(disk: &dyn Disk, maildir: &Path, known: &Known, now: &Stamps)
         Some(before) if is_unchanged(before.cur, &now.cur) => vec![Folder::New],
         _ => BOTH.to_vec(),
     };
-    let mut look = Look::new(known).map_err(Failure::at("read the index of", maildir))?;
+    let mut look = Look::new(known);
     let mut before = *now;
     for pass in 1..=PASSES_MAX {
         for &folder in &folders {
             let path = maildir.join(folder.name());
-            let mut each = |name: &OsStr, kind| look.see(pass, folder, name.as_bytes(), kind);
+            let mut seen = Ok(());
+            let mut each = |name: &OsStr, kind| {
+                if seen.is_ok() {
+                    seen = look.see(pass, folder, name.as_bytes(), kind);
+                }
+            };
             disk.list(&path, &mut each).map_err(Failure::at("list", &path))?;
+            seen.map_err(Failure::at("read the index of", maildir))?;
             look.was_listed(folder);
         }
+        look.match_listed(pass).map_err(Failure::at("read the index of", maildir))?;
         let is_read = look.read_fresh(disk, maildir)?;
         if is_read && !look.misses_any() {
             break;

@@ -285,3 +285,53 @@ fn an_index_that_somebody_changes_beneath_a_session_changes_nothing() {
         }
     }
 }
+
+/// A few names are matched against many messages, and many names one by one: both see the same.
+#[test]
+fn few_names_and_many_are_matched_alike() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk), |_| ());
+    for number in 0..100 {
+        maildir.put(&format!("cur/{}.M{number}P1.host:2,", 1_700_000_000 + number), b"x\n");
+    }
+    assert_eq!(maildir.open().listing().len(), 100);
+    let cur = maildir.path.join("cur");
+    for (round, few) in [1, 3, 30].into_iter().enumerate() {
+        for number in 0..few {
+            let base = format!("{}.M{number}P1.host", 1_700_000_000 + number);
+            let (from, to) = (format!("{base}:2,"), format!("new/{base}:2,F{round}"));
+            // Moved, doubled, new.
+            match number % 3 {
+                0 => fs::rename(cur.join(&from), maildir.path.join(&to)).unwrap(),
+                1 => maildir.put(&to, b"x\n"),
+                _ => maildir.put(&format!("new/{}.M{round}P2.host", 1_800_000_000 + number), b"new\n"),
+            }
+        }
+        let shown = maildir.shown();
+        assert_eq!(maildir.shown(), shown);
+        fs::remove_file(maildir.index_path()).unwrap();
+        assert_eq!(maildir.shown(), shown, "round {round}");
+        for number in (0..few).filter(|number| number % 3 == 0) {
+            let name = format!("{}.M{number}P1.host:2,", 1_700_000_000 + number);
+            fs::rename(maildir.path.join("new").join(format!("{name}F{round}")), cur.join(&name)).unwrap();
+        }
+        maildir.open();
+    }
+    assert_eq!(maildir.open().listing().len(), 100 + 1 + 10);
+}
+
+/// So many messages are read on several threads; the first that stops them all is told.
+#[test]
+fn many_new_messages_are_read_at_once() {
+    let disk = TrickDisk::settled();
+    let maildir = Fixture::on(Arc::new(disk.clone()), |_| ());
+    for number in 0..1200 {
+        maildir.put(&format!("new/{}.M1P1.host", 1_700_000_000 + number), format!("{number}\n").as_bytes());
+    }
+    maildir.put("new/1600000000.a", b"first\n");
+    let shown = maildir.shown();
+    assert_eq!((shown.len(), shown[0].1, shown[1].1, shown[1200].1), (1201, 7, 3, 6));
+    disk.calls();
+    assert_eq!(maildir.shown(), shown);
+    assert_eq!(disk.calls().len(), 4);
+}
