@@ -86,15 +86,18 @@ fn popa3d(header: &[u8]) -> Vec<u8> {
     hex(&picked)
 }
 
-/// The digest of the values of the same fields.
+/// The digest of the values of the same fields: without the one blank that follows the colon, as they are otherwise.
 fn dovecot_md5(header: &[u8]) -> Vec<u8> {
     let mut digest = Md5::new();
     for field in identifying(header) {
         for (at, line) in field.lines().enumerate() {
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let value = if at == 0 { line.get(field.name.len() + 1..).unwrap_or_default() } else { line };
-            let value = if at == 0 { value.trim_ascii_start() } else { value };
-            digest.update(value);
+            digest.update(if at > 0 {
+                line
+            } else {
+                let value = line.get(field.name.len() + 1..).unwrap_or_default();
+                value.strip_prefix(b" ").or_else(|| value.strip_prefix(b"\t")).unwrap_or(value)
+            });
         }
     }
     hex(&digest.finalize())
@@ -153,6 +156,30 @@ mod tests {
             Some(&b"43ef424e0000000b"[..])
         );
         assert_eq!(uw.unique_id(b"Subject: x\n\n"), None);
+    }
+
+    /// Dovecot 2.3 showed these for an mbox of the three.
+    #[test]
+    fn dovecot_s_digests_as_it_showed_them() {
+        for (header, shown) in [
+            (
+                "Message-ID: <early@a>\nReceived: from a (a [192.0.2.1])\n\tby b with ESMTP; Sat, 21 Nov 2026 10:00:01 \
+                 +0000\nReceived: by c; later\nX-Delivery-ID:  7 \nDate: Sat, 21 Nov 2026 10:00:00 +0000\nSubject: x\n\n",
+                "0b17bfcf08acdff5da4af24509f7e368",
+            ),
+            (
+                "Delivered-To: alice@example.org\nDelivered-To:bob@example.org\nReceived: by b\n  with X\n\
+                 Message-Id: <late>\n\n",
+                "d5d9505658a37eb32c2f806b4fbefc3a",
+            ),
+            (
+                "Date: Sat, 21 Nov 2026 10:00:00 +0000\nMessage-ID: <folded@\n  a>\nSubject: z\n\n",
+                "d1fe7186582a251821e658e59b9542a0",
+            ),
+        ] {
+            let found = Computed::DovecotMd5.unique_id(header.as_bytes(), None).unwrap();
+            assert_eq!(String::from_utf8(found).unwrap(), shown, "{header}");
+        }
     }
 
     #[test]

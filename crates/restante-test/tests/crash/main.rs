@@ -48,6 +48,7 @@ mod accessed;
 mod bulletins;
 mod delivery_to_one;
 mod delivery_to_several;
+mod export;
 mod index_append;
 mod index_rewrite;
 mod quit;

@@ -439,3 +439,29 @@ fn getmail(server: &Server, folder: &Path) -> usize {
         }
     })
 }
+
+/// Cyrus keeps its messages in files named by uid; by name they are known, and by POP3 as well.
+#[test]
+fn cyrus_shows_the_same_before_and_after() {
+    let mail = (1..=12).map(|n| numbered(n, n)).collect();
+    let setup = Setup { mail: vec![("alice".to_owned(), mail)], ..Setup::default() };
+    let cyrus = OtherServer::start(Other::Cyrus, &setup);
+    let address = cyrus.pop3_address();
+    delete(address, "alice", &[2, 9]);
+    let before = see(address, "alice");
+    assert_eq!(before.len(), 10);
+    let (uid_validity, _) = before[0].0.split_once('.').expect("UIDVALIDITY.UID");
+    let empty = Setup { mail: Vec::new(), ..setup.clone() };
+    let new = Server::start(Kind::Restante, &empty);
+    for (unique_id, _, contents) in &before {
+        let (_, uid) = unique_id.split_once('.').unwrap();
+        new.site().drop_named("alice", &format!("{uid}."), contents);
+        new.site().drop_named("bob", &format!("17000000{uid:0>2}.copy"), contents);
+    }
+    run(&new, &["maildrop", "import", "alice", "--from", "cyrus", "--uid-validity", uid_validity]);
+    assert_same(&see(new.pop3_address(), "alice"), &before);
+    let url = format!("pop://alice@{address}");
+    run(&new, &["maildrop", "import", "bob", "--from", &url]);
+    assert_same(&see(new.pop3_address(), "bob"), &before);
+    assert!(run(&new, &["maildrop", "rehearse", "alice", "--from", &url]).contains("no difference"));
+}
