@@ -3,6 +3,7 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 use crate::config::{Config, ForeignLocks, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
+use crate::header;
 use restante_auth::account::{Account, Bound};
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
@@ -42,6 +43,7 @@ pub fn store(config: &Config) -> Store {
             folder,
             first_max: usize::try_from(config.bulletins.new_account_max).unwrap_or(usize::MAX),
         }),
+        note: config.log.deletions.then_some(header::summary::message_id),
         trash: maildrop.trash.map(|span| span.0),
         ..maildir::Settings::new(maildrop.path.root())
     };

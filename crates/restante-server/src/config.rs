@@ -586,7 +586,7 @@ section! {
 }
 
 section! {
-    /// `[log]`: one line for each session and each delivery.
+    /// `[log]`: one line for each session, each delivery and each removed message.
     pub struct Log {
         /// `logfmt` (`key=value`) or `json`. Default `logfmt`.
         format: LogFormat = LogFormat::Logfmt;
@@ -594,6 +594,8 @@ section! {
         target: LogTarget = LogTarget::Stderr;
         /// The file of the target `file`; opened anew at SIGHUP.
         path: Option<PathBuf> = None;
+        /// Is there a line for each message that is removed? Default true.
+        deletions: bool = true;
     }
 }
 

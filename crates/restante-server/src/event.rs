@@ -48,6 +48,8 @@ pub(crate) enum Event<'a> {
     Anonymous { trace: Trace, peer: &'a Peer, told: &'a [u8] },
     /// A message was delivered to one recipient.
     Delivered(&'a DeliveryEnd<'a>),
+    /// A message was removed, for good.
+    Deleted(&'a DeletedMessage<'a>),
     /// A message was not delivered to one recipient.
     Undelivered { delivery: &'a DeliveryEnd<'a>, error: &'a dyn Error },
     /// A message of XTND XMIT was handed over.
@@ -114,6 +116,7 @@ impl Event<'_> {
             Self::TakenOver { .. } => "taken_over",
             Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
+            Self::Deleted(_) => "deleted",
             Self::Undelivered { .. } => "undelivered",
             Self::Submitted(_) => "submitted",
             Self::NotSubmitted { .. } => "not_submitted",
@@ -183,6 +186,7 @@ impl Event<'_> {
             }
             Self::Anonymous { trace, peer, told } => typed(*trace, peer, ("told", told), line),
             Self::Delivered(delivery) => delivery.fields(line),
+            Self::Deleted(message) => message.fields(line),
             Self::Undelivered { delivery, error } => {
                 delivery.fields(line);
                 line.text("error", &chain(*error));
@@ -387,6 +391,34 @@ impl DeliveryEnd<'_> {
             line.text("unique_id", &unique_id);
         }
         line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// What there is to say about one message that was removed.
+pub(crate) struct DeletedMessage<'a> {
+    pub(crate) trace: Trace,
+    pub(crate) peer: &'a Peer,
+    pub(crate) account: &'a AccountName,
+    pub(crate) unique_id: &'a str,
+    /// Canonical octets as listed.
+    pub(crate) octets: u64,
+    /// As it stands in the header; empty when it has none, or was not in memory any more.
+    pub(crate) message_id: &'a [u8],
+    /// What removed it: `quit`.
+    pub(crate) by: &'a str,
+}
+
+impl DeletedMessage<'_> {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.word("trace", &self.trace);
+        line.text("peer", self.peer);
+        line.text("account", self.account);
+        line.text("unique_id", &self.unique_id);
+        line.number("octets", self.octets);
+        if !self.message_id.is_empty() {
+            line.text("message_id", &String::from_utf8_lossy(self.message_id));
+        }
+        line.word("by", &self.by);
     }
 }
 

@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod assemble;
+mod audit;
 mod clock;
 pub mod config;
 mod connection;

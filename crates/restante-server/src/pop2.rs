@@ -217,7 +217,16 @@ impl Guest {
     async fn release(&mut self) {
         let outcome = match self.maildrop.take() {
             Some(Opened::Exclusive(mut held)) if !self.session.marks().is_empty() => {
-                held.maildrop.remove(self.session.marks(), clock::wall()).await
+                let outcome = held.maildrop.remove(self.session.marks(), clock::wall()).await;
+                let listing = Arc::clone(held.maildrop.listing());
+                drop(held);
+                let gone = match &outcome {
+                    Ok(removed) => &removed.gone,
+                    Err(error) => &*error.gone,
+                };
+                let account = self.login.as_ref().map(|login| &login.account.name);
+                self.visit.audit(account, &listing, gone).await;
+                outcome
             }
             _ if self.session.marks().is_empty() => return self.session.released(),
             _ => return self.session.not_released(Fault::Permanent, &mut self.connection.output),

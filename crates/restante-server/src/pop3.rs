@@ -269,7 +269,13 @@ impl Guest {
         {
             self.note_warning(&Warning::Accessed(failure));
         }
+        let listing = Arc::clone(held.maildrop.listing());
         drop(held);
+        let gone = match &outcome {
+            Ok(removed) => &removed.gone,
+            Err(error) => &*error.gone,
+        };
+        self.audit(&listing, gone).await;
         match outcome {
             Ok(removed) => {
                 self.deleted = removed.messages as u64;

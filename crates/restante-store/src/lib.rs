@@ -33,6 +33,7 @@ pub mod failure;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gone;
 pub mod maildir;
 pub mod maildrop;
 pub mod mbox;

@@ -33,6 +33,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::disk::Disk;
 use crate::failure::Failure;
+use crate::gone::Note;
 use crate::maildrop::{OpenError, blocking};
 use crate::migrate::export::{Format, Made};
 use crate::unique_id::{Override, OverrideError};
@@ -72,6 +73,8 @@ pub struct Settings {
     pub bulletins: Option<bulletins::Settings>,
     /// How long removed messages are kept aside; `None`: not at all.
     pub trash: Option<Duration>,
+    /// What is noted of removed messages; `None`: nothing.
+    pub note: Option<Note>,
 }
 
 impl Settings {
@@ -89,6 +92,7 @@ impl Settings {
             host: String::new(),
             bulletins: None,
             trash: None,
+            note: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use restante_proto::maildrop::{Accessed, Listing, Marks, Octets};
 
 use crate::failure::Failure;
+use crate::gone::Gone;
 use crate::maildir;
 use crate::mbox;
 use crate::quota::Limits;
@@ -324,6 +325,8 @@ pub struct Removed {
     pub messages: usize,
     /// How many of them somebody else had removed before.
     pub vanished: usize,
+    /// Which they are.
+    pub gone: Gone,
     /// What the operator should know although the removal is durable.
     pub warnings: Vec<Warning>,
 }
@@ -505,6 +508,8 @@ impl Error for MessageError {
 pub struct RemoveError {
     /// Messages that are gone now.
     pub removed: usize,
+    /// Which they are.
+    pub gone: Box<Gone>,
     /// Marked messages that may still be there.
     pub left: usize,
     /// The first thing that failed.

@@ -11,9 +11,11 @@ use crate::file;
 use std::io::{self, Write};
 use std::mem;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Takes events; a clone is another handle to the same log.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ struct Queue {
     work: Condvar,
     /// Everything was written.
     done: Condvar,
+    /// There is room again.
+    room: Notify,
 }
 
 #[derive(Default)]
@@ -70,7 +74,12 @@ impl Log {
     }
 
     fn start(format: LogFormat, target: Target) -> io::Result<Self> {
-        let queue = Arc::new(Queue { state: Mutex::default(), work: Condvar::new(), done: Condvar::new() });
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            room: Notify::new(),
+        });
         let writer = Arc::clone(&queue);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.serve(format, target))?;
         Ok(Self { handle: Arc::new(Handle { format, queue }) })
@@ -80,14 +89,26 @@ impl Log {
     pub(crate) fn write(&self, event: &Event<'_>) {
         let mut line = String::with_capacity(LINE_BYTES);
         event.write(self.handle.format, clock::wall(), &mut line);
-        let mut state = self.handle.queue.lock();
-        if state.lines.len() + line.len() > QUEUE_BYTES_MAX {
-            state.lost += 1;
-            return;
+        if !self.handle.queue.push(&line) {
+            self.handle.queue.lock().lost += 1;
         }
-        state.lines.push_str(&line);
-        if mem::take(&mut state.is_waiting) {
-            self.handle.queue.work.notify_one();
+    }
+
+    /// Takes one event that must not be lost: what is returned waits for room, but not for ever for a target that stands
+    /// still.
+    pub(crate) fn write_surely<'log>(
+        &'log self,
+        event: &Event<'_>,
+    ) -> impl Future<Output = ()> + Send + use<'log> {
+        let mut line = String::with_capacity(LINE_BYTES);
+        event.write(self.handle.format, clock::wall(), &mut line);
+        let queue = &self.handle.queue;
+        async move {
+            if !queue.push(&line)
+                && tokio::time::timeout(ROOM_WAIT_MAX, queue.push_when_room(&line)).await.is_err()
+            {
+                queue.lock().lost += 1;
+            }
         }
     }
 
@@ -115,6 +136,31 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves whole lines at worst uncounted.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a line if there is room for it.
+    fn push(&self, line: &str) -> bool {
+        let mut state = self.lock();
+        if state.lines.len() + line.len() > QUEUE_BYTES_MAX {
+            return false;
+        }
+        state.lines.push_str(line);
+        if mem::take(&mut state.is_waiting) {
+            self.work.notify_one();
+        }
+        true
+    }
+
+    async fn push_when_room(&self, line: &str) {
+        loop {
+            let mut room = pin!(self.room.notified());
+            // Before the look, so that no ringing is missed.
+            room.as_mut().enable();
+            if self.push(line) {
+                return;
+            }
+            room.await;
+        }
     }
 
     fn flush(&self) {
@@ -151,6 +197,7 @@ impl Queue {
             let lost = mem::take(&mut state.lost);
             state.is_writing = true;
             drop(state);
+            self.room.notify_waiters();
             if lost > 0 {
                 Event::Lost { lines: lost }.write(format, clock::wall(), &mut lines);
             }
@@ -195,6 +242,8 @@ impl Target {
 
 /// How long lines gather after a write.
 const NAP: Duration = Duration::from_millis(20);
+/// How long a line that must not be lost waits for room.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a flush waits for a target that stands still.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// Lines that wait for the target, about 20,000 sessions.

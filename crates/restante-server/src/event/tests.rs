@@ -159,3 +159,60 @@ fn a_target_that_stands_still_holds_nobody_up_and_the_loss_is_counted() {
     assert_eq!(kept + lost, lines);
     assert!(lost > 0 && kept > 10_000, "{kept} kept, {lost} lost");
 }
+
+fn deleted(unique_id: &str) -> String {
+    let message = DeletedMessage {
+        trace: Trace(0xc0ffee),
+        peer: &Peer::Unix,
+        account: &AccountName::new("bob").unwrap(),
+        unique_id,
+        octets: 4711,
+        message_id: b"<1 \"2@example.org>",
+        by: "quit",
+    };
+    line(LogFormat::Logfmt, &Event::Deleted(&message))
+}
+
+#[test]
+fn a_removed_message_is_one_line() {
+    assert_eq!(
+        deleted("1700000000.M1.host"),
+        "time=2023-11-14T22:13:20.000001Z level=info event=deleted trace=0000000000c0ffee peer=unix account=bob \
+         unique_id=1700000000.M1.host octets=4711 message_id=\"<1 \\\"2@example.org>\" by=quit\n"
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_must_not_be_lost_waits_for_room() {
+    let gate = Gate::default();
+    let log = Log::to(LogFormat::Logfmt, Box::new(gate.clone()));
+    (0..60_000).for_each(|_| log.write(&Event::Session(&session())));
+    let writer = log.clone();
+    let waiting = tokio::spawn(async move {
+        for number in 0..100 {
+            let unique_id = format!("{number}.x");
+            let message = DeletedMessage {
+                trace: Trace(1),
+                peer: &Peer::Unix,
+                account: &AccountName::new("bob").unwrap(),
+                unique_id: &unique_id,
+                octets: 1,
+                message_id: b"",
+                by: "quit",
+            };
+            let taken = writer.write_surely(&Event::Deleted(&message));
+            taken.await;
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished(), "there is no room yet");
+    gate.open();
+    waiting.await.unwrap();
+    drop(log);
+    let text = gate.text();
+    for number in 0..100 {
+        assert!(text.contains(&format!(
+            "event=deleted trace=0000000000000001 peer=unix account=bob unique_id={number}.x "
+        )));
+    }
+}

@@ -1,11 +1,14 @@
 //! What a session has to say in the log while it goes on; its end is said by `leave`.
 
 use super::Guest;
+use crate::audit::Audit;
 use crate::event::Event;
 use crate::holders::Superseded;
 use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
+use restante_proto::maildrop::Listing;
 use restante_proto::sasl::Method;
+use restante_store::gone::Gone;
 use std::error::Error;
 use std::fmt::Display;
 
@@ -19,7 +22,22 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Writes down what was removed, where that is wanted.
+    pub(super) async fn audit(&self, listing: &Listing, gone: &Gone) {
+        self.visit.audit(self.login.as_ref().map(|login| &login.account.name), listing, gone).await;
+    }
+}
+
 impl Visit {
+    /// Writes down what was removed, where that is wanted.
+    pub(crate) async fn audit(&self, account: Option<&AccountName>, listing: &Listing, gone: &Gone) {
+        if let Some(account) = account.filter(|_| self.settings.config.log.deletions) {
+            let (log, trace, peer) = (&self.shared.log, self.trace, self.peer);
+            Audit { log, trace, peer, account }.write(listing, gone).await;
+        }
+    }
+
     pub(crate) fn note_refused(&self, user: &[u8], method: Method, reason: &dyn Display) {
         self.shared.log.write(&Event::LoginRefused {
             trace: self.trace,

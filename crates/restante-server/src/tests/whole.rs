@@ -243,3 +243,41 @@ async fn until(holds: impl Fn() -> bool) {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn removed_messages_are_on_record_and_in_the_trash() {
+    let site = Site::new("");
+    site.drop_message("bob", "1700000001.a", b"Message-ID:\n <1@example.org>\nSubject: x\n\none\n");
+    site.drop_message("bob", "1700000002.b", b"Subject: y\n\ntwo\n");
+    site.drop_message("bob", "1700000003.c", b"Message-ID: <3@example.org>\n\nthree\n");
+    let mut config = site.config();
+    config.maildrop.trash = Some(config::Span(Duration::from_secs(86_400)));
+    let server = Server::start(config, Inherited::none()).await.unwrap();
+    let mut client = Client::connect(&pop3(&server)).await;
+    login(&mut client, "bob", "secret").await;
+    for command in ["DELE 1", "DELE 2", "QUIT"] {
+        assert!(client.ask(command).await.starts_with("+OK"), "{command}");
+    }
+    // A session that ends otherwise removes nothing, and nothing is said of it.
+    let mut client = Client::connect(&pop3(&server)).await;
+    login(&mut client, "bob", "secret").await;
+    assert!(client.ask("DELE 1").await.starts_with("+OK"));
+    drop(client);
+    server.drain(Duration::from_secs(5)).await;
+    let log = fs::read_to_string(site.path("log")).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(" event=deleted ")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(
+        lines[0]
+            .ends_with(" account=bob unique_id=1700000001.a octets=50 message_id=<1@example.org> by=quit"),
+        "{log}"
+    );
+    assert!(lines[1].ends_with(" account=bob unique_id=1700000002.b octets=19 by=quit"), "{log}");
+    let trace =
+        log.lines().find(|line| line.contains(" event=session ") && line.contains(" deleted=2 ")).unwrap();
+    let trace = trace.split_once(" trace=").unwrap().1.split(' ').next().unwrap();
+    assert!(lines.iter().all(|line| line.contains(&format!(" trace={trace} peer=127.0.0.1:"))), "{log}");
+    let trash = fs::read_dir(site.maildrop("bob").join("restante.trash")).unwrap();
+    let names: Vec<String> = trash.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.iter().filter(|name| name.contains(".n.17000000")).count(), 2, "{names:?}");
+}

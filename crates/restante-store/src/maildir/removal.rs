@@ -5,6 +5,7 @@
 //! has no room for the record does not stop the removal.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,6 +19,7 @@ use super::scan::BOTH;
 use super::session::Session;
 use super::trash::{Bin, Discarded};
 use crate::failure::Failure;
+use crate::gone::{Gone, Notes};
 use crate::index::Folder;
 use crate::index::codec::Records;
 use crate::index::source::Window;
@@ -42,6 +44,7 @@ pub(crate) async fn remove(
     let result = blocking(move || remove_now(&session_there, &marked, now)).await;
     result.map_err(|error| RemoveError {
         removed: 0,
+        gone: Box::default(),
         left,
         failure: Failure::new("remove messages of", session.path(), error),
     })?
@@ -63,6 +66,9 @@ struct Removal<'a> {
     touched: Vec<Folder>,
     /// Where the files go.
     bin: Bin<'a>,
+    notes: Notes,
+    /// The start of a message, to be noted.
+    start: Vec<u8>,
 }
 
 /// Where a file lies: folder and suffix.
@@ -97,12 +103,15 @@ fn remove_now(session: &Session, marked: &[usize], now: SystemTime) -> Result<Re
     removal.sync();
     warnings.extend(removal.record_end().err().map(Warning::Index));
     counted.end(session.disk(), removal.usage());
-    let Removal { removed, vanished, failed, failure, bin, .. } = removal;
+    let Removal { removed, vanished, failed, failure, bin, notes, .. } = removal;
+    let gone = Gone::new(&removed, notes);
     warnings.extend(bin.warning());
     match failure {
-        None => Ok(Removed { messages: removed.len(), vanished, warnings }),
+        None => Ok(Removed { messages: removed.len(), vanished, gone, warnings }),
         // R1939-6.4
-        Some(failure) => Err(RemoveError { removed: removed.len(), left: failed, failure }),
+        Some(failure) => {
+            Err(RemoveError { removed: removed.len(), gone: Box::new(gone), left: failed, failure })
+        }
     }
 }
 
@@ -129,7 +138,18 @@ impl<'a> Removal<'a> {
         let removed = Vec::with_capacity(marked);
         let (missing, touched) = (Vec::new(), Vec::new());
         let bin = Bin::new(session.maildirs(), session.path(), now);
-        Self { session, removed, vanished: 0, missing, failed: 0, failure: None, touched, bin }
+        Self {
+            session,
+            removed,
+            vanished: 0,
+            missing,
+            failed: 0,
+            failure: None,
+            touched,
+            bin,
+            notes: Notes::default(),
+            start: Vec::new(),
+        }
     }
 
     /// What is less in the maildrop. Who removed what has vanished has counted it, or will be found out.
@@ -249,6 +269,7 @@ impl<'a> Removal<'a> {
         let path = message_path(self.session.path(), folder, &base_name, suffix);
         let octets = self.session.listing().octets(index).map_or(0, Octets::as_u64);
         let name = [&*base_name, suffix].concat();
+        self.note(index, &path);
         match self.bin.discard(&path, &Discarded { folder, name: &name, octets }) {
             Ok(()) => {
                 if !self.touched.contains(&folder) {
@@ -261,11 +282,26 @@ impl<'a> Removal<'a> {
         }
     }
 
+    /// Notes what is wanted of a message that is about to go, as far as it is in memory: nobody waits for the disk for that.
+    fn note(&mut self, index: usize, path: &Path) {
+        let Some(note) = self.session.maildirs().settings.note else { return };
+        self.start.resize(NOTE_OCTETS, 0);
+        let file = self.session.disk().open_cached(path);
+        if let Ok(Some(file)) = file
+            && let Ok(Some(read)) = file.read_cached_at(&mut self.start, 0)
+        {
+            self.notes.keep(index, &note(self.start.get(..read).unwrap_or_default()));
+        }
+    }
+
     fn fail(&mut self, failure: Failure) {
         self.failed += 1;
         self.failure.get_or_insert(failure);
     }
 }
+
+/// So many octets of a message are looked at to note something: most headers are shorter.
+const NOTE_OCTETS: usize = 8 * 1024;
 
 /// Two looks settle what is absent; the others are for what is renamed meanwhile.
 const LOOKS_MAX: u32 = 4;

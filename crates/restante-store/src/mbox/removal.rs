@@ -14,6 +14,7 @@ use super::scan::scan_one;
 use super::session::{Session, View};
 use crate::disk::DiskFile;
 use crate::failure::Failure;
+use crate::gone::{Gone, Notes};
 use crate::maildrop::{RemoveError, Removed, Warning, blocking};
 
 /// Removes the marked messages on a thread that may wait, to the end even when nobody waits for it.
@@ -26,7 +27,7 @@ pub(crate) async fn remove(session: &Arc<Session>, marks: &Marks) -> Result<Remo
         return Ok(Removed::default());
     }
     let left = marked.len();
-    let failed = |failure| RemoveError { removed: 0, left, failure };
+    let failed = |failure| RemoveError { removed: 0, gone: Box::default(), left, failure };
     let guard = locks::wait(&session.mboxes, &session.place, Missing::IsEmpty).await.map_err(failed)?;
     let there = Arc::clone(session);
     let result = blocking(move || remove_now(&there, &marked, &guard)).await;
@@ -37,7 +38,9 @@ pub(crate) async fn remove(session: &Arc<Session>, marks: &Marks) -> Result<Remo
 
 fn remove_now(session: &Session, marked: &[usize], guard: &Guard) -> Result<Removed, Failure> {
     let Some(file) = guard.file() else {
-        return Ok(Removed { messages: marked.len(), vanished: marked.len(), warnings: Vec::new() });
+        let messages = marked.len();
+        let gone = Gone::new(marked, Notes::default());
+        return Ok(Removed { messages, vanished: messages, gone, warnings: Vec::new() });
     };
     let mut view = session.view();
     session.look_again(&mut view, guard)?;
@@ -53,7 +56,7 @@ fn remove_now(session: &Session, marked: &[usize], guard: &Guard) -> Result<Remo
     let mut warnings = Vec::new();
     warnings.extend(note(session, &mut view, guard, file, &positions).err().map(Warning::Index));
     let vanished = marked.len() - pieces.len();
-    Ok(Removed { messages: marked.len(), vanished, warnings })
+    Ok(Removed { messages: marked.len(), vanished, gone: Gone::new(marked, Notes::default()), warnings })
 }
 
 /// Whether each of these messages lies where the view says.
