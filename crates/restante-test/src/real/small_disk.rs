@@ -1,6 +1,7 @@
 //! A file system that is soon full.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,6 +52,43 @@ impl SmallDisk {
             .expect("fallocate starts");
         assert!(filled.success(), "the ballast does not fit");
         Self { folder: shared.path().to_owned(), _place: shared, ballast: Some(ballast) }
+    }
+
+    /// Lets nobody write any more, as the kernel does with a disk that fails. `false` when this machine lets us mount nothing.
+    #[must_use]
+    pub fn make_read_only(&self) -> bool {
+        self.remount("remount,ro")
+    }
+
+    /// Takes that back.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn make_writable(&self) {
+        assert!(self.remount("remount,rw"), "what was mounted can be mounted again");
+    }
+
+    fn remount(&self, options: &str) -> bool {
+        let mut mount = Command::new(program("mount", "mount"));
+        mount.args(["-o", options]).arg(&self.folder);
+        self.ballast.is_none() && mount.status().is_ok_and(|status| status.success())
+    }
+
+    /// Fills it up until not one octet goes in. The ballast is in the file that is named; removing it makes room again.
+    ///
+    /// # Panics
+    /// When the ballast cannot even be made.
+    #[must_use]
+    pub fn fill(&self) -> PathBuf {
+        let path = self.folder.join("ballast-of-the-test");
+        let mut file = fs::File::create(&path).expect("an empty file goes in");
+        let mut octets = 1 << 20;
+        while octets > 0 {
+            if file.write_all(&vec![0; octets]).is_err() {
+                octets /= 2;
+            }
+        }
+        path
     }
 
     /// The folder.

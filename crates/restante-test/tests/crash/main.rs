@@ -1,5 +1,5 @@
-//! What survives: sudden death of the running program (`killing.rs`), and a simulated disk that crashes and fails at every
-//! single call (all other files).
+//! What survives: sudden death of the running program (`killing.rs`), disks that are full or cannot be written (`real_disks.rs`), and a simulated disk that crashes and
+//! fails at every single call (all other files).
 //!
 //! # The simulated disk
 //!
@@ -56,3 +56,4 @@ mod unique_ids;
 
 // The running program.
 mod killing;
+mod real_disks;
