@@ -386,4 +386,6 @@ const RECORD_BYTES_USUAL: usize = 72;
 const WASTE_RECORDS: usize = 256;
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;

@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn the_file_is_as_its_page_says() {
+        let file: &[u8] = include_bytes!("../../fixtures/accessed-1");
+        let half = |name: &[u8]| *Sha256::digest(name).first_chunk().unwrap();
+        let digests = vec![half(b"1700000001.a"), half(b"odd")];
+        assert_eq!(write(&digests, 0x0123_4567_89ab_cdef), file);
+        assert_eq!(read(file), Some(digests));
+    }
+
+    #[test]
     fn any_damage_is_noticed() {
         let file = write(&some(3), 5);
         for length in 0..file.len() {

@@ -408,6 +408,13 @@ mod tests {
     }
 
     #[test]
+    fn the_file_is_as_its_page_says() {
+        let file: &[u8] = include_bytes!("../../fixtures/bulletins-1");
+        assert_eq!(state().write(0x0123_4567_89ab_cdef), file);
+        assert_eq!(State::read(file), Some(state()));
+    }
+
+    #[test]
     fn any_damage_is_noticed() {
         let file = state().write(3);
         for length in 0..file.len() {
