@@ -198,11 +198,7 @@ impl Event<'_> {
                 line.text("doing", doing);
                 line.text("error", &chain(*error));
             }
-            Self::MaildropWarning { trace, account, problem } => {
-                line.word("trace", trace);
-                account.iter().for_each(|account| line.text("account", account));
-                line.text("problem", problem);
-            }
+            Self::MaildropWarning { trace, account, problem } => warning(*trace, *account, *problem, line),
             Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),
             Self::CertificateKept { certificate, error } => {
                 line.text("certificate", &certificate.display());
@@ -229,6 +225,13 @@ fn session(trace: Trace, peer: &Peer, account: Option<&AccountName>, line: &mut 
     line.word("trace", &trace);
     line.text("peer", peer);
     account.iter().for_each(|account| line.text("account", account));
+}
+
+/// What does not stop a session.
+fn warning(trace: Trace, account: Option<&AccountName>, problem: &dyn fmt::Display, line: &mut Line<'_>) {
+    line.word("trace", &trace);
+    account.iter().for_each(|account| line.text("account", account));
+    line.text("problem", problem);
 }
 
 impl Superseded {

@@ -394,6 +394,7 @@ fn the_default_configuration_shows_every_key() {
         "postmaster",
         "marker",
         "trash",
+        "takeover_after",
         "path",
     ];
     let keys = [

@@ -12,6 +12,7 @@ mod logins;
 mod mechanisms;
 mod migration;
 mod others;
+mod quota;
 mod servers;
 mod submission;
 mod transcripts;
