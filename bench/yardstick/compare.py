@@ -48,6 +48,19 @@ class Group:
     def pids(self):
         return [int(p) for p in (self.d["cpuacct"] / "cgroup.procs").read_text().split()]
 
+    def reset_peak(self):
+        """Whatever memory the processes took before does not count."""
+        for p in self.pids():
+            pathlib.Path(f"/proc/{p}/clear_refs").write_text("5")
+
+    def peak(self):
+        """The most memory that one process had resident, in bytes."""
+        most = 0
+        for p in self.pids():
+            status = pathlib.Path(f"/proc/{p}/status").read_text()
+            most = max(most, *(int(v) * 1024 for v in re.findall(r"VmHWM:\s+(\d+)", status)), 0)
+        return most
+
     def close(self):
         for sig in (signal.SIGTERM, signal.SIGKILL):
             for _ in range(40):
@@ -263,6 +276,14 @@ def message(rnd, n, size):
     return "".join(out)
 
 
+def name(k, seed, count):
+    if count < 1_000_000:
+        return f"{1700000000 + k}.M{k:06d}P{seed}.yard:2,S"
+    # As long and as different as those of deliveries are: this is where memory goes.
+    rnd = random.Random(k)
+    return f"{1600000000 + 90 * k}.M{rnd.randrange(10**6)}P{seed}Q{k % 500}R{rnd.randrange(16**16):016x}.mail.example.org:2,S"
+
+
 def fill(dir_, count, size, seed):
     for sub in ("new", "cur", "tmp"):
         (dir_ / sub).mkdir(parents=True, exist_ok=True)
@@ -270,8 +291,7 @@ def fill(dir_, count, size, seed):
     stock = [message(rnd, k, size) for k in range(min(count, 16))]
     for k in range(count):
         # cur/ with flags, as a mailbox that has been read before: the state a server meets most.
-        p = dir_ / "cur" / f"{1700000000 + k}.M{k:06d}P{seed}.yard:2,S"
-        p.write_text(stock[k % len(stock)])
+        (dir_ / "cur" / name(k, seed, count)).write_text(stock[k % len(stock)])
 
 
 #            users, messages each, octets each
@@ -281,6 +301,7 @@ SETS = {
     "retr": (2, 2000, 50_000),
     "big": (1, 8, 25_000_000),
     "huge": (1, 100_000, 1000),
+    "million": (1, 1_000_000, 300),
     "empty": (64, 0, 0),
 }
 
@@ -297,6 +318,8 @@ WORK = {
     "drain": ("retr", ["drain", "--users", "2", "--conns", "2", "--pipeline", "64"]),
     "open-cold": ("huge", ["open"]),
     "open-warm": ("huge", ["open"]),
+    "open-million-cold": ("million", ["open"]),
+    "open-million-warm": ("million", ["open"]),
     "idle": ("small", ["idle", "--users", "64", "--conns", "2000", "--seconds", "2"]),
     "idle-tls": ("small", ["idle", "--tls", "--users", "64", "--conns", "2000", "--seconds", "2"]),
     "deliver": ("empty", ["deliver", "--user", "u%@example.org", "--users", "64", "--conns", "4", "--count", "4000", "--size", "10000"]),
@@ -327,11 +350,13 @@ def run(server_cls, work, root, base):
             extra = [a if a != "64" else "2000" for a in extra]
         port = {"deliver": s.lmtp}.get(work, s.pop3s if "--tls" in extra else s.pop3)
         cmd = [str(YARD), *extra, "--addr", f"127.0.0.1:{port}"]
-        if work not in ("open-cold", "deliver", "drain", "idle", "idle-tls"):
+        if work not in ("open-cold", "open-million-cold", "deliver", "drain", "idle", "idle-tls"):
             # One small round first: caches and indexes built, processes forked.
-            warm = ["open"] if set_ in ("huge", "big", "retr") else [extra[0], "--users", str(users), "--conns", "8", "--seconds", "1.5"]
+            warm = ["open"] if set_ in ("huge", "million", "big", "retr") else [extra[0], "--users", str(users), "--conns", "8", "--seconds", "1.5"]
             for n in range(users if warm == ["open"] else 1):
                 sh(str(YARD), *warm, "--addr", f"127.0.0.1:{s.pop3}", *(["--first", str(n)] if warm == ["open"] else []))
+        if work.startswith("open"):
+            s.group.reset_peak()
         cpu0, m0 = s.group.cpu(), s.group.rss()
         if work.startswith("idle"):
             p = subprocess.Popen(cmd, stdout=subprocess.PIPE, text=True)
@@ -346,6 +371,8 @@ def run(server_cls, work, root, base):
         else:
             out = sh(*cmd)
             f = figures(out)
+            if work.startswith("open"):
+                f["peak_MiB"] = f"{s.group.peak() / 2**20:.1f}"
         cpu = s.group.cpu() - cpu0
         n = float(f.get("sessions", 0)) or float(f.get("messages", 0)) or 1
         f["cpu_s"] = f"{cpu:.3f}"

@@ -33,6 +33,8 @@ pub(crate) struct Known {
     late: Vec<u32>,
     /// The place in the order of the last message that is not late.
     last: Option<Place>,
+    /// Octets of the files of all messages, those that are gone too.
+    stored_octets: u64,
     /// The file says of messages when they were retrieved.
     has_retrieved: bool,
     /// As [`Index::stamps`].
@@ -192,6 +194,7 @@ impl Known {
         let shown = if unique_id.is_empty() { base_name } else { unique_id };
         let octets = Octets::new(record.facts.octets);
         self.listing.push(octets, shown).map_err(|_| full())?;
+        self.stored_octets = self.stored_octets.saturating_add(record.facts.stored_octets);
         let place = (record.folder, suffix);
         self.rows.push(spot, !unique_id.is_empty(), place, record.facts.surrogate_octets);
         match &mut self.last {
@@ -353,8 +356,9 @@ impl Known {
         }
         self.listing.shrink_to_fit();
         self.rows.shrink_to_fit();
-        let Self { source, rows, listing, origin, .. } = self;
-        Ok(Ordered { source, rows, listing, origin, order })
+        let Self { source, rows, listing, origin, stored_octets, .. } = self;
+        let stored_octets = is_in_order.then_some(stored_octets);
+        Ok(Ordered { source, rows, listing, origin, order, stored_octets })
     }
 
     fn order(&self) -> io::Result<Vec<u32>> {
@@ -408,6 +412,8 @@ pub(crate) struct Ordered {
     pub(crate) origin: Option<Origin>,
     /// Which position each had; `None` when it is the same.
     pub(crate) order: Option<Vec<u32>>,
+    /// Octets of the files, when no record stands for none.
+    pub(crate) stored_octets: Option<u64>,
 }
 
 impl Place {

@@ -204,6 +204,9 @@ impl Session {
 
     /// What the listing holds.
     pub(super) fn usage(&self) -> Usage {
+        if let Some(octets) = self.table.stored_octets() {
+            return Usage { octets, messages: self.table.len() as u64 };
+        }
         let mut window = Window::sequential();
         let facts = (0..self.table.len()).filter_map(|index| self.facts_with(index, &mut window));
         facts.map(|facts| Usage::message(facts.stored_octets)).fold(Usage::default(), Usage::plus)

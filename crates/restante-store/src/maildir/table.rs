@@ -9,7 +9,7 @@ use std::io;
 use restante_proto::maildrop::{Listing, Octets};
 
 use super::finder::Finder;
-use crate::index::known::{BaseNames, Known};
+use crate::index::known::{BaseNames, Known, Ordered};
 use crate::index::rows::Rows;
 use crate::index::source::{Source, Spot, Window};
 use crate::index::{Facts, Folder, Origin};
@@ -23,6 +23,7 @@ pub(super) struct Table {
     origin: Option<Origin>,
     /// The ordinals, when they are not the indices.
     ordinals: Option<Vec<u32>>,
+    stored_octets: Option<u64>,
 }
 
 impl Table {
@@ -32,8 +33,8 @@ impl Table {
     /// When the index cannot be read again, or there are more messages than a listing can hold.
     pub(super) fn new(known: Known) -> io::Result<(Self, Listing)> {
         let ordered = known.into_order()?;
-        let (rows, source, origin) = (ordered.rows, ordered.source, ordered.origin);
-        Ok((Self { rows, source, origin, ordinals: ordered.order }, ordered.listing))
+        let Ordered { rows, source, origin, listing, order: ordinals, stored_octets } = ordered;
+        Ok((Self { rows, source, origin, ordinals, stored_octets }, listing))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,6 +43,11 @@ impl Table {
 
     pub(super) const fn origin(&self) -> Option<Origin> {
         self.origin
+    }
+
+    /// Octets of the files of all messages together, when that is known without asking each.
+    pub(super) const fn stored_octets(&self) -> Option<u64> {
+        self.stored_octets
     }
 
     /// The base names, by index; ascending ones cost least.
