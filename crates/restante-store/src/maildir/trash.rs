@@ -302,11 +302,13 @@ impl Return<'_> {
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use io::ErrorKind::{PermissionDenied, TooManyLinks, Unsupported};
         match self.disk().link(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || is_vanished(&error) => Err(error),
             // A file system that knows no links.
-            Err(_) => self.disk().rename_new(from, to),
-            Ok(()) => Ok(()),
+            Err(error) if matches!(error.kind(), PermissionDenied | Unsupported | TooManyLinks) => {
+                self.disk().rename_new(from, to)
+            }
+            result => result,
         }
     }
 

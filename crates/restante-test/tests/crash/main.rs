@@ -52,6 +52,7 @@ mod export;
 mod index_append;
 mod index_rewrite;
 mod quit;
+mod trash;
 mod unique_ids;
 
 // The running program.
