@@ -185,6 +185,18 @@ impl Inspection {
         }
     }
 
+    /// Of an mbox, the From_ line and the header of a message as they stand there; a Maildir has no such thing.
+    pub(crate) async fn raw_header(
+        &self,
+        index: usize,
+        max: usize,
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, MessageError> {
+        match &self.maildrop.backend {
+            Backend::Maildir(_) => Ok(None),
+            Backend::Mbox(session) => mbox::raw_header(session, index, max).await.map(Some),
+        }
+    }
+
     /// Opens the message at `index` of the listing.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ use crate::maildrop::{OpenError, blocking};
 use crate::quota::{Limits, OverQuota, Usage};
 use crate::unique_id::{Override, OverrideError};
 
-pub(crate) use reader::{Message, message};
+pub(crate) use reader::{Message, message, raw_header};
 pub(crate) use removal::remove;
 pub(crate) use session::Session;
 pub(crate) use writer::Writer;

@@ -65,6 +65,37 @@ pub(crate) async fn message(session: &Arc<Session>, index: usize) -> Result<Mess
     })
 }
 
+/// The From_ line of the message at `index` without its end, and its header with the notes of other programs: for a
+/// migration, which goes by them. No more than `max` octets; what follows the header may come along.
+///
+/// # Errors
+/// As `Maildrop::message`.
+pub(crate) async fn raw_header(
+    session: &Arc<Session>,
+    index: usize,
+    max: usize,
+) -> Result<(Vec<u8>, Vec<u8>), MessageError> {
+    let Extent { file, start, found, .. } = session.extent(index).await?;
+    let wanted = usize::try_from(found.octets).unwrap_or(max).min(max);
+    let read = move || {
+        let mut octets = vec![0; wanted];
+        let mut filled = 0;
+        while let Some(rest) = octets.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, start + filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        octets.truncate(filled);
+        Ok(octets)
+    };
+    let failed = Failure::at("read", &session.place.file);
+    let mut octets = blocking(read).await.and_then(|read| read).map_err(failed)?;
+    let header = octets.split_off(octets.len().min(usize::from(found.head)));
+    octets.truncate(octets.trim_ascii_end().len());
+    Ok((octets, header))
+}
+
 impl Message {
     pub(crate) const fn shape(&self) -> Shape {
         self.shape

@@ -31,6 +31,21 @@ pub async fn read(inspection: &Inspection, index: usize) -> Result<Vec<u8>, Mess
     Ok(header)
 }
 
+/// The same with what other servers have written into it, which an mbox does not show; and the line in front of the
+/// message in an mbox.
+///
+/// # Errors
+/// When the message cannot be read.
+pub async fn read_raw(
+    inspection: &Inspection,
+    index: usize,
+) -> Result<(Option<Vec<u8>>, Vec<u8>), MessageError> {
+    match inspection.raw_header(index, HEADER_OCTETS_MAX).await? {
+        Some((from_line, header)) => Ok((Some(from_line), header)),
+        None => Ok((None, read(inspection, index).await?)),
+    }
+}
+
 /// One field, or a line that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Field<'a> {

@@ -80,6 +80,29 @@ fn unique_ids_of_another_server_are_shown_and_kept() {
     assert_eq!(fixture.unique_ids()[..2], ["0002", "0001"]);
 }
 
+/// What other programs have noted is hidden from clients, and a migration goes by it.
+#[test]
+fn a_migration_sees_the_notes_of_other_programs() {
+    let fixture = Fixture::new();
+    fixture.put(
+        b"From a@b Sat Nov 21 10:00:00 2026\nSubject: a\nX-UIDL: first\n\nX-UIDL: none\n\n\
+          From c@d Sat Nov 21 10:00:01 2026\nX-UIDL: second\nSubject: b\n\nbody\n",
+    );
+    run(async {
+        let inspection = fixture.store.inspect(&fixture.location(), now()).await.unwrap();
+        for (index, from, unique_id) in [
+            (0, "From a@b Sat Nov 21 10:00:00 2026", "first"),
+            (1, "From c@d Sat Nov 21 10:00:01 2026", "second"),
+        ] {
+            let (from_line, header) = crate::migrate::header::read_raw(&inspection, index).await.unwrap();
+            assert_eq!(from_line.as_deref(), Some(from.as_bytes()));
+            assert_eq!(crate::migrate::header::x_uidl(&header).as_deref(), Some(unique_id.as_bytes()));
+            let shown = crate::migrate::header::read(&inspection, index).await.unwrap();
+            assert_eq!(crate::migrate::header::x_uidl(&shown), None);
+        }
+    });
+}
+
 #[test]
 fn r1460_4_1_what_was_accessed_is_remembered() {
     let fixture = Fixture::new();

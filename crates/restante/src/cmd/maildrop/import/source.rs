@@ -145,11 +145,21 @@ impl Source {
         let mut uw = Uw::default();
         let mut unique_ids = Vec::with_capacity(inspection.listing().len());
         for index in 0..inspection.listing().len() {
-            let header = read_header(inspection, index).await?;
+            let (from_line, header) = header::read_raw(inspection, index).await.map_err(|error| {
+                Failure::new(Code::Io, format!("message {}: {}", index + 1, exit::chain(&error)))
+            })?;
             unique_ids.push(match self {
-                Self::Contents(computed) => computed.unique_id(&header, None),
+                Self::Contents(computed) => computed.unique_id(&header, from_line.as_deref()),
                 _ => uw.unique_id(&header),
             });
+        }
+        // A server that has shown a maildrop has left its mark in some message of it.
+        if !unique_ids.is_empty() && unique_ids.iter().all(Option::is_none) {
+            return Err(Failure::new(
+                Code::Data,
+                "no message here carries a unique-id of the old server; nothing was changed",
+            )
+            .remedy("does a converter leave such fields out? ask the running server by its URL"));
         }
         Ok(unique_ids)
     }
