@@ -16,7 +16,6 @@ use restante_proto::maildrop::{Octets, UniqueId};
 use sha2::{Digest as _, Sha256};
 
 use super::layout::{self, TRASH, TRASH_SWEPT, message_path, split_name};
-use super::reader::is_vanished;
 use super::scan::BOTH;
 use super::{Maildirs, session, writer};
 use crate::disk::{Access, Disk, Kind};
