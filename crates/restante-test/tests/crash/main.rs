@@ -52,6 +52,7 @@ mod export;
 mod index_append;
 mod index_rewrite;
 mod quit;
+mod quota;
 mod trash;
 mod unique_ids;
 

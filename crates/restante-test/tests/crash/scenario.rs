@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use restante_store::disk::Disk;
+use restante_store::quota::Limits;
 use restante_store::{Location, Store, maildir};
 use restante_test::disk::SimulatedDisk;
 
@@ -21,6 +22,11 @@ pub(crate) trait Scenario: Sync {
     /// Where the maildrop of this name lies.
     fn location(&self, name: &str) -> Location {
         Location::Maildir(world::folder(name))
+    }
+
+    /// How much each maildrop may hold. Nothing that a scenario delivers is over it.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// What was there before. Nothing fails here.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use restante_proto::maildrop::{Listing, Marks};
+use restante_proto::maildrop::{Listing, Marks, UniqueId};
+use restante_store::delivery::{Delivery, DeliveryError};
 use restante_store::maildrop::{CHUNK_OCTETS, Maildrop, MessageError, OpenError};
 use restante_store::{Location, Store};
 use restante_test::disk::{Aftermath, SimulatedDisk};
@@ -97,7 +98,7 @@ impl World {
             }
             for name in names {
                 let committed = match is_written {
-                    true => delivery.commit(&self.location(name)).await.ok(),
+                    true => self.commit(&mut delivery, name).await,
                     false => None,
                 };
                 match committed {
@@ -107,6 +108,14 @@ impl World {
             }
             delivery.abort().await;
         });
+    }
+
+    async fn commit(&self, delivery: &mut Delivery, name: &str) -> Option<UniqueId> {
+        let committed = delivery.commit_within(&self.location(name), self.scenario.limits()).await;
+        if let Err(DeliveryError::OverQuota(over)) = &committed {
+            panic!("refused what fits: {over}");
+        }
+        committed.ok()
     }
 
     /// QUIT with these messages marked.

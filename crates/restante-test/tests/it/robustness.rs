@@ -7,6 +7,7 @@ mod logins;
 mod peers;
 mod process;
 mod quirks;
+mod takeover;
 
 use restante_test::judge::Case;
 
