@@ -137,6 +137,7 @@ impl Guard {
 pub(super) fn take_control(mboxes: &Mboxes, control: &Path, name: &str) -> Result<Option<Lock>, Failure> {
     let (disk, mode) = (mboxes.disk(), mboxes.settings.file_mode);
     let path = control.join(name);
+    let is_new = disk.stat(&path).is_err();
     let lock = match Lock::take(disk, &path, mode) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             mboxes.make_control(control)?;
@@ -144,7 +145,12 @@ pub(super) fn take_control(mboxes: &Mboxes, control: &Path, name: &str) -> Resul
         }
         result => result,
     };
-    lock.map_err(Failure::at("lock", &path))
+    let lock = lock.map_err(Failure::at("lock", &path))?;
+    if is_new && lock.is_some() {
+        // Its number tells our own dot-locks, so it must not be another one after a crash.
+        disk.sync_folder(control).map_err(Failure::at("sync", control))?;
+    }
+    Ok(lock)
 }
 
 fn open(mboxes: &Mboxes, place: &Place, missing: Missing) -> Result<Option<Box<dyn DiskFile>>, Failure> {

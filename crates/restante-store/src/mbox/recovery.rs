@@ -21,7 +21,9 @@ pub(super) fn finish(guard: &Guard) -> Result<(), Failure> {
     let Some(file) = guard.file() else { return journal::clear(guard) };
     let stat = file.stat().map_err(guard.failed("see"))?;
     if stat.inode != entry.inode || stat.size < entry.size {
-        // Another program has written the file anew since; what it made of it is what there is.
+        // It was cut off, and that may not be durable; or another program has written the file anew since, and what it
+        // made of it is what there is.
+        file.sync().map_err(guard.failed("sync"))?;
         return journal::clear(guard);
     }
     match &entry.change {
@@ -42,6 +44,8 @@ fn take_back(guard: &Guard, file: &dyn DiskFile, entry: &Entry, size: u64) -> Re
             file.sync().map_err(guard.failed("sync"))?;
             journal::clear(guard)
         }
+        // None of ours is there.
+        Some(other) if other == entry.size => journal::clear(guard),
         Some(other) => cut_as(guard, file, size, &[(entry.size, other - entry.size)], entry.number + 1),
     }
 }
@@ -104,6 +108,7 @@ fn carry_on(
     let tail = checksum_of_tail(file, entry.size, new_size).map_err(guard.failed("read"))?;
     if tail != cut.tail {
         // It was cut off, and so everything was in its new place before; what is there now came later.
+        file.sync().map_err(guard.failed("sync"))?;
         return journal::clear(guard);
     }
     let mut number = entry.number + 1;
@@ -113,6 +118,10 @@ fn carry_on(
     } else {
         read_runs(file, &cut.runs, cut.done, &mut data).map_err(guard.failed("read"))?;
     }
+    // The entry may never have become durable, and a sync that failed once is not made good by another one.
+    let change = Change::Cut(cut.clone());
+    journal::write(guard, number, (entry.inode, entry.size), &change, &|sink| sink(&data))?;
+    number += 1;
     write_step(guard, file, &mut cut, &data)?;
     if size == entry.size {
         return go_on(guard, file, size, cut, number);

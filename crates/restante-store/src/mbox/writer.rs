@@ -200,14 +200,20 @@ fn append(guard: &Guard, line: &[u8], body: &Body) -> Result<UniqueId, Failure> 
         body.each(sink)?;
         sink(b"\n")
     };
+    // Before anything is written, so that nothing can fail behind it.
+    let mut hasher = Sha256::new();
+    hasher.update(line);
+    hasher.update(b"\n");
+    body.each(&mut |piece| {
+        hasher.update(piece);
+        Ok(())
+    })
+    .map_err(guard.failed("read a message for"))?;
     let number = journal::last(guard)?.map_or(0, |entry| entry.number + 1);
     journal::write(guard, number, (stat.inode, stat.size), &Change::Append, &pieces).inspect_err(|_| {
         // Its room may be what is lacking, and what it says was never begun.
         let _ = journal::clear(guard);
     })?;
-    let mut hasher = Sha256::new();
-    hasher.update(line);
-    hasher.update(b"\n");
     let mut end = stat.size;
     let written = pieces(&mut |piece| {
         file.write_at(piece, end)?;
@@ -215,21 +221,14 @@ fn append(guard: &Guard, line: &[u8], body: &Body) -> Result<UniqueId, Failure> 
         Ok(())
     });
     let written = written.and_then(|()| file.sync()).map_err(guard.failed("append to"));
-    if let Err(failure) = written {
+    if let Err(failure) = written.and_then(|()| journal::clear(guard)) {
         // The sender tries again, so nothing of it may stay. When this fails too, the journal has it done by the next
         // who takes the locks.
-        let cut = file.truncate(stat.size).and_then(|()| file.sync());
-        if cut.is_ok() {
+        if file.truncate(stat.size).and_then(|()| file.sync()).is_ok() {
             let _ = journal::clear(guard);
         }
         return Err(failure);
     }
-    journal::clear(guard)?;
-    body.each(&mut |piece| {
-        hasher.update(piece);
-        Ok(())
-    })
-    .map_err(guard.failed("read a message for"))?;
     let mut digest = [0; 20];
     digest.copy_from_slice(hasher.finalize().get(..20).unwrap_or(&[0; 20]));
     // One that is exactly like an earlier one is counted by the next session.
