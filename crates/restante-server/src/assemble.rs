@@ -2,7 +2,10 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
-use crate::config::{Config, ForeignLocks, LineEnds, NameForm, SourceType, TemplateError, TokenSourceType};
+use crate::config::{
+    Config, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Template,
+    TemplateError, TokenSourceType,
+};
 use crate::header;
 use restante_auth::account::{Account, Bound};
 use restante_auth::address;
@@ -17,7 +20,7 @@ use restante_proto::server::extended::{Part, Shelf};
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
 use restante_store::quota::Limits;
-use restante_store::{Location, Store, maildir};
+use restante_store::{Location, Store, maildir, mbox};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +28,37 @@ use std::time::Duration;
 /// The store of a configuration. Touches no file.
 pub fn store(config: &Config) -> Store {
     let maildrop = &config.maildrop;
-    let settings = maildir::Settings {
+    match maildrop.kind {
+        MaildropType::Maildir => Store::maildir(Arc::new(LocalDisk), maildirs(config)),
+        MaildropType::Mbox => {
+            // `config::check` has refused an mbox without a control folder.
+            let control_root = maildrop.control.as_ref().map_or_else(PathBuf::new, Template::root);
+            let settings = mbox::Settings {
+                marker: maildrop.marker.clone(),
+                create: maildrop.create,
+                form: match maildrop.mbox_form {
+                    MboxForm::Mboxrd => mbox::Form::Mboxrd,
+                    MboxForm::Mboxo => mbox::Form::Mboxo,
+                },
+                dot_lock: match maildrop.dot_lock {
+                    DotLock::Required => mbox::DotLock::Required,
+                    DotLock::Possible => mbox::DotLock::IfPossible,
+                    DotLock::Never => mbox::DotLock::Never,
+                },
+                folder_mode: maildrop.folder_mode.0,
+                file_mode: maildrop.file_mode.0,
+                boards: Some(maildirs(config)),
+                ..mbox::Settings::new(maildrop.path.root(), control_root)
+            };
+            Store::mbox(Arc::new(LocalDisk), settings)
+        }
+    }
+}
+
+/// How Maildirs are kept.
+fn maildirs(config: &Config) -> maildir::Settings {
+    let maildrop = &config.maildrop;
+    maildir::Settings {
         marker: maildrop.marker.clone(),
         create: maildrop.create,
         line_ends: match maildrop.line_ends {
@@ -46,8 +79,7 @@ pub fn store(config: &Config) -> Store {
         note: config.log.deletions.then_some(header::summary::message_id),
         trash: maildrop.trash.map(|span| span.0),
         ..maildir::Settings::new(maildrop.path.root())
-    };
-    Store::maildir(Arc::new(LocalDisk), settings)
+    }
 }
 
 /// How long mail is kept before the server itself removes it: what EXPIRE announces, and what anything that removes mail
@@ -61,7 +93,13 @@ pub fn expire(_config: &Config) -> Expire {
 /// # Errors
 /// The configured path needs a domain or a home that the account does not have.
 pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
-    config.maildrop.path.render(account).map(Location::Maildir)
+    let path = config.maildrop.path.render(account)?;
+    Ok(match (config.maildrop.kind, &config.maildrop.control) {
+        (MaildropType::Mbox, Some(control)) => {
+            Location::Mbox { file: path, control: control.render(account)? }
+        }
+        _ => Location::Maildir(path),
+    })
 }
 
 /// How much an account's maildrop may hold: what its source says, else what holds for everybody.

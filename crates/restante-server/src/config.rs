@@ -32,7 +32,7 @@ use value::{Fault, Value, choice, quote, show_key, word};
 pub use address::Address;
 pub use board::Board;
 pub use bulletins::Bulletins;
-pub use maildrop::{ForeignLocks, LineEnds, Maildrop, MaildropType};
+pub use maildrop::{DotLock, ForeignLocks, LineEnds, Maildrop, MaildropType, MboxForm};
 pub use network::Network;
 pub use pop3::{Pop3, Surrogates};
 pub use problem::{Problem, Severity};
@@ -281,6 +281,7 @@ impl Config {
             source.path.iter_mut().for_each(start);
         }
         self.maildrop.path.start_at(folder);
+        self.maildrop.control.iter_mut().for_each(|control| control.start_at(folder));
         self.maildrop.marker.iter_mut().for_each(start);
         self.bulletins.path.iter_mut().for_each(start);
         self.boards.iter_mut().for_each(|board| board.start_paths_at(folder));

@@ -5,8 +5,8 @@
 use super::problem::Problems;
 use super::section::Lines;
 use super::{
-    Address, AuthSource, Config, Listen, ListenWritten, LogTarget, Mode, NameForm, Plaintext, Protocol,
-    SourceType, TlsMode, TokenSource, bulletins, pop3, quota,
+    Address, AuthSource, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm,
+    Plaintext, Protocol, SourceType, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
@@ -493,6 +493,7 @@ fn maildrops(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             "put {account} or {domain} into it, or set auth.name = \"local\"",
         );
     }
+    mboxes(config, lines, problems);
     if let Some(marker) = &config.maildrop.marker
         && !file::exists(marker)
     {
@@ -501,5 +502,51 @@ fn maildrops(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             format!("maildrop.marker: {} does not exist, so no maildrop will be opened", marker.display()),
             "mount the file system of the maildrops, or make the file on it",
         );
+    }
+}
+
+/// An mbox needs a folder of its own for each account, and has not everything that a Maildir has.
+fn mboxes(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let maildrop = &config.maildrop;
+    if maildrop.kind != MaildropType::Mbox {
+        if maildrop.control.is_some() {
+            let what = "maildrop.control: only an mbox has that";
+            let remedy = "leave it out, or set maildrop.type = \"mbox\"";
+            problems.error(lines.at("maildrop.control"), what, remedy);
+        }
+        return;
+    }
+    match &maildrop.control {
+        None => problems.error(
+            lines.at("maildrop.type"),
+            "maildrop.type: an mbox without maildrop.control",
+            "add control = \"/var/lib/restante/mbox/{account}\", a folder for Restante's own files",
+        ),
+        Some(control) => {
+            let at = || lines.at("maildrop.control");
+            if !control.names_the_account() {
+                let what = format!("maildrop.control: {control} is one and the same for all accounts");
+                problems.error(at(), what, "put {account}, {local} or {home} into it");
+            } else if control.forgets_the_domain() && config.auth.name == NameForm::Address {
+                let what = format!(
+                    "maildrop.control: with {control}, bob@one.example and bob@two.example share a folder"
+                );
+                problems.error(at(), what, "put {account} or {domain} into it, or set auth.name = \"local\"");
+            } else if *control == maildrop.path {
+                let what = "maildrop.control: it is the mbox itself";
+                problems.error(at(), what, "name a folder elsewhere");
+            } else if !file::exists(&control.root()) {
+                let what = format!("maildrop.control: {} does not exist", control.root().display());
+                problems.warning(at(), what, "make it; the folders below are made by themselves");
+            }
+        }
+    }
+    if maildrop.line_ends == LineEnds::Crlf {
+        let what = "maildrop.line_ends: an mbox has the line ends that other programs expect";
+        problems.error(lines.at("maildrop.line_ends"), what, "leave it out");
+    }
+    if config.bulletins.path.is_some() {
+        let what = "bulletins.path: bulletins are not for mboxes in this version";
+        problems.error(lines.at("bulletins.path"), what, "leave it out, or set maildrop.type = \"maildir\"");
     }
 }

@@ -9,11 +9,20 @@ use std::path::PathBuf;
 section! {
     /// `[maildrop]`: where mail lies.
     pub struct Maildrop {
-        /// The kind of maildrop: `maildir`. Default `maildir`.
+        /// The kind of maildrop: `maildir`, or `mbox` for one file with all messages. Default `maildir`.
         kind as "type": MaildropType = MaildropType::Maildir;
         /// The path of an account's maildrop. Replaced in it: `{account}` (the whole name), `{local}`, `{domain}` and
         /// `{home}` (from the account's source). Default `/var/mail/{account}`.
         path: Template = Template::default();
+        /// For `mbox`: the folder of Restante's own files for an account, with the same places as `path`. What stands before
+        /// the first of them must exist. Default: none, and an mbox needs one.
+        control: Option<Template> = None;
+        /// For `mbox`: how lines that begin with `From ` are quoted in what is delivered: `mboxrd`, which is undone when
+        /// messages are read, or `mboxo`, which cannot be. Default `mboxrd`.
+        mbox_form: MboxForm = MboxForm::Mboxrd;
+        /// For `mbox`: is it locked by a file `NAME.lock` beside it as well? `required`; `possible`, not where that file may
+        /// not be made; or `never`. Default `required`.
+        dot_lock: DotLock = DotLock::Required;
         /// Is a maildrop that does not exist made at the first delivery or login? Default true.
         create: bool = true;
         /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a file system that
@@ -39,6 +48,17 @@ section! {
 
 /// Looks at what a time can mean.
 pub(super) fn check(written: &Maildrop, lines: &Lines, problems: &mut Problems<'_>) {
+    if written.kind == MaildropType::Mbox {
+        let remedy = "leave it out, or set maildrop.type = \"maildir\"";
+        if written.trash.is_some() {
+            let what = "maildrop.trash: the trash is not for mboxes in this version";
+            problems.error(lines.at("maildrop.trash"), what, remedy);
+        }
+        if written.foreign_locks == ForeignLocks::Ignore {
+            let what = "maildrop.foreign_locks: the locks of an mbox are always respected";
+            problems.error(lines.at("maildrop.foreign_locks"), what, "set maildrop.dot_lock instead");
+        }
+    }
     if written.trash.is_some_and(|span| span.0.is_zero()) {
         problems.error(
             lines.at("maildrop.trash"),
@@ -53,6 +73,30 @@ choice! {
     pub enum MaildropType {
         /// A Maildir, served in place.
         Maildir = "maildir",
+        /// A file, served in place.
+        Mbox = "mbox",
+    }
+}
+
+choice! {
+    /// How an mbox is quoted.
+    pub enum MboxForm {
+        /// `>` before any line of `From ` behind any number of `>`.
+        Mboxrd = "mboxrd",
+        /// `>` before `From `.
+        Mboxo = "mboxo",
+    }
+}
+
+choice! {
+    /// Whether the dot-lock of an mbox is taken.
+    pub enum DotLock {
+        /// Always.
+        Required = "required",
+        /// Where it may be made.
+        Possible = "possible",
+        /// Not at all.
+        Never = "never",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Configurations, good and bad: what they mean, and what is said about them.
 
+mod mbox;
 mod older;
 
 use super::*;
@@ -395,6 +396,7 @@ fn the_default_configuration_shows_every_key() {
         "marker",
         "trash",
         "takeover_after",
+        "control",
         "path",
     ];
     let keys = [
