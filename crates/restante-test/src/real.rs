@@ -50,6 +50,9 @@ pub struct Setup {
     pub message_octets_max: Option<u64>,
     /// The most recipients a message may have at LMTP; Restante only.
     pub recipients_max: Option<u32>,
+    /// Whether Restante keeps maildrops in mboxes, `mbox/ACCOUNT` at the site, and not in Maildirs. `RESTANTE_MAILDROP=mbox` in the
+    /// environment says so for all.
+    pub mbox: bool,
     /// Whether Restante speaks POP2 on the site's port for it.
     pub pop2: bool,
     /// Lines put into the `[section]` with this name of Restante's configuration ("" is the top; whole tables may stand
@@ -75,6 +78,7 @@ impl Default for Setup {
             mechanisms: None,
             message_octets_max: None,
             recipients_max: None,
+            mbox: std::env::var("RESTANTE_MAILDROP").is_ok_and(|kind| kind == "mbox"),
             pop2: false,
             restante: Vec::new(),
             dovecot: Vec::new(),

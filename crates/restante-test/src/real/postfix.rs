@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::process::Process;
 use super::program;
-use super::site::{SMTP, Site};
+use super::site::{NOBODY, SMTP, Site};
 use crate::wait;
 
 const PACKAGES: &str = "postfix";
@@ -29,6 +29,34 @@ impl Postfix {
     /// When it is not installed, we are not root, or it does not come up; with its log.
     #[must_use]
     pub fn start(site: &Site) -> Self {
+        let transport = format!("lmtp:unix:{}", site.lmtp_socket().display());
+        Self::start_with(site, &format!("virtual_transport = {transport}"))
+    }
+
+    /// The same, but it appends to `mbox/ACCOUNT` at the site itself, as nobody and under both locks.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_for_mboxes(site: &Site) -> Self {
+        let boxes = site.path().join("mbox");
+        fs::set_permissions(&boxes, Permissions::from_mode(0o777)).expect("our own folder");
+        let lines = format!(
+            "virtual_transport = virtual
+virtual_mailbox_base = {boxes}
+virtual_mailbox_maps = inline:{{ alice@example.org=alice, bob@example.org=bob }}
+virtual_minimum_uid = 100
+virtual_uid_maps = static:{NOBODY}
+virtual_gid_maps = static:{NOBODY}
+virtual_mailbox_lock = fcntl, dotlock
+deliver_lock_attempts = 200
+deliver_lock_delay = 1s",
+            boxes = boxes.display()
+        );
+        Self::start_with(site, &lines)
+    }
+
+    fn start_with(site: &Site, transport: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "Postfix can be started by root only: run these tests as root"
@@ -56,7 +84,7 @@ inet_interfaces = loopback-only
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 virtual_mailbox_domains = example.org
-virtual_transport = lmtp:unix:{socket}
+{transport}
 lmtp_destination_recipient_limit = 10
 smtpd_relay_restrictions = permit_mynetworks reject
 smtpd_peername_lookup = no
@@ -71,7 +99,6 @@ queue_run_delay = 1s
             data = data.display(),
             folder = folder.display(),
             log = folder.join("log").display(),
-            socket = site.lmtp_socket().display(),
         );
         fs::write(configuration.join("main.cf"), main).expect("the test's folder is writable");
         let master = format!(
@@ -89,6 +116,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 lmtp unix - - n - - lmtp
+virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd

@@ -53,10 +53,13 @@ pub fn configure(site: &Site, setup: &Setup) {
         "[[auth.source]]\ntype = \"file\"\npath = \"{root}/users\"\n{}",
         more("auth.source")
     ));
-    text.push_str(&format!(
-        "[maildrop]\ntype = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n{}",
-        more("maildrop")
-    ));
+    let kind = if setup.mbox {
+        put_mboxes(site, setup);
+        format!("type = \"mbox\"\npath = \"{root}/mbox/{{local}}\"\ncontrol = \"{root}/control/{{local}}\"\n")
+    } else {
+        format!("type = \"maildir\"\npath = \"{root}/mail/{{local}}\"\n")
+    };
+    text.push_str(&format!("[maildrop]\n{kind}{}", more("maildrop")));
     text.push_str("[lmtp]\n");
     if let Some(octets) = setup.message_octets_max {
         text.push_str(&format!("message_octets_max = {octets}\n"));
@@ -83,6 +86,25 @@ pub fn configure(site: &Site, setup: &Setup) {
         if fs::hard_link(&binary, &reachable).is_err() {
             fs::copy(&binary, &reachable).expect("the test's folder is writable");
         }
+    }
+}
+
+/// Makes the folders for mboxes, and mboxes of the mail.
+fn put_mboxes(site: &Site, setup: &Setup) {
+    for name in ["mbox", "control"] {
+        fs::create_dir(site.path().join(name)).expect("the test's folder is writable");
+    }
+    for (account, messages) in &setup.mail {
+        let mut octets = Vec::new();
+        for (message, second) in messages.iter().zip(0..) {
+            octets.extend(format!("From a@b.example Thu Feb 13 10:11:{:02} 2025\n", second % 60).bytes());
+            octets.extend(message);
+            if !message.ends_with(b"\n") {
+                octets.push(b'\n');
+            }
+            octets.push(b'\n');
+        }
+        fs::write(site.path().join("mbox").join(account), octets).expect("the test's folder is writable");
     }
 }
 

@@ -51,6 +51,7 @@ mod delivery_to_several;
 mod export;
 mod index_append;
 mod index_rewrite;
+mod mbox;
 mod quit;
 mod quota;
 mod trash;
