@@ -68,11 +68,12 @@ fn is_whole(file: &dyn DiskFile, entry: &Entry) -> io::Result<bool> {
 }
 
 /// Where, behind a message of ours that is not whole, another program has appended one. It may have done so in the
-/// middle of a line. A From_ line that stands where ours has the same is ours.
+/// middle of a line. A crash can also leave octets there that were other files'; so a From_ line counts only behind all that
+/// is ours in its place, when it is not our own, and when nothing but text follows up to the end of a line.
 fn find_other(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<Option<u64>> {
     let mut window = vec![0; PIECE_BYTES + FROM_LINE_OCTETS_MAX];
-    let mut ours = vec![0; FROM_LINE_OCTETS_MAX];
-    let mut start = entry.size;
+    let own_line = own_line(entry)?;
+    let mut start = entry.size + end_of_ours(file, entry, size)?;
     while start < size {
         let length = usize::try_from(size - start).unwrap_or(usize::MAX).min(window.len());
         let read = window.get_mut(..length).unwrap_or_default();
@@ -80,20 +81,62 @@ fn find_other(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<Optio
         for found in memmem::find_iter(read, FROM) {
             let rest = read.get(found..).unwrap_or_default();
             let line = rest.get(..memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default();
-            let line = line.get(..FROM_LINE_OCTETS_MAX).unwrap_or(line);
-            let at = start + found as u64 - entry.size;
-            let same = ours.get_mut(..line.len()).unwrap_or_default();
-            let is_ours = at + line.len() as u64 <= entry.data_octets() && {
-                entry.read(same, at)?;
-                same == line
-            };
-            if found < PIECE_BYTES && is_from_line(line) && !is_ours {
-                return Ok(Some(start + found as u64));
+            let at = start + found as u64;
+            let is_other = found < PIECE_BYTES && line != own_line && is_from_line(line);
+            if is_other && is_text(file, at, size)? {
+                return Ok(Some(at));
             }
         }
         start += PIECE_BYTES as u64;
     }
     Ok(None)
+}
+
+/// The From_ line of our message.
+fn own_line(entry: &Entry) -> io::Result<Vec<u8>> {
+    let length = entry.data_octets().min(FROM_LINE_OCTETS_MAX as u64);
+    let mut octets = vec![0; usize::try_from(length).unwrap_or(0)];
+    entry.read(&mut octets, 0)?;
+    let line = octets.split(|&octet| octet == b'\n').find(|line| !line.is_empty());
+    Ok(line.unwrap_or_default().to_vec())
+}
+
+/// How many octets of our message, at most, have come into their place.
+fn end_of_ours(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<u64> {
+    let (mut written, mut wanted) = (vec![0; PIECE_BYTES], vec![0; PIECE_BYTES]);
+    let (mut at, mut end) = (0, 0);
+    let there = entry.data_octets().min(size - entry.size);
+    while at < there {
+        let length = usize::try_from(there - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let (written, wanted) =
+            (written.get_mut(..length).unwrap_or_default(), wanted.get_mut(..length).unwrap_or_default());
+        read_exactly(file, written, entry.size + at)?;
+        entry.read(wanted, at)?;
+        let blocks = written.chunks(BLOCK_BYTES).zip(wanted.chunks(BLOCK_BYTES));
+        let last = blocks.enumerate().filter(|(_, (written, wanted))| written == wanted).next_back();
+        if let Some((number, (block, _))) = last {
+            end = at + (number * BLOCK_BYTES + block.len()) as u64;
+        }
+        at += length as u64;
+    }
+    Ok(end)
+}
+
+/// Whether the rest of the file is text, ended as a line.
+fn is_text(file: &dyn DiskFile, from: u64, size: u64) -> io::Result<bool> {
+    let mut window = vec![0; PIECE_BYTES];
+    let (mut at, mut last) = (from, 0);
+    while at < size {
+        let length = usize::try_from(size - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        let read = window.get_mut(..length).unwrap_or_default();
+        read_exactly(file, read, at)?;
+        if memchr(0, read).is_some() {
+            return Ok(false);
+        }
+        last = read.last().copied().unwrap_or(0);
+        at += length as u64;
+    }
+    Ok(last == b'\n')
 }
 
 /// A removal was going on.
@@ -130,3 +173,6 @@ fn carry_on(
     move_down(guard, file, entry.size, &mut cut, &mut number)?;
     cut_as(guard, file, size, &[(new_size, entry.size - new_size)], number)
 }
+
+/// What is compared at once: less than a sector, more than two texts have in common at the same place by chance.
+const BLOCK_BYTES: usize = 64;
