@@ -113,7 +113,7 @@ fn end_of_ours(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<u64>
         read_exactly(file, written, entry.size + at)?;
         entry.read(wanted, at)?;
         let blocks = written.chunks(BLOCK_BYTES).zip(wanted.chunks(BLOCK_BYTES));
-        let last = blocks.enumerate().filter(|(_, (written, wanted))| written == wanted).next_back();
+        let last = blocks.enumerate().rfind(|(_, (written, wanted))| written == wanted);
         if let Some((number, (block, _))) = last {
             end = at + (number * BLOCK_BYTES + block.len()) as u64;
         }

@@ -9,7 +9,6 @@ mod clients;
 mod corpus;
 mod judged;
 mod logins;
-mod mboxes;
 mod mechanisms;
 mod migration;
 mod others;
