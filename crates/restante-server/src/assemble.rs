@@ -28,7 +28,7 @@ use std::time::Duration;
 /// The store of a configuration. Touches no file.
 pub fn store(config: &Config) -> Store {
     let maildrop = &config.maildrop;
-    match maildrop.kind {
+    let store = match maildrop.kind {
         MaildropType::Maildir => Store::maildir(Arc::new(LocalDisk), maildirs(config)),
         MaildropType::Mbox => {
             // `config::check` has refused an mbox without a control folder.
@@ -52,6 +52,10 @@ pub fn store(config: &Config) -> Store {
             };
             Store::mbox(Arc::new(LocalDisk), settings)
         }
+    };
+    match maildrop.guard {
+        true => store.guarded(Arc::new(LocalDisk), guard_folder(config)),
+        false => store,
     }
 }
 
@@ -80,6 +84,11 @@ fn maildirs(config: &Config) -> maildir::Settings {
         trash: maildrop.trash.map(|span| span.0),
         ..maildir::Settings::new(maildrop.path.root())
     }
+}
+
+/// Where the guard keeps what accounts were shown.
+pub(crate) fn guard_folder(config: &Config) -> PathBuf {
+    config.state_dir.join("shown")
 }
 
 /// How long mail is kept before the server itself removes it: what EXPIRE announces, and what anything that removes mail

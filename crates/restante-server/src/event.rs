@@ -64,6 +64,8 @@ pub(crate) enum Event<'a> {
         doing: &'a str,
         error: &'a dyn Error,
     },
+    /// A maildrop did not open because its unique-ids have changed; the peer was told that the fault will pass.
+    Guarded { trace: Trace, peer: &'a Peer, account: &'a AccountName, why: &'a dyn fmt::Display },
     /// What the store noticed about a maildrop although it works.
     MaildropWarning { trace: Trace, account: Option<&'a AccountName>, problem: &'a dyn fmt::Display },
     /// New certificates are in use.
@@ -95,7 +97,7 @@ impl Event<'_> {
         match self {
             Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
             Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
-            Self::Undelivered { .. } => "error",
+            Self::Undelivered { .. } | Self::Guarded { .. } => "error",
             Self::NotSubmitted { .. } => "warn",
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
@@ -121,6 +123,7 @@ impl Event<'_> {
             Self::Submitted(_) => "submitted",
             Self::NotSubmitted { .. } => "not_submitted",
             Self::Fault { .. } => "fault",
+            Self::Guarded { .. } => "maildrop_guarded",
             Self::MaildropWarning { .. } => "maildrop_warning",
             Self::CertificateReloaded { .. } => "certificate_reloaded",
             Self::CertificateKept { .. } => "certificate_kept",
@@ -197,6 +200,16 @@ impl Event<'_> {
                 session(*trace, peer, *account, line);
                 line.text("doing", doing);
                 line.text("error", &chain(*error));
+            }
+            Self::Guarded { trace, peer, account, why } => {
+                line.word("trace", trace);
+                line.text("peer", peer);
+                line.text("account", account);
+                line.text("why", why);
+                line.text(
+                    "remedy",
+                    &format_args!("put right what changed, or: restante maildrop accept {account}"),
+                );
             }
             Self::MaildropWarning { trace, account, problem } => warning(*trace, *account, *problem, line),
             Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),

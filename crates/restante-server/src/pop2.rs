@@ -16,7 +16,7 @@ use restante_proto::body::Plain;
 use restante_proto::pop2::{Session, Step, Transport, rejection};
 use restante_proto::sasl::Credentials;
 use restante_proto::server::{Fault, Phase, Refusal};
-use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError};
+use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError, Warning};
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
@@ -216,8 +216,16 @@ impl Guest {
     /// FOLD and QUIT: remove what is marked, release the lock, then the reply.
     async fn release(&mut self) {
         let outcome = match self.maildrop.take() {
-            Some(Opened::Exclusive(mut held)) if !self.session.marks().is_empty() => {
+            Some(Opened::Exclusive(mut held))
+                if !self.session.marks().is_empty() || held.maildrop.is_shown_anew() =>
+            {
                 let outcome = held.maildrop.remove(self.session.marks(), clock::wall()).await;
+                if outcome.is_ok()
+                    && let Err(failure) = held.maildrop.keep_shown(self.session.marks()).await
+                {
+                    let account = self.login.as_ref().map(|login| &login.account.name);
+                    self.visit.note_warning(account, &Warning::Guard(failure));
+                }
                 let listing = Arc::clone(held.maildrop.listing());
                 drop(held);
                 let gone = match &outcome {

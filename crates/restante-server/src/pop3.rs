@@ -19,6 +19,7 @@ use crate::listener::{Raw, Visit};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
+use restante_proto::maildrop::Marks;
 use restante_proto::quirk::Mender;
 use restante_proto::server::{Ending, Fault, Phase, Refusal, Session, Step, Transport, rejection};
 use restante_store::maildrop::{CHUNK_OCTETS, Message, MessageError, Warning};
@@ -134,6 +135,9 @@ impl Guest {
                 Step::Remove => Box::pin(self.update()).await,
                 Step::Extended(question) => Box::pin(self.help(question, patience)).await?,
                 Step::Close(ending) => {
+                    if ending == Ending::Quit {
+                        Box::pin(self.keep_shown()).await;
+                    }
                     // Whoever reads the reply may open the maildrop at once: the lock is released before it.
                     self.maildrop = None;
                     self.connection.write().await?;
@@ -251,8 +255,8 @@ impl Guest {
         }
     }
 
-    /// Removes what is marked, keeps what was accessed, if there is any of either, and lets go of the maildrop and its
-    /// lock.
+    /// Removes what is marked, keeps what was accessed and what was shown, if there is any of these, and lets go of the
+    /// maildrop and its lock.
     async fn remove_marked(&mut self) -> Result<(), Fault> {
         let is_marked = !self.session.marks().is_empty();
         let is_changed = is_marked || self.session.accessed().is_some();
@@ -268,6 +272,11 @@ impl Guest {
             && let Err(failure) = held.maildrop.keep_accessed(accessed, self.session.marks()).await
         {
             self.note_warning(&Warning::Accessed(failure));
+        }
+        if outcome.is_ok()
+            && let Err(failure) = held.maildrop.keep_shown(self.session.marks()).await
+        {
+            self.note_warning(&Warning::Guard(failure));
         }
         let listing = Arc::clone(held.maildrop.listing());
         drop(held);
@@ -298,6 +307,16 @@ impl Guest {
         }
         // R1939-3.21, R1939-3.22
         self.connection.last_active() + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+    }
+
+    /// Remembers what a session was shown that removed nothing and ended with QUIT.
+    async fn keep_shown(&mut self) {
+        if let Some(Opened::Exclusive(held)) = &mut self.maildrop
+            && held.maildrop.is_shown_anew()
+            && let Err(failure) = held.maildrop.keep_shown(&Marks::new()).await
+        {
+            self.note_warning(&Warning::Guard(failure));
+        }
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.

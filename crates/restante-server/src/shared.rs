@@ -21,7 +21,8 @@ use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
 use restante_auth::verify::scram::KEY_OCTETS;
 use restante_proto::{lmtp, pop2, server};
-use restante_store::Store;
+use restante_store::disk::LocalDisk;
+use restante_store::{Store, guard};
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -151,6 +152,7 @@ impl Settings {
         let handshake = Duration::from_secs(config.limits.handshake_s);
         let identity = Identity::load(&config.tls, handshake).map_err(SettingsError::Certificate)?;
         let last_logins = open_last_logins(&config, log)?;
+        let config = with_guard(config, log);
         Ok(Self {
             store: assemble::store(&config),
             pop3: Pop3Policies::new(&config, &authenticator),
@@ -209,6 +211,21 @@ impl Settings {
         let time = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
         Some(format!("<{trace}.{time:x}@{}>", self.config.hostname))
     }
+}
+
+/// The configuration, with the guard switched off where it cannot remember anything.
+fn with_guard(mut config: Config, log: &Log) -> Config {
+    if config.maildrop.guard
+        && let Err(failure) = guard::prepare(&LocalDisk, &assemble::guard_folder(&config))
+    {
+        let problem = format!(
+            "maildrops are not guarded against retrieving everything again: {failure}; let the server's user own state_dir, or set \
+             maildrop.guard = false"
+        );
+        log.write(&Event::Warning { problem: &problem });
+        config.maildrop.guard = false;
+    }
+    config
 }
 
 fn open_last_logins(config: &Config, log: &Log) -> Result<Option<Arc<LastLogins>>, SettingsError> {

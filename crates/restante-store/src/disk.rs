@@ -180,6 +180,8 @@ pub struct Stat {
     pub modified_ns: i64,
     /// Last change of contents or attributes, nanoseconds since 1970. Cannot be set by a program.
     pub changed_ns: i64,
+    /// The number of the user it belongs to.
+    pub owner: u32,
 }
 
 /// What a name stands for.
@@ -359,6 +361,7 @@ impl Stat {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
             changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
+            owner: stat.st_uid,
         }
     }
 }

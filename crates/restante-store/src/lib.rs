@@ -27,6 +27,7 @@
 // Tests lay out Maildirs as other programs would.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod check;
 pub mod delivery;
 pub mod disk;
 pub mod failure;
@@ -34,6 +35,7 @@ pub mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gone;
+pub mod guard;
 pub mod maildir;
 pub mod maildrop;
 pub mod mbox;
@@ -52,9 +54,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use check::{Depth, Finding};
 use delivery::{Delivery, DeliveryError};
 use disk::Disk;
 use failure::Failure;
+use guard::{Guard, Guarded};
 use maildrop::{Inspection, Maildrop, OpenError};
 use migrate::export::{Format, Made};
 use quota::{Audit, Limits, Recorded, Usage};
@@ -64,6 +68,7 @@ use unique_id::{Override, OverrideError};
 #[derive(Clone, Debug)]
 pub struct Store {
     backend: Backend,
+    guard: Option<Arc<Guard>>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,13 +112,62 @@ impl Store {
     /// Maildrops that are Maildirs on `disk`.
     #[must_use]
     pub fn maildir(disk: Arc<dyn Disk>, settings: maildir::Settings) -> Self {
-        Self { backend: Backend::Maildir(Arc::new(maildir::Maildirs::new(disk, settings))) }
+        let backend = Backend::Maildir(Arc::new(maildir::Maildirs::new(disk, settings)));
+        Self { backend, guard: None }
+    }
+
+    /// The same with a guard against listings whose unique-ids have changed. What accounts were shown is kept in `folder`,
+    /// which [`guard::prepare`] makes.
+    #[must_use]
+    pub fn guarded(self, disk: Arc<dyn Disk>, folder: PathBuf) -> Self {
+        Self { guard: Some(Arc::new(Guard::new(disk, folder))), ..self }
+    }
+
+    /// As [`Store::open`], for a session of `account`: compared with what the account was shown last. Whoever calls this calls
+    /// [`Maildrop::keep_shown`] when the session ends with QUIT.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; `Guarded` when most messages have other unique-ids than they had and no DELE explains it.
+    pub async fn open_for(
+        &self,
+        location: &Location,
+        account: &str,
+        now: SystemTime,
+    ) -> Result<Maildrop, OpenError> {
+        let maildrop = self.open(location, now).await?;
+        match &self.guard {
+            Some(guard) => guard::watch(guard, maildrop, location, account).await,
+            None => Ok(maildrop),
+        }
+    }
+
+    /// Why the account's maildrop does not open for sessions, when it is guarded.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub async fn guard_of(&self, location: &Location, account: &str) -> Result<Option<Guarded>, Failure> {
+        match &self.guard {
+            Some(guard) => guard.verdict(location, account).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Releases a guarded maildrop: what is there now becomes what is known. Says why it was guarded; `None` when it was
+    /// not, and then too its next listing is taken for right.
+    ///
+    /// # Errors
+    /// When what is known cannot be read or removed.
+    pub async fn accept(&self, location: &Location, account: &str) -> Result<Option<Guarded>, Failure> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let was = guard.verdict(location, account).await?;
+        guard.accept(location, account).await?;
+        Ok(was)
     }
 
     /// Maildrops that are mboxes on `disk`.
     #[must_use]
     pub fn mbox(disk: Arc<dyn Disk>, settings: mbox::Settings) -> Self {
-        Self { backend: Backend::Mbox(Arc::new(mbox::Mboxes::new(disk, settings))) }
+        Self { backend: Backend::Mbox(Arc::new(mbox::Mboxes::new(disk, settings))), guard: None }
     }
 
     /// Takes the exclusive-access lock, replays or rebuilds the index, and lists (R1939-4.3). `now` is the wall clock.
@@ -151,6 +205,40 @@ impl Store {
                 maildir::inspect(boards, path).await.map(Maildrop::maildir).map(Inspection::new)
             }
             _ => Err(location.unsupported("open").into()),
+        }
+    }
+
+    /// Looks at everything in a maildrop and says what is not as it should be, without the lock and without changing
+    /// anything. What a session or a delivery is doing meanwhile can show too.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn verify(
+        &self,
+        location: &Location,
+        depth: Depth,
+        now: SystemTime,
+    ) -> Result<Vec<Finding>, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::verify(maildirs, path, depth, now).await
+            }
+            _ => Err(location.unsupported("verify").into()),
+        }
+    }
+
+    /// Mends what can be mended without a person's judgement, under the lock. No message is touched, but for those whose
+    /// removal was interrupted. Says what was mended and what is left; durable on return where it matters. A crash
+    /// meanwhile loses nothing.
+    ///
+    /// # Errors
+    /// When it is in use, or cannot be looked at or written. What was mended before that stays mended.
+    pub async fn repair(&self, location: &Location, now: SystemTime) -> Result<Vec<Finding>, OpenError> {
+        match (&self.backend, location) {
+            (Backend::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::repair(maildirs, path, now).await
+            }
+            _ => Err(location.unsupported("repair").into()),
         }
     }
 

@@ -20,17 +20,20 @@ mod overriding;
 mod reader;
 mod recovery;
 mod removal;
+mod repair;
 mod scan;
 mod session;
 mod stored_form;
 mod table;
 mod trash;
+mod verify;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::check::{Depth, Finding};
 use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::gone::Note;
@@ -159,6 +162,29 @@ pub(crate) async fn open(
 pub(crate) async fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, OpenError> {
     let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
     let result = blocking(move || session::inspect(&maildirs, &there)).await;
+    result.map_err(Failure::at("open", path))?
+}
+
+/// As `Store::verify`.
+pub(crate) async fn verify(
+    maildirs: &Arc<Maildirs>,
+    path: &Path,
+    depth: Depth,
+    now: SystemTime,
+) -> Result<Vec<Finding>, OpenError> {
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || verify::verify(&maildirs, &there, depth, now)).await;
+    result.map_err(Failure::at("open", path))?
+}
+
+/// As `Store::repair`.
+pub(crate) async fn repair(
+    maildirs: &Arc<Maildirs>,
+    path: &Path,
+    now: SystemTime,
+) -> Result<Vec<Finding>, OpenError> {
+    let (maildirs, there) = (Arc::clone(maildirs), path.to_owned());
+    let result = blocking(move || repair::repair(&maildirs, &there, now)).await;
     result.map_err(Failure::at("open", path))?
 }
 

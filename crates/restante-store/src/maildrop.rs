@@ -7,12 +7,13 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use restante_proto::maildrop::{Accessed, Listing, Marks, Octets};
 
 use crate::failure::Failure;
 use crate::gone::Gone;
+use crate::guard::{self, Guarded, Watch};
 use crate::maildir;
 use crate::mbox;
 use crate::quota::Limits;
@@ -22,6 +23,10 @@ use crate::surrogate::Surrogate;
 #[derive(Debug)]
 pub struct Maildrop {
     backend: Backend,
+    /// Where the guard looks after it.
+    watch: Option<Box<Watch>>,
+    /// What was noticed besides what the backend tells.
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug)]
@@ -31,12 +36,38 @@ enum Backend {
 }
 
 impl Maildrop {
-    pub(crate) fn maildir(session: maildir::Session) -> Self {
-        Self { backend: Backend::Maildir(Arc::new(session)) }
+    pub(crate) fn maildir(mut session: maildir::Session) -> Self {
+        let warnings = session.take_warnings();
+        Self { backend: Backend::Maildir(Arc::new(session)), watch: None, warnings }
     }
 
-    pub(crate) fn mbox(session: mbox::Session) -> Self {
-        Self { backend: Backend::Mbox(Arc::new(session)) }
+    /// The same, looked after by the guard.
+    pub(crate) fn watched(self, watch: Watch) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
+    }
+
+    /// Adds to what the operator should know.
+    pub(crate) fn warned(mut self, warnings: Vec<Warning>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    pub(crate) fn take_watch(&mut self) -> Option<Box<Watch>> {
+        self.watch.take()
+    }
+
+    /// Whether the listing is known to be that of the session before.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        match &self.backend {
+            Backend::Maildir(session) => session.is_unchanged(),
+            // It would have to be told from one that was rewritten meanwhile; reading it costs more than to compare it.
+            Backend::Mbox(_) => false,
+        }
+    }
+
+    pub(crate) fn mbox(mut session: mbox::Session) -> Self {
+        let warnings = session.take_warnings();
+        Self { backend: Backend::Mbox(Arc::new(session)), watch: None, warnings }
     }
 
     /// The messages in the order of their numbers, fixed until the maildrop is dropped (R1939-4.9).
@@ -61,10 +92,7 @@ impl Maildrop {
     /// What the operator should know although the maildrop opened.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
-        match &self.backend {
-            Backend::Maildir(session) => session.warnings(),
-            Backend::Mbox(session) => session.warnings(),
-        }
+        &self.warnings
     }
 
     /// What is known of the message at `index` of the listing, without opening it.
@@ -115,6 +143,21 @@ impl Maildrop {
         }
     }
 
+    /// Whether [`Maildrop::keep_shown`] has anything to do at the end of a session that removes nothing.
+    #[must_use]
+    pub fn is_shown_anew(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.is_new())
+    }
+
+    /// Remembers what this session was shown, without the messages that it `removed`: what the guard compares the next
+    /// listing with. To be called once, when the session ends with QUIT. Not durable on return; a crash may lose it.
+    ///
+    /// # Errors
+    /// When it could not be written. Then what was remembered before counts.
+    pub async fn keep_shown(&mut self, removed: &Marks) -> Result<(), Failure> {
+        guard::keep(self, removed).await
+    }
+
     /// The highest message that an earlier session accessed and that is still there, as an index: where LAST begins
     /// (R1460-4.1). Reads a file of ours, so ask only where LAST is offered.
     ///
@@ -161,6 +204,20 @@ impl Inspection {
     #[must_use]
     pub fn shape(&self, index: usize) -> Option<Shape> {
         self.maildrop.shape(index)
+    }
+
+    /// When the message at `index` of the listing was delivered: as its name says, or else when its file was changed. Not
+    /// known of messages in an mbox.
+    #[must_use]
+    pub fn delivered(&self, index: usize) -> Option<SystemTime> {
+        let seconds = match &self.maildrop.backend {
+            Backend::Maildir(session) => {
+                let Stored { base_name, modified_ns, .. } = session.stored(index)?;
+                maildir::layout::delivered(&base_name, modified_ns)
+            }
+            Backend::Mbox(_) => return None,
+        };
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
     }
 
     /// As [`Maildrop::surrogates`].
@@ -371,6 +428,8 @@ pub enum Warning {
         /// The first of them.
         example: Failure,
     },
+    /// What was shown is not known, or is not kept: the guard against retrieving everything again sees nothing.
+    Guard(Failure),
     /// A removal that a crash had interrupted could not be finished for so many messages; they are listed again.
     Removal {
         /// How many.
@@ -398,6 +457,7 @@ impl fmt::Display for Warning {
                 write!(f, "{messages} messages are unreadable, the first: {example}")
             }
             Self::Accessed(failure) => write!(f, "LAST begins lower than it should: {failure}"),
+            Self::Guard(failure) => write!(f, "the guard has no memory: {failure}"),
             Self::Bulletins { bulletins, example } => {
                 write!(f, "{bulletins} bulletins were not given, the first: {example}")
             }
@@ -419,6 +479,9 @@ impl fmt::Display for Warning {
 pub enum OpenError {
     /// Another session has it open (R1939-4.3).
     InUse,
+    /// Its messages are there and their unique-ids have changed. The operator must look; until then it is a temporary
+    /// error to clients.
+    Guarded(Guarded),
     /// Trying again may help.
     Temporary(Failure),
     /// The operator must act.
@@ -449,6 +512,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse => f.write_str("the maildrop is in use by another session"),
+            Self::Guarded(guarded) => guarded.fmt(f),
             Self::Temporary(failure) | Self::Permanent(failure) => failure.fmt(f),
         }
     }
@@ -457,7 +521,7 @@ impl fmt::Display for OpenError {
 impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::InUse => None,
+            Self::InUse | Self::Guarded(_) => None,
             Self::Temporary(failure) | Self::Permanent(failure) => failure.source(),
         }
     }

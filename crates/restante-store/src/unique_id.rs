@@ -95,6 +95,11 @@ pub(crate) fn digest(base_name: &[u8]) -> [u8; DIGEST_OCTETS] {
     unique_id
 }
 
+/// Whether a unique-id is what any message of this name may be shown under: no gift of another server.
+pub(crate) fn is_digest_of(unique_id: &[u8], base_name: &[u8]) -> bool {
+    is_like_digest(unique_id) && digest(base_name) == unique_id
+}
+
 fn is_like_digest(name: &[u8]) -> bool {
     let is_digit = |octet: &u8| matches!(octet, b'0'..=b'9' | b'a'..=b'f');
     name.len() == DIGEST_OCTETS

@@ -192,6 +192,19 @@ pub(crate) struct Maildrop {
 /// What `maildrop` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MaildropCommand {
+    /// Show a guarded maildrop to its clients as it is now
+    ///
+    /// When most messages of a maildrop have other unique-ids than they had, it is not opened, because every client that
+    /// leaves mail on the server would retrieve everything again. The log says why, and so does 'restante maildrop show'.
+    /// Put right what changed if it can be; if not, this command lets the clients in.
+    Accept {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
     /// List every account with its messages and octets
     List {
         #[command(flatten)]
@@ -214,10 +227,41 @@ pub(crate) enum MaildropCommand {
         #[command(flatten)]
         json: Json,
     },
+    /// Look at everything in a maildrop and report what is not as it should be
+    ///
+    /// Reads every message, changes nothing, needs no lock. Ends with 1 when something is to be put right.
+    Verify {
+        #[command(flatten)]
+        which: Accounts,
+        /// Look at names, folders and our own files; read no message
+        #[arg(long)]
+        quick: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Mend what 'verify' finds, as far as that needs nobody's judgement
+    ///
+    /// Touches no message, but for those whose removal a crash has interrupted. Holds the maildrop's lock meanwhile. Ends with 1
+    /// when something is left that a person must put right; it says what to do.
+    Repair {
+        #[command(flatten)]
+        which: Accounts,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
     /// List the messages of one account as a POP3 client would see them
+    ///
+    /// With the time of delivery and the decoded subject. Prints one message as it is stored when it is named.
     Show {
         #[command(flatten)]
         name: AccountName,
+        /// Print this message: its number, or else its unique-id
+        #[arg(value_name = "MESSAGE", conflicts_with = "json")]
+        message: Option<String>,
         #[command(flatten)]
         file: ConfigFile,
         #[command(flatten)]

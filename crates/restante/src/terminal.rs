@@ -14,10 +14,28 @@ use crate::exit::{Code, Failure};
 /// Writes `text` to standard output, at once and whole.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| not_written(&error))
+}
+
+fn not_written(error: &io::Error) -> Failure {
+    match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),
         _ => Failure::new(Code::Io, format!("cannot write to standard output: {error}")),
-    })
+    }
+}
+
+/// Writes a piece of a message to standard output: as it is, but for what would steer a terminal if that is one.
+pub(crate) fn print_mail(octets: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = if stdout.is_terminal() {
+        let is_line = |c: char| matches!(c, '\n' | '\t');
+        let text = String::from_utf8_lossy(octets);
+        let safe = |c: char| if c.is_control() && !is_line(c) { char::REPLACEMENT_CHARACTER } else { c };
+        stdout.write_all(text.replace("\r\n", "\n").chars().map(safe).collect::<String>().as_bytes())
+    } else {
+        stdout.write_all(octets)
+    };
+    written.and_then(|()| stdout.flush()).map_err(|error| not_written(&error))
 }
 
 /// Prints entries as a JSON array, one entry a line, so that both `jq` and `grep` are at home.

@@ -43,6 +43,9 @@ section! {
         /// How long deleted messages are kept aside, to be put back by `restante maildrop undelete`. Default: none, and what is
         /// deleted is gone.
         trash: Option<Span> = None;
+        /// Is a maildrop refused when most of its messages have other unique-ids than they had, so that clients would
+        /// retrieve everything again? `restante maildrop accept` releases it. Default true.
+        guard: bool = true;
     }
 }
 

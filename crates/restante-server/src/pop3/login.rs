@@ -207,8 +207,9 @@ impl Visit {
             Access::ReadOnly => settings.store.inspect(&location, now).await.map(Opened::Inspection),
         };
         let opened = opened.map_err(|error| {
-            match error {
+            match &error {
                 OpenError::InUse => self.note_refused_account(account, method, &error),
+                OpenError::Guarded(why) => self.note_guarded(&account.name, why),
                 _ => self.note_fault(Some(&account.name), "open the maildrop", &error),
             }
             open_refusal(&error)
@@ -221,7 +222,7 @@ impl Visit {
     /// Takes the lock; where that is configured, from a session of the account that has been silent for long.
     async fn open_exclusively(&self, account: &Account, location: &Location) -> Result<Held, OpenError> {
         let (store, holders) = (&self.settings.store, &self.shared.holders);
-        let mut opened = store.open(location, clock::wall()).await;
+        let mut opened = store.open_for(location, account.name.as_str(), clock::wall()).await;
         let Some(Span(after)) = self.settings.config.maildrop.takeover_after else {
             return opened.map(|maildrop| Held { maildrop, holding: None });
         };
@@ -229,7 +230,7 @@ impl Visit {
             && let Some(superseded) = holders.take_over(location, &account.name, after, clock::now()).await
         {
             self.note_takeover(account, &superseded);
-            opened = store.open(location, clock::wall()).await;
+            opened = store.open_for(location, account.name.as_str(), clock::wall()).await;
         }
         let maildrop = opened?;
         let holding = holders.hold(location, &account.name, (self.trace, self.peer), clock::now());
@@ -311,7 +312,7 @@ fn secret(credentials: &Credentials) -> &[u8] {
 fn open_refusal(error: &OpenError) -> Refusal {
     match error {
         OpenError::InUse => Refusal::InUse,
-        OpenError::Temporary(_) => Refusal::Temporary,
+        OpenError::Temporary(_) | OpenError::Guarded(_) => Refusal::Temporary,
         OpenError::Permanent(_) => Refusal::Permanent,
     }
 }

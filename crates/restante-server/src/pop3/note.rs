@@ -75,6 +75,10 @@ impl Visit {
         self.shared.log.write(&Event::Fault { trace: self.trace, peer: &self.peer, account, doing, error });
     }
 
+    pub(crate) fn note_guarded(&self, account: &AccountName, why: &dyn Display) {
+        self.shared.log.write(&Event::Guarded { trace: self.trace, peer: &self.peer, account, why });
+    }
+
     pub(crate) fn note_warning(&self, account: Option<&AccountName>, problem: &dyn Display) {
         self.shared.log.write(&Event::MaildropWarning { trace: self.trace, account, problem });
     }

@@ -457,6 +457,14 @@ pub(crate) const BULLETINS: &[u8; 4] = b"blln";
 pub(crate) const LAST_BULLETIN: u8 = 18;
 /// The base name of a bulletin on its way from `tmp/` to `new/`, in [`BULLETINS`].
 pub(crate) const PENDING_BULLETIN: u8 = 19;
+/// What an account was shown last, apart from the maildrops.
+pub(crate) const SHOWN: &[u8; 4] = b"shwn";
+/// Where the maildrop lay, in [`SHOWN`].
+pub(crate) const SHOWN_PLACE: u8 = 24;
+/// A sample of its messages, in [`SHOWN`].
+pub(crate) const SHOWN_SAMPLE: u8 = 25;
+/// Why it is guarded, in [`SHOWN`].
+pub(crate) const SHOWN_VERDICT: u8 = 26;
 /// The length of [`Header`].
 pub(crate) const HEADER_BYTES: usize = 32;
 

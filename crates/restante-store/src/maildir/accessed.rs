@@ -88,6 +88,14 @@ fn keep_now(session: &impl Keyed, accessed: &Accessed, removed: &Marks) -> Resul
     store(disk, path, &after, session.file_mode())
 }
 
+/// Whether the file can be read, if there is one.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn check(disk: &dyn Disk, maildir: &Path) -> Result<(), Failure> {
+    load(disk, maildir).map(|_| ())
+}
+
 fn store(disk: &dyn Disk, maildir: &Path, digests: &[Digest], mode: u32) -> Result<(), Failure> {
     let file = maildir.join(ACCESSED);
     if digests.is_empty() {

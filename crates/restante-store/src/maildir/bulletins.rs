@@ -64,6 +64,25 @@ pub fn faults(disk: &dyn Disk, folder: &Path) -> Result<Vec<Failure>, Failure> {
     Ok(names.iter().filter_map(fault).take(FAULTS_MAX).collect())
 }
 
+/// Whether the file of what was given can be read, if there is one.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn check(disk: &dyn Disk, maildir: &Path) -> Result<(), Failure> {
+    load(disk, maildir).map(|_| ())
+}
+
+fn load(disk: &dyn Disk, maildir: &Path) -> Result<State, Failure> {
+    let path = maildir.join(BULLETINS);
+    let load = || match disk.open(&path, Access::Read) {
+        Ok(file) => State::read(&read_whole(&*file)?)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the file is damaged")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+        Err(error) => Err(error),
+    };
+    load().map_err(Failure::at("read", &path))
+}
+
 /// The bulletins of one opening.
 struct Round<'a> {
     maildirs: &'a Maildirs,
@@ -216,14 +235,7 @@ impl Round<'_> {
     }
 
     fn load(&self) -> Result<State, Failure> {
-        let path = self.maildir.join(BULLETINS);
-        let load = || match self.disk().open(&path, Access::Read) {
-            Ok(file) => State::read(&read_whole(&*file)?)
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the file is damaged")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
-            Err(error) => Err(error),
-        };
-        load().map_err(Failure::at("read", &path))
+        load(self.disk(), self.maildir)
     }
 
     fn save(&self, state: &State) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Maildirs;
@@ -171,27 +171,30 @@ fn add_gone(changes: &mut Changes, gone: Vec<usize>) {
 /// Removes temporary files that nobody can still be writing, by the Maildir rule of 36 hours. Best effort: what stays
 /// is only room.
 pub(super) fn sweep(disk: &dyn Disk, maildir: &Path, now: SystemTime) {
-    let Ok(now) = now.duration_since(UNIX_EPOCH) else { return };
-    let Some(limit) = now.checked_sub(TMP_AGE_MAX).and_then(|limit| i64::try_from(limit.as_nanos()).ok())
-    else {
-        return;
-    };
+    for path in old_temporaries(disk, maildir, now) {
+        let _ = disk.unlink(&path);
+    }
+}
+
+/// The temporary files that nobody can still be writing, some of them if there are many.
+pub(super) fn old_temporaries(disk: &dyn Disk, maildir: &Path, now: SystemTime) -> Vec<PathBuf> {
+    let now = now.duration_since(UNIX_EPOCH).ok();
+    let limit = now
+        .and_then(|now| now.checked_sub(TMP_AGE_MAX))
+        .and_then(|limit| i64::try_from(limit.as_nanos()).ok());
+    let Some(limit) = limit else { return Vec::new() };
     let tmp = maildir.join(TMP);
-    let mut names = Vec::new();
+    let mut paths = Vec::new();
     let _ = disk.list(&tmp, &mut |name, kind| {
-        if matches!(kind, Kind::File | Kind::Unknown) && names.len() < SWEEP_MAX {
-            names.push(name.to_owned());
+        if matches!(kind, Kind::File | Kind::Unknown) && paths.len() < SWEEP_MAX {
+            paths.push(tmp.join(name));
         }
     });
-    for name in names {
-        let path = tmp.join(name);
-        let is_old = |stat: crate::disk::Stat| {
-            stat.kind == Kind::File && stat.modified_ns < limit && stat.changed_ns < limit
-        };
-        if disk.stat(&path).is_ok_and(is_old) {
-            let _ = disk.unlink(&path);
-        }
-    }
+    let is_old = |stat: crate::disk::Stat| {
+        stat.kind == Kind::File && stat.modified_ns < limit && stat.changed_ns < limit
+    };
+    paths.retain(|path| disk.stat(path).is_ok_and(is_old));
+    paths
 }
 
 /// Files in `tmp/` older than this belong to nobody.

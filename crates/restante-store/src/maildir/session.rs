@@ -35,6 +35,8 @@ pub(crate) struct Session {
     listing: Arc<Listing>,
     table: Table,
     warnings: Vec<Warning>,
+    /// The folders looked as the index says, so that nothing can have changed since it was written.
+    is_unchanged: bool,
     /// Where messages were found that other programs have renamed since the table was made.
     found: Mutex<Option<Found>>,
     /// `None` for an inspection.
@@ -51,10 +53,11 @@ struct Found {
 }
 
 /// A maildrop that was locked and compared with its index.
-struct Current {
+pub(super) struct Current {
     known: Known,
     warnings: Vec<Warning>,
-    lock: Lock,
+    is_unchanged: bool,
+    pub(super) lock: Lock,
 }
 
 /// The same with all facts of all messages in memory.
@@ -76,8 +79,9 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
     let mut warnings = Vec::new();
     // Before the folders are looked at, so that this session shows them.
     bulletins::deliver(maildirs, path, now, &mut warnings);
-    let Current { known, warnings, lock } = bring_up_to_date(maildirs, path, now, lock, warnings)?;
-    Ok(Session::new(maildirs, path, known, warnings, Some(lock))?)
+    let Current { known, warnings, is_unchanged, lock } =
+        bring_up_to_date(maildirs, path, now, lock, warnings)?;
+    Ok(Session { is_unchanged, ..Session::new(maildirs, path, known, warnings, Some(lock))? })
 }
 
 /// Locks the maildrop, replays its index and brings that up to date.
@@ -87,7 +91,7 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
 pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
     maildirs.check_marker()?;
     let lock = take_lock(maildirs, path)?;
-    let Current { known, warnings, lock } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
+    let Current { known, warnings, lock, .. } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
     let mut index = known.to_index().map_err(Failure::at("read the index of", path))?;
     for record in &mut index.records {
         let spot = known.rows().spot(record.ordinal as usize);
@@ -99,7 +103,11 @@ pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
     Ok(Loaded { index, lacks_index, _lock: lock })
 }
 
-fn bring_up_to_date(
+/// Replays the index of a maildrop that is locked, and brings it up to date.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn bring_up_to_date(
     maildirs: &Arc<Maildirs>,
     path: &Path,
     now: SystemTime,
@@ -115,7 +123,8 @@ fn bring_up_to_date(
         }
         result => result?,
     };
-    if !is_current(&known.pending, known.stamps, &before) {
+    let is_unchanged = is_current(&known.pending, known.stamps, &before);
+    if !is_unchanged {
         // The clock first, the stamps next, the lists last: only so a later change is sure to show in the stamps.
         let now_ns = lock.now_ns();
         before = stamps(disk, path, now_ns)?;
@@ -127,7 +136,7 @@ fn bring_up_to_date(
         recovery::sweep(disk, path, now);
         trash::sweep(maildirs, path, now);
     }
-    Ok(Current { known, warnings, lock })
+    Ok(Current { known, warnings, is_unchanged, lock })
 }
 
 /// Looks at the maildrop at `path` without the lock and without changing anything.
@@ -157,7 +166,7 @@ pub(super) fn inspect(maildirs: &Arc<Maildirs>, path: &Path) -> Result<Session, 
     Ok(Session::new(maildirs, path, known, warnings, None)?)
 }
 
-fn is_not_found(error: &io::Error) -> bool {
+pub(super) fn is_not_found(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
@@ -176,6 +185,7 @@ impl Session {
             listing: Arc::new(listing),
             table,
             warnings,
+            is_unchanged: false,
             found: Mutex::new(None),
             lock,
         })
@@ -190,8 +200,14 @@ impl Session {
         self.table.surrogates()
     }
 
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
+    /// What the operator should know, told once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Whether the listing is that of the session before.
+    pub(crate) const fn is_unchanged(&self) -> bool {
+        self.is_unchanged
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -368,7 +384,7 @@ pub(super) fn is_current(pending: &[u32], stamps: Option<Stamps>, now: &Stamps) 
     pending.is_empty() && stamps.is_some_and(|known| known.are_settled() && known.are_like(now))
 }
 
-fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
+pub(super) fn take_lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
     let (disk, mode) = (maildirs.disk(), maildirs.settings.file_mode);
     let file = path.join(layout::LOCK);
     let lock = match Lock::take(disk, &file, mode) {

@@ -3,10 +3,12 @@
 mod accessed;
 mod basics;
 mod bulletins;
+mod checking;
 mod contents;
 mod deliveries;
 mod faults;
 mod fixture;
+mod guarding;
 mod indexing;
 mod locking;
 mod others;

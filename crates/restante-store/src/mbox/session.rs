@@ -239,8 +239,9 @@ impl Session {
         &self.surrogates
     }
 
-    pub(crate) fn warnings(&self) -> &[Warning] {
-        &self.warnings
+    /// What the operator should know, told once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
     pub(crate) fn shape(&self, index: usize) -> Option<Shape> {

@@ -87,6 +87,16 @@ impl Overrides {
         Ok(())
     }
 
+    /// Whether there is one for this base name.
+    pub(crate) fn has(&self, base_name: &[u8]) -> bool {
+        self.by_base_name.contains_key(base_name)
+    }
+
+    /// The base names that there is one for, in no order.
+    pub(crate) fn base_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_base_name.keys().map(Vec::as_slice)
+    }
+
     /// Whether the base name is the unique-id that was given to another message.
     pub(crate) fn is_of_another(&self, base_name: &[u8]) -> bool {
         !self.by_base_name.contains_key(base_name) && self.is_taken(base_name)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use restante_store::check::{Depth, Finding, Severity};
 use restante_store::maildrop::Maildrop;
 use restante_test::disk::Aftermath;
 
@@ -28,6 +29,9 @@ type Shown = (String, String, u64);
 /// Judges all maildrops, and fixes in the promises what was found.
 pub(crate) fn judge(scenario: &dyn Scenario, world: &World, promises: &mut Promises, moment: Moment) {
     for name in promises.names() {
+        if matches!(moment, Moment::Crashed | Moment::FailedAndCrashed) {
+            is_mendable(world, &name);
+        }
         let shown = look_in_all_ways(scenario, world, &name);
         compare(scenario, promises, &name, &shown, moment);
         let found: Vec<(String, String)> =
@@ -53,6 +57,20 @@ pub(crate) fn goes_on(scenario: &dyn Scenario, world: &World, promises: &mut Pro
         assert_eq!(removed.expect("it was there").state, State::Removed, "a removal works again");
     }
     judge(scenario, &world.crash(Aftermath::Lost), promises, Moment::Crashed);
+}
+
+/// A crash leaves nothing that a person would have to look at: what is found is mended, and nothing is found then.
+fn is_mendable(world: &World, name: &str) {
+    let world = world.fork();
+    let (location, now) = (world.location(name), world.disk.now());
+    let found = run(world.store.verify(&location, Depth::Whole, now)).expect("it can be verified");
+    let is_for_a_person = |finding: &&Finding| finding.damage.severity() == Severity::Person;
+    let left = found.iter().find(is_for_a_person);
+    assert!(left.is_none(), "{name}: {left:?}");
+    run(world.store.repair(&location, now)).unwrap_or_else(|error| panic!("{name} is not repaired: {error}"));
+    let found = run(world.store.verify(&location, Depth::Whole, now)).expect("it can be verified");
+    let left = found.iter().find(|finding| finding.damage.severity() != Severity::Note);
+    assert!(left.is_none(), "{name}: {left:?} is left by repair");
 }
 
 /// What is shown: from outside, at the opening, at the next one, and when the caches are lost. Always the same.

@@ -54,6 +54,7 @@ mod index_rewrite;
 mod mbox;
 mod quit;
 mod quota;
+mod repair;
 mod trash;
 mod unique_ids;
 

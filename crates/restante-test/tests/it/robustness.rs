@@ -3,6 +3,7 @@
 mod bulletins;
 mod disk;
 mod files;
+mod guard;
 mod logins;
 mod peers;
 mod process;

@@ -1,5 +1,6 @@
 //! `restante maildrop …`: what an operator does with maildrops. One command a file; what they share is here.
 
+mod accept;
 mod deleted;
 mod export;
 mod import;
@@ -9,6 +10,7 @@ mod rehearse;
 mod remote;
 mod show;
 mod undelete;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -19,6 +21,8 @@ use restante_auth::verify::{Authenticator, Recipient};
 use restante_server::assemble;
 use restante_server::config::Config;
 use restante_store::Location;
+use restante_store::check::Depth;
+use restante_store::guard::Guarded;
 use restante_store::maildrop::{Inspection, OpenError};
 
 use crate::clock;
@@ -31,16 +35,26 @@ pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
     let runtime =
         runtime.map_err(|error| Failure::new(Code::Temporary, format!("cannot start a runtime: {error}")))?;
     match command {
+        MaildropCommand::Accept { name, file, json } => runtime.block_on(accept::run(name, file, json.json)),
+        MaildropCommand::Verify { which, quick, file, json } => {
+            let depth = if *quick { Depth::Quick } else { Depth::Whole };
+            runtime.block_on(verify::run(verify::Task::Verify(depth), which, file, json.json))
+        }
+        MaildropCommand::Repair { which, file, json } => {
+            runtime.block_on(verify::run(verify::Task::Repair, which, file, json.json))
+        }
         MaildropCommand::List { file, json } => runtime.block_on(list::run(file, json.json)),
         MaildropCommand::Deleted(flags) => runtime.block_on(deleted::run(flags)),
         MaildropCommand::Undelete(flags) => runtime.block_on(undelete::run(flags)),
         MaildropCommand::Quota { which, repair, file, json } => {
             runtime.block_on(quota::run(which, file, quota::Form { repair: *repair, as_json: json.json }))
         }
-        MaildropCommand::Show { name, file, json } => runtime.block_on(show::run(name, file, json.json)),
         MaildropCommand::Import(flags) => runtime.block_on(import::run(flags)),
         MaildropCommand::Rehearse(flags) => runtime.block_on(rehearse::run(flags)),
         MaildropCommand::Export(flags) => runtime.block_on(export::run(flags)),
+        MaildropCommand::Show { name, message, file, json } => {
+            runtime.block_on(show::run(name, message.as_deref(), file, json.json))
+        }
     }
 }
 
@@ -138,6 +152,14 @@ fn time(when: SystemTime) -> String {
         Ok(when) => when.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => "unknown".to_owned(),
     }
+}
+
+/// Why a maildrop is not opened for its clients, if so.
+async fn guard_of(config: &Config, account: &Account) -> Result<Option<Guarded>, Failure> {
+    let location = assemble::location(config, account)
+        .map_err(|error| Failure::new(Code::Config, format!("{}: {error}", account.name)))?;
+    let guarded = assemble::store(config).guard_of(&location, account.name.as_str()).await;
+    guarded.map_err(|failure| Failure::new(Code::Io, exit::chain(&failure)))
 }
 
 fn count(messages: u64, octets: u64) -> String {

@@ -108,3 +108,40 @@ fn quotas_are_set_shown_and_repaired() {
     fs::remove_dir_all(scene.path("mail/bob/new")).unwrap();
     scene.play("quota-unreadable.txt");
 }
+
+#[test]
+fn damage_is_told_and_mended() {
+    let scene = with_accounts();
+    for folder in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scene.path(&format!("mail/ann/{folder}"))).unwrap();
+    }
+    scene.write("mail/ann/new/1700000001.x", "Subject: one\n\n");
+    scene.write("mail/ann/restante.index", "no index");
+    scene.write("mail/ann/restante.index.new", "half of one");
+    std::os::unix::fs::symlink("/etc/passwd", scene.path("mail/ann/cur/1700000002.x")).unwrap();
+    scene.play("maildrop-damaged.txt");
+}
+
+#[test]
+fn subjects_are_decoded_and_cannot_steer_a_terminal() {
+    let scene = with_accounts();
+    for folder in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scene.path(&format!("mail/ann/{folder}"))).unwrap();
+    }
+    for (number, subject) in
+        ["=?UTF-8?Q?Gr=C3=BC=C3=9Fe?=\n =?ISO-8859-1?B?5A==?=", "=?UTF-8?Q?=1B[31mred=07?=", &"x".repeat(100)]
+            .iter()
+            .enumerate()
+    {
+        scene.write(&format!("mail/ann/new/170000000{number}.x"), &format!("Subject: {subject}\n\n"));
+    }
+    scene.write("mail/ann/new/1700000003.x", "no header at all");
+    let shown = scene.run(&["maildrop", "show", "ann"], b"");
+    assert!(shown.stdout.contains("Grüßeä") && !shown.stdout.contains('\u{1b}'), "{}", shown.stdout);
+    assert!(shown.stdout.contains(&format!("{}…", "x".repeat(80))), "{}", shown.stdout);
+    let shown = scene.run(&["maildrop", "show", "ann", "--json"], b"");
+    let entries: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(entries[0]["subject"], "Grüßeä");
+    assert_eq!(entries[1]["subject"], "\u{1b}[31mred\u{7}");
+    assert!(entries[3]["subject"].is_null());
+}

@@ -62,6 +62,10 @@ async fn one(
         .set_unique_ids(&location, plan.overrides(), clock::wall())
         .await
         .map_err(|error| refused(account, &error))?;
+    // They have changed on purpose: the guard is not to hold the maildrop back for it.
+    store.accept(&location, account.name.as_str()).await.map_err(|failure| {
+        failed(exit::chain(&failure)).remedy("the unique-ids are set; see 'restante maildrop accept'")
+    })?;
     let after = inspect(config, account).await.map_err(failed)?;
     if !is_as_planned(&plan, &inspection, &after) {
         return Err(Failure::new(
