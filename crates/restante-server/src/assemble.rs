@@ -3,7 +3,7 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 use crate::config::{
-    Config, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Template,
+    Config, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Syncs, Template,
     TemplateError, TokenSourceType,
 };
 use crate::header;
@@ -72,6 +72,10 @@ fn maildirs(config: &Config) -> maildir::Settings {
         foreign_locks: match maildrop.foreign_locks {
             ForeignLocks::Respect => maildir::ForeignLocks::Respect,
             ForeignLocks::Ignore => maildir::ForeignLocks::Ignore,
+        },
+        syncs: match maildrop.syncs {
+            Syncs::Each => maildir::Syncs::Each,
+            Syncs::Shared => maildir::Syncs::Shared,
         },
         folder_mode: maildrop.folder_mode.0,
         file_mode: maildrop.file_mode.0,

@@ -32,7 +32,7 @@ use value::{Fault, Value, choice, quote, show_key, word};
 pub use address::Address;
 pub use board::Board;
 pub use bulletins::Bulletins;
-pub use maildrop::{DotLock, ForeignLocks, LineEnds, Maildrop, MaildropType, MboxForm};
+pub use maildrop::{DotLock, ForeignLocks, LineEnds, Maildrop, MaildropType, MboxForm, Syncs};
 pub use network::Network;
 pub use pop3::{Pop3, Surrogates};
 pub use problem::{Problem, Severity};

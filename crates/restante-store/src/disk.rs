@@ -14,6 +14,7 @@ use std::io::{self, IoSliceMut, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{
@@ -129,6 +130,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// As the file system says; what is durable is then unknown.
     fn sync(&self) -> io::Result<()>;
 
+    /// Makes everything durable that was written on this file's file system before the call, by anybody: contents and
+    /// names. `false`, and nothing is done, where that cannot be relied upon: on a file system that is not known to wait for the
+    /// disk then, or with a kernel that would not tell what went wrong.
+    ///
+    /// # Errors
+    /// When anything could not be written since this file was opened, or since this was asked last of this opening. What is
+    /// durable is then unknown, and asking again does not tell.
+    fn sync_file_system(&self) -> io::Result<bool>;
+
     /// Sets the time of change to the file system's own idea of now.
     ///
     /// # Errors
@@ -172,6 +182,8 @@ pub enum Access {
 pub struct Stat {
     /// What it is.
     pub kind: Kind,
+    /// The file system it is on, as long as that is mounted.
+    pub device: u64,
     /// Its number in the file system.
     pub inode: u64,
     /// Bytes in a file.
@@ -321,6 +333,14 @@ impl DiskFile for LocalFile {
         self.0.sync_data()
     }
 
+    fn sync_file_system(&self) -> io::Result<bool> {
+        if !kernel_tells_errors() || !WAITING.contains(&rustix::fs::fstatfs(&self.0)?.f_type) {
+            return Ok(false);
+        }
+        rustix::fs::syncfs(&self.0)?;
+        Ok(true)
+    }
+
     fn touch(&self) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
@@ -357,6 +377,7 @@ impl Stat {
             |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         Self {
             kind: Kind::of(FileType::from_raw_mode(stat.st_mode)),
+            device: stat.st_dev,
             inode: stat.st_ino,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
@@ -377,6 +398,18 @@ impl Kind {
     }
 }
 
+/// Whether `syncfs` reports what could not be written: Linux does since 5.8.
+fn kernel_tells_errors() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| {
+        let uname = rustix::system::uname();
+        let release = uname.release().to_str().unwrap_or_default();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+        let (major, minor) = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
+        major.zip(minor) >= Some((5, 8))
+    })
+}
+
 /// The flags as std wants them; all of ours fit.
 fn flags_as_std(flags: OFlags) -> i32 {
     i32::try_from(flags.bits()).unwrap_or(0)
@@ -386,6 +419,9 @@ fn flags_as_std(flags: OFlags) -> i32 {
 const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// File systems whose `syncfs` returns when everything is on the disk: ext2 to ext4, XFS, btrfs, and tmpfs, which has none.
+const WAITING: [rustix::fs::FsWord; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994];
 
 /// One call of the kernel gives some 500 names of usual length.
 const LIST_BYTES: usize = 32 * 1024;

@@ -10,6 +10,7 @@
 pub(crate) mod layout;
 
 mod accessed;
+mod batch;
 pub mod bulletins;
 mod counting;
 mod exporting;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub line_ends: LineEnds,
     /// What the locks of other programs are worth.
     pub foreign_locks: ForeignLocks,
+    /// How deliveries are made durable.
+    pub syncs: Syncs,
     /// Permissions of new folders.
     pub folder_mode: u32,
     /// Permissions of new files.
@@ -90,6 +93,7 @@ impl Settings {
             create: true,
             line_ends: LineEnds::Lf,
             foreign_locks: ForeignLocks::Respect,
+            syncs: Syncs::Each,
             folder_mode: 0o700,
             file_mode: 0o600,
             host: String::new(),
@@ -120,6 +124,16 @@ pub enum ForeignLocks {
     Ignore,
 }
 
+/// How deliveries are made durable. Both ways promise the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syncs {
+    /// Each syncs its file and its folder.
+    #[default]
+    Each,
+    /// Those that come at the same time sync the whole file system together: for one that holds nothing but mail.
+    Shared,
+}
+
 /// All Maildirs of one configuration.
 #[derive(Debug)]
 pub(crate) struct Maildirs {
@@ -127,11 +141,14 @@ pub(crate) struct Maildirs {
     settings: Settings,
     /// Who may count a maildrop with a quota.
     gates: counting::Gates,
+    /// Deliveries that share their syncs.
+    batches: batch::Batches,
 }
 
 impl Maildirs {
     pub(crate) fn new(disk: Arc<dyn Disk>, settings: Settings) -> Self {
-        Self { disk, settings, gates: counting::Gates::default() }
+        let (gates, batches) = (counting::Gates::default(), batch::Batches::new(settings.syncs));
+        Self { disk, settings, gates, batches }
     }
 
     fn disk(&self) -> &dyn Disk {

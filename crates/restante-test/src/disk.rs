@@ -495,6 +495,28 @@ impl DiskFile for SimulatedFile {
         }
     }
 
+    fn sync_file_system(&self) -> io::Result<bool> {
+        let mut machine = self.disk.machine();
+        let entered = machine.enter(Call::SyncFileSystem, &self.path);
+        let device = machine.node(self.inode).device;
+        let there: Vec<Inode> =
+            machine.nodes.iter().filter(|(_, node)| node.device == device).map(|(inode, _)| *inode).collect();
+        match entered {
+            Ok(()) => there.iter().for_each(|&inode| match machine.node(inode).kind {
+                Kind::Folder => machine.names.sync(inode),
+                _ => machine.node_mut(inode).contents.sync(),
+            }),
+            // Whose pages could not be written is not told.
+            Err(Failing::Fault(_)) => there.iter().for_each(|&inode| {
+                if machine.node(inode).kind == Kind::File {
+                    machine.node_mut(inode).contents.fail_sync();
+                }
+            }),
+            Err(Failing::Stopped) => {}
+        }
+        entered.map(|()| true).map_err(Failing::error)
+    }
+
     fn touch(&self) -> io::Result<()> {
         let mut machine = self.disk.enter(Call::Touch, &self.path)?;
         let now = machine.clock_ns;

@@ -36,6 +36,10 @@ section! {
         foreign_locks: ForeignLocks = ForeignLocks::Respect;
         /// The line ends of delivered files: `lf` (what other mail programs expect) or `crlf`. Default `lf`.
         line_ends: LineEnds = LineEnds::Lf;
+        /// How deliveries are made durable. `each`: every one syncs its file and its folder. `shared`: those that come at the
+        /// same time sync the whole file system together, which costs less and waits for what anybody has written there:
+        /// for a file system that holds nothing but mail. Both promise the same. Default `each`.
+        syncs: Syncs = Syncs::Each;
         /// Permissions of delivered files. Default 0o600.
         file_mode: Mode = Mode(0o600);
         /// Permissions of folders that are made. Default 0o700.
@@ -110,6 +114,16 @@ choice! {
         Respect = "respect",
         /// Nothing.
         Ignore = "ignore",
+    }
+}
+
+choice! {
+    /// How deliveries are made durable.
+    pub enum Syncs {
+        /// Each syncs its file and its folder.
+        Each = "each",
+        /// Several sync the file system together.
+        Shared = "shared",
     }
 }
 

@@ -295,6 +295,7 @@ path = "{{home}}/Maildir"
 create = false
 marker = "mounted"
 line_ends = "crlf"
+syncs = "shared"
 file_mode = "0640"
 trash = "36 hours"
 [pop3]

@@ -2,6 +2,7 @@
 
 mod accessed;
 mod basics;
+mod batches;
 mod bulletins;
 mod checking;
 mod contents;

@@ -2,7 +2,8 @@
 //!
 //! A message up to [`BUFFER_BYTES_MAX`] is kept in memory, so that one hop to a thread that may wait does the whole
 //! delivery. The order is: temporary file, sync, rename into `new/`, sync of `new/`, success; the index record comes last and
-//! without a sync, because the file is the truth.
+//! without a sync, because the file is the truth. Where deliveries share their syncs, `batch.rs` takes these steps for
+//! several of them at a time.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,9 @@ use tokio::runtime::Handle;
 use super::layout::{TMP, delivered};
 use super::reader::{facts, surrogate_octets};
 use super::stored_form::StoredForm;
-use super::{Maildirs, keeper, recovery};
+use super::{Maildirs, batch, keeper, recovery};
 use crate::delivery::DeliveryError;
-use crate::disk::{Access, DiskFile};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::failure::Failure;
 use crate::index::{Facts, Folder, NO_ORDER, NO_ORDINAL, Record, Span};
 use crate::maildrop::blocking;
@@ -36,7 +37,7 @@ pub(crate) struct Writer {
 
 /// Where the octets are that have been written so far.
 #[derive(Debug)]
-enum Body {
+pub(super) enum Body {
     /// All of them here.
     Memory(Vec<u8>),
     /// All but those in the buffer in a temporary file.
@@ -49,9 +50,9 @@ enum Body {
 
 /// The file that all recipients share.
 #[derive(Debug)]
-struct Spool {
+pub(super) struct Spool {
     maildirs: Arc<Maildirs>,
-    file: Box<dyn DiskFile>,
+    pub(super) file: Box<dyn DiskFile>,
     /// A name it has.
     path: PathBuf,
     /// The name is temporary and goes with the spool.
@@ -108,9 +109,14 @@ impl Writer {
             body @ Body::Spooled(_) => body,
         };
         let findings = self.form.findings();
-        let (maildirs, path, now) = (Arc::clone(&self.maildirs), maildir.to_owned(), self.now);
-        let work = move || deposit(&maildirs, &path, now, body, &findings);
-        let (body, result) = blocking(work).await.map_err(Failure::at("deliver to", maildir))?;
+        let errand = Errand { maildir: maildir.to_owned(), now: self.now, findings };
+        let done = if self.maildirs.batches.are_wanted() {
+            batch::deposit(&self.maildirs, errand, body).await
+        } else {
+            let maildirs = Arc::clone(&self.maildirs);
+            blocking(move || deposit(&maildirs, &errand, body)).await
+        };
+        let (body, result) = done.map_err(Failure::at("deliver to", maildir))?;
         self.body = body;
         Ok(result?)
     }
@@ -162,7 +168,7 @@ impl Drop for Spool {
 
 impl Spool {
     /// A new temporary file in the maildrop, which is made when it is missing.
-    fn create(maildirs: &Arc<Maildirs>, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
+    pub(super) fn create(maildirs: &Arc<Maildirs>, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
         let disk = maildirs.disk();
         let name = fresh_name(maildirs, now).map_err(Failure::at("name a file in", maildir))?;
         let path = maildir.join(TMP).join(name);
@@ -178,12 +184,17 @@ impl Spool {
         Ok(Self { maildirs: Arc::clone(maildirs), file, path, is_temporary: true })
     }
 
-    fn append(&self, octets: &[u8]) -> Result<(), Failure> {
+    pub(super) fn append(&self, octets: &[u8]) -> Result<(), Failure> {
         self.file.append(octets).map_err(Failure::at("write", &self.path))
     }
 
-    fn sync(&self) -> Result<(), Failure> {
+    pub(super) fn sync(&self) -> Result<(), Failure> {
         self.file.sync().map_err(Failure::at("sync", &self.path))
+    }
+
+    /// The file system that the file is on.
+    pub(super) fn device(&self) -> Result<u64, Failure> {
+        self.file.stat().map(|stat| stat.device).map_err(Failure::at("see", &self.path))
     }
 
     /// A copy of its own for a maildrop that cannot share the file.
@@ -264,20 +275,35 @@ fn spill(maildirs: &Arc<Maildirs>, first: &Path, now: SystemTime, body: Body) ->
     Ok(Body::Spilled(spool, buffer))
 }
 
+/// What is delivered where, but for the octets.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) maildir: PathBuf,
+    /// When the delivery was begun.
+    pub(super) now: SystemTime,
+    pub(super) findings: Findings,
+}
+
+/// A message that has its name in `new/`.
+#[derive(Debug)]
+pub(super) struct Placed {
+    name: String,
+    /// The file of its own that it had to get.
+    copied: Option<Spool>,
+}
+
 /// Delivers to one maildrop. What the body has become serves the next one; a failure here does not spoil it unless the
 /// file itself could not be written.
-fn deposit(
+pub(super) fn deposit(
     maildirs: &Arc<Maildirs>,
-    maildir: &Path,
-    now: SystemTime,
+    errand: &Errand,
     body: Body,
-    findings: &Findings,
 ) -> (Body, Result<UniqueId, Failure>) {
     if let Err(failure) = maildirs.check_marker() {
         return (body, Err(failure));
     }
     let mut spool = match body {
-        Body::Memory(buffer) => match spool_memory(maildirs, maildir, now, &buffer) {
+        Body::Memory(buffer) => match spool_memory(maildirs, errand, &buffer) {
             Ok(spool) => spool,
             // The next recipient's disk may have room.
             Err(failure) => return (Body::Memory(buffer), Err(failure)),
@@ -288,34 +314,36 @@ fn deposit(
         },
         Body::Spooled(spool) => spool,
         Body::Lost(reason) => {
-            let failure = Failure::new("deliver to", maildir, io::Error::from(reason));
+            let failure = Failure::new("deliver to", &errand.maildir, io::Error::from(reason));
             return (Body::Lost(reason), Err(failure));
         }
     };
-    let result = deposit_spool(maildirs, maildir, now, &mut spool, findings);
+    let result = deposit_spool(maildirs, errand, &mut spool);
     (Body::Spooled(spool), result)
 }
 
-fn spool_memory(
-    maildirs: &Arc<Maildirs>,
-    maildir: &Path,
-    now: SystemTime,
-    octets: &[u8],
-) -> Result<Spool, Failure> {
-    let spool = Spool::create(maildirs, maildir, now)?;
+fn spool_memory(maildirs: &Arc<Maildirs>, errand: &Errand, octets: &[u8]) -> Result<Spool, Failure> {
+    let spool = Spool::create(maildirs, &errand.maildir, errand.now)?;
     spool.append(octets)?;
     spool.sync()?;
     Ok(spool)
 }
 
-fn deposit_spool(
-    maildirs: &Arc<Maildirs>,
-    maildir: &Path,
-    now: SystemTime,
-    spool: &mut Spool,
-    findings: &Findings,
-) -> Result<UniqueId, Failure> {
-    let mut copied = None;
+fn deposit_spool(maildirs: &Arc<Maildirs>, errand: &Errand, spool: &mut Spool) -> Result<UniqueId, Failure> {
+    let placed = place(errand, spool)?;
+    let new = errand.new_folder();
+    if let Err(error) = maildirs.disk().sync_folder(&new) {
+        // It may not be durable, so it must not be there when the sender tries again. The open file still serves
+        // other recipients.
+        let _ = take_back(maildirs.disk(), errand, &placed);
+        return Err(Failure::new("sync", &new, error));
+    }
+    settle(maildirs.disk(), errand, &placed, spool)
+}
+
+/// Gives a message whose contents are durable its name in `new/`. The name is not durable yet.
+pub(super) fn place(errand: &Errand, spool: &mut Spool) -> Result<Placed, Failure> {
+    let (maildir, now) = (&errand.maildir, errand.now);
     let name = if spool.is_temporary {
         match spool.publish(maildir, now) {
             Err(failure) if failure.cause().kind() == io::ErrorKind::CrossesDevices => None,
@@ -324,28 +352,50 @@ fn deposit_spool(
     } else {
         spool.share(maildir, now)?
     };
-    let name = match name {
-        Some(name) => name,
-        None => copied.insert(spool.copy(maildir, now)?).publish(maildir, now)?,
-    };
-    let disk = maildirs.disk();
-    let new = maildir.join(Folder::New.name());
-    if let Err(error) = disk.sync_folder(&new) {
-        // It may not be durable, so it must not be there when the sender tries again. The open file still serves
-        // other recipients.
-        let _ = disk.unlink(&new.join(&name));
-        return Err(Failure::new("sync", &new, error));
+    if let Some(name) = name {
+        return Ok(Placed { name, copied: None });
     }
-    let file = copied.as_ref().map_or(&spool.file, |copied| &copied.file);
+    let mut copied = spool.copy(maildir, now)?;
+    let name = copied.publish(maildir, now)?;
+    Ok(Placed { name, copied: Some(copied) })
+}
+
+/// Takes away the name of a message that may not be durable.
+pub(super) fn take_back(disk: &dyn Disk, errand: &Errand, placed: &Placed) -> io::Result<()> {
+    disk.unlink(&errand.new_folder().join(&placed.name))
+}
+
+/// Remembers in the index what is known of a message that is durable, and says its unique-id.
+pub(super) fn settle(
+    disk: &dyn Disk,
+    errand: &Errand,
+    placed: &Placed,
+    spool: &Spool,
+) -> Result<UniqueId, Failure> {
+    let (name, findings) = (&placed.name, &errand.findings);
+    let file = placed.copied.as_ref().map_or(&spool.file, |copied| &copied.file);
     if let Ok(stat) = file.stat()
         && stat.size == findings.stored_octets
         && let Ok(surrogate_octets) = surrogate_octets(&**file, findings, &mut Vec::new())
     {
         let facts = Facts { surrogate_octets, ..facts(findings, stat.modified_ns) };
-        keeper::append_delivered(disk, maildir, &record(&name, facts), name.as_bytes());
+        keeper::append_delivered(disk, &errand.maildir, &record(name, facts), name.as_bytes());
     }
     UniqueId::parse(name.as_bytes())
-        .map_err(|error| Failure::new("name a file in", maildir, io::Error::other(error)))
+        .map_err(|error| Failure::new("name a file in", &errand.maildir, io::Error::other(error)))
+}
+
+impl Errand {
+    pub(super) fn new_folder(&self) -> PathBuf {
+        self.maildir.join(Folder::New.name())
+    }
+}
+
+impl Placed {
+    /// Whether the message shares no file with other recipients because it could not.
+    pub(super) const fn is_copied(&self) -> bool {
+        self.copied.is_some()
+    }
 }
 
 fn record(name: &str, facts: Facts) -> Record {

@@ -37,6 +37,8 @@ pub enum Call {
     Truncate,
     /// `DiskFile::sync`.
     Sync,
+    /// `DiskFile::sync_file_system`.
+    SyncFileSystem,
     /// `DiskFile::touch`.
     Touch,
     /// `DiskFile::try_lock`.
@@ -77,12 +79,13 @@ impl Fault {
     #[must_use]
     pub const fn can_hit(self, call: Call) -> bool {
         use Call::{
-            Append, Create, Link, List, MakeFolder, Open, OpenToAppend, Rename, Replace, Sync, SyncFolder,
+            Append, Create, Link, List, MakeFolder, Open, OpenToAppend, Rename, Replace, Sync,
+            SyncFileSystem, SyncFolder,
         };
         match self {
             Self::Io | Self::Stale => true,
             Self::NoSpace | Self::Quota => {
-                matches!(call, Create | MakeFolder | Link | Rename | Replace | Append | Sync)
+                matches!(call, Create | MakeFolder | Link | Rename | Replace | Append | Sync | SyncFileSystem)
             }
             Self::TooManyOpen => matches!(call, Open | OpenToAppend | Create | List | SyncFolder),
             // A sync on a disk that went over to reading only is what tells that the writes before it are lost.

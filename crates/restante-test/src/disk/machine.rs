@@ -125,7 +125,16 @@ impl Machine {
     pub(super) fn stat(&self, inode: Inode) -> Stat {
         let node = self.node(inode);
         let (kind, size) = (node.kind, node.contents.seen().len() as u64);
-        Stat { kind, inode, size, modified_ns: node.modified_ns, changed_ns: node.changed_ns, owner: 0 }
+        let device = u64::from(node.device);
+        Stat {
+            kind,
+            device,
+            inode,
+            size,
+            modified_ns: node.modified_ns,
+            changed_ns: node.changed_ns,
+            owner: 0,
+        }
     }
 
     /// Notes that the names in a folder have changed.

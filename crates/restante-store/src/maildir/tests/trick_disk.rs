@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use rustix::io::Errno;
 
@@ -29,6 +29,25 @@ struct State {
     clock: Mutex<Clock>,
     /// Whether nothing is found in memory, so that everything takes the way that may wait.
     is_cold: AtomicBool,
+    /// Whether there is no sync of a whole file system.
+    is_simple: AtomicBool,
+    /// Calls that wait until they may go on.
+    gate: Gate,
+}
+
+/// Holds a call of one kind until it is opened.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    /// The kind of call that is held.
+    kind: Option<String>,
+    /// So many are.
+    held: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +83,33 @@ impl TrickDisk {
         self.0.is_cold.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn set_simple(&self) {
+        self.0.is_simple.store(true, Ordering::Relaxed);
+    }
+
+    /// Holds every change of this kind before it is made, and lets all others go on.
+    pub(super) fn hold(&self, call: &str) {
+        *self.0.gate.state.lock().unwrap() = GateState { kind: Some(call.to_owned()), held: 0 };
+        self.0.gate.changed.notify_all();
+    }
+
+    /// Waits until a call is held.
+    pub(super) fn wait_for_held(&self) {
+        let state = self.0.gate.state.lock().unwrap();
+        drop(self.0.gate.changed.wait_while(state, |state| state.held == 0).unwrap());
+    }
+
+    /// How many calls are held.
+    pub(super) fn held(&self) -> usize {
+        self.0.gate.state.lock().unwrap().held
+    }
+
+    /// Lets what is held go on, and all that follows.
+    pub(super) fn let_go(&self) {
+        self.0.gate.state.lock().unwrap().kind = None;
+        self.0.gate.changed.notify_all();
+    }
+
     pub(super) fn close(&self, path: &Path, errno: Errno) {
         *self.0.closed.lock().unwrap() = Some((path.to_owned(), errno));
     }
@@ -97,6 +143,7 @@ impl TrickDisk {
     }
 
     fn change(&self, call: &str, path: &Path) -> io::Result<()> {
+        self.pass(call);
         self.note(call, path);
         let count = self.0.changes.fetch_add(1, Ordering::Relaxed) + 1;
         match *self.0.failing.lock().unwrap() {
@@ -104,6 +151,15 @@ impl TrickDisk {
                 Err(errno.into())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn pass(&self, call: &str) {
+        let mut state = self.0.gate.state.lock().unwrap();
+        if state.kind.as_deref() == Some(call) {
+            state.held += 1;
+            self.0.gate.changed.notify_all();
+            drop(self.0.gate.changed.wait_while(state, |state| state.kind.as_deref() == Some(call)).unwrap());
         }
     }
 
@@ -261,6 +317,11 @@ impl DiskFile for TrickFile {
 
     fn sync(&self) -> io::Result<()> {
         self.disk.change("sync", &self.path)
+    }
+
+    fn sync_file_system(&self) -> io::Result<bool> {
+        self.disk.change("sync all by", &self.path)?;
+        Ok(!self.disk.0.is_simple.load(Ordering::Relaxed))
     }
 
     fn touch(&self) -> io::Result<()> {
