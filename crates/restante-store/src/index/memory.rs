@@ -11,7 +11,7 @@ pub(crate) struct MemoryFile(pub(crate) Vec<u8>);
 impl DiskFile for MemoryFile {
     fn stat(&self) -> io::Result<Stat> {
         let size = self.0.len() as u64;
-        Ok(Stat { kind: Kind::File, inode: 1, size, modified_ns: 0, changed_ns: 0, owner: 0 })
+        Ok(Stat { kind: Kind::File, device: 1, inode: 1, size, modified_ns: 0, changed_ns: 0, owner: 0 })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -37,6 +37,10 @@ impl DiskFile for MemoryFile {
 
     fn truncate(&self, _length: u64) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_file_system(&self) -> io::Result<bool> {
+        Ok(false)
     }
 
     fn sync(&self) -> io::Result<()> {
