@@ -46,6 +46,7 @@ mod world;
 // One write path each.
 mod accessed;
 mod bulletins;
+mod deliveries_together;
 mod delivery_to_one;
 mod delivery_to_several;
 mod export;

@@ -118,6 +118,48 @@ impl World {
         committed.ok()
     }
 
+    /// Delivers these messages, each to one maildrop, so that all wait before the first is served.
+    pub(crate) fn deliver_together(&self, promises: &mut Promises, all: &[(&str, &str)]) {
+        // The only thread that may wait for the disk is busy until everybody has lined up.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+        let committed = runtime.expect("a runtime").block_on(async {
+            let mut written = Vec::new();
+            for (key, name) in all {
+                promises.asked(name, key);
+                let location = self.location(name);
+                // So that their names are in this order.
+                self.disk.advance(Duration::from_millis(1));
+                let mut delivery =
+                    self.store.begin(&location, self.disk.now()).await.expect("it touches no disk");
+                let mut is_written = true;
+                for piece in message(key).chunks(60_000) {
+                    is_written = is_written && delivery.write(piece).await.is_ok();
+                }
+                written.push((delivery, location, is_written));
+            }
+            let (line_up, lined_up) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || drop(lined_up.recv()));
+            let commit = |(mut delivery, location, is_written): (Delivery, Location, bool)| async move {
+                if is_written { delivery.commit(&location).await.ok() } else { None }
+            };
+            let commits: Vec<_> = written.into_iter().map(|one| tokio::spawn(commit(one))).collect();
+            tokio::task::yield_now().await;
+            drop(line_up);
+            busy.await.expect("it waits for nothing more");
+            let mut committed = Vec::new();
+            for commit in commits {
+                committed.push(commit.await.expect("it does not panic"));
+            }
+            committed
+        });
+        for ((key, name), committed) in all.iter().zip(committed) {
+            match committed {
+                Some(unique_id) => promises.kept(name, key, Some(unique_id.as_str())),
+                None => promises.refused(name, key),
+            }
+        }
+    }
+
     /// QUIT with these messages marked.
     pub(crate) fn quit(&self, promises: &mut Promises, name: &str, maildrop: &mut Maildrop, keys: &[&str]) {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
