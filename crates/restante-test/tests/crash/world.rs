@@ -138,14 +138,15 @@ impl World {
                 written.push((delivery, location, is_written));
             }
             let (line_up, lined_up) = std::sync::mpsc::channel::<()>();
-            let busy = tokio::task::spawn_blocking(move || drop(lined_up.recv()));
+            let busy = tokio::task::spawn_blocking(move || lined_up.recv());
             let commit = |(mut delivery, location, is_written): (Delivery, Location, bool)| async move {
                 if is_written { delivery.commit(&location).await.ok() } else { None }
             };
             let commits: Vec<_> = written.into_iter().map(|one| tokio::spawn(commit(one))).collect();
             tokio::task::yield_now().await;
             drop(line_up);
-            busy.await.expect("it waits for nothing more");
+            // An error says that nobody can send any more.
+            let _ = busy.await.expect("it waits for nothing more");
             let mut committed = Vec::new();
             for commit in commits {
                 committed.push(commit.await.expect("it does not panic"));
