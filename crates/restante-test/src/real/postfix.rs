@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::process::Process;
 use super::program;
-use super::site::{NOBODY, SMTP, Site};
+use super::site::{MBOX_OWNER, NOBODY, SMTP, Site};
 use crate::wait;
 
 const PACKAGES: &str = "postfix";
@@ -33,20 +33,19 @@ impl Postfix {
         Self::start_with(site, &format!("virtual_transport = {transport}"))
     }
 
-    /// The same, but it appends to `mbox/ACCOUNT` at the site itself, as nobody and under both locks.
+    /// The same, but it appends to `mbox/ACCOUNT` at the site itself, as their owner and under both locks.
     ///
     /// # Panics
     /// As [`Self::start`].
     #[must_use]
     pub fn start_for_mboxes(site: &Site) -> Self {
         let boxes = site.path().join("mbox");
-        fs::set_permissions(&boxes, Permissions::from_mode(0o777)).expect("our own folder");
         let lines = format!(
             "virtual_transport = virtual
 virtual_mailbox_base = {boxes}
 virtual_mailbox_maps = inline:{{ alice@example.org=alice, bob@example.org=bob }}
 virtual_minimum_uid = 100
-virtual_uid_maps = static:{NOBODY}
+virtual_uid_maps = static:{MBOX_OWNER}
 virtual_gid_maps = static:{NOBODY}
 virtual_mailbox_lock = fcntl, dotlock
 deliver_lock_attempts = 200

@@ -1,11 +1,12 @@
 //! Restante itself: the program that `cargo build` made, started as an operator would.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 
 use super::process::Process;
-use super::site::{LMTP, NOBODY, POP2, POP3, POP3S, SMTP, Site};
+use super::site::{LMTP, MBOX_OWNER, NOBODY, POP2, POP3, POP3S, SMTP, Site};
 use super::{Setup, program};
 
 /// Writes its configuration.
@@ -89,14 +90,19 @@ pub fn configure(site: &Site, setup: &Setup) {
     }
 }
 
-/// Makes the folders for mboxes, and mboxes of the mail.
+/// Makes the folders for mboxes, and mboxes of the mail, with the rights of `/var/mail`: each mbox is its owner's, and its
+/// group, which is nobody's too, may write it and make dot-locks beside it.
 fn put_mboxes(site: &Site, setup: &Setup) {
     for name in ["mbox", "control"] {
-        fs::create_dir(site.path().join(name)).expect("the test's folder is writable");
+        let folder = site.path().join(name);
+        fs::create_dir(&folder).expect("the test's folder is writable");
+        give(&folder, None, 0o2775);
     }
-    for (account, messages) in &setup.mail {
+    for (account, _) in &setup.accounts {
+        let messages =
+            setup.mail.iter().filter(|(owner, _)| owner == account).flat_map(|(_, messages)| messages);
         let mut octets = Vec::new();
-        for (message, second) in messages.iter().zip(0..) {
+        for (message, second) in messages.zip(0..) {
             octets.extend(format!("From a@b.example Thu Feb 13 10:11:{:02} 2025\n", second % 60).bytes());
             octets.extend(message);
             if !message.ends_with(b"\n") {
@@ -104,8 +110,18 @@ fn put_mboxes(site: &Site, setup: &Setup) {
             }
             octets.push(b'\n');
         }
-        fs::write(site.path().join("mbox").join(account), octets).expect("the test's folder is writable");
+        let mbox = site.path().join("mbox").join(account);
+        fs::write(&mbox, octets).expect("the test's folder is writable");
+        give(&mbox, Some(MBOX_OWNER), 0o660);
     }
+}
+
+/// Gives `path` to the group of nobody, as far as we may: anybody but root has everything for himself.
+fn give(path: &Path, owner: Option<u32>, mode: u32) {
+    if rustix::process::geteuid().is_root() {
+        chown(path, owner, Some(NOBODY)).expect("root may");
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own file");
 }
 
 /// The sections that every site's configuration has.

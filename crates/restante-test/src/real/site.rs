@@ -26,6 +26,9 @@ pub const POP2: u16 = 6;
 /// The numeric user and group that Debian calls nobody and nogroup.
 pub const NOBODY: u32 = 65_534;
 
+/// The numeric user who owns the mboxes, and as whom an MTA writes them. It has no name on any machine.
+pub const MBOX_OWNER: u32 = 64_999;
+
 /// A folder with `users`, `cert.pem`, `key.pem`, `authority.pem` and `mail/NAME/{cur,new,tmp}`.
 pub struct Site {
     folder: TempDir,

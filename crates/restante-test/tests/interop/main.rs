@@ -9,6 +9,7 @@ mod clients;
 mod corpus;
 mod judged;
 mod logins;
+mod mboxes;
 mod mechanisms;
 mod migration;
 mod others;
