@@ -30,6 +30,7 @@
 pub mod check;
 pub mod delivery;
 pub mod disk;
+pub mod expiry;
 pub mod failure;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -13,6 +13,7 @@ mod accessed;
 mod batch;
 pub mod bulletins;
 mod counting;
+mod expiring;
 mod exporting;
 mod finder;
 mod keeper;
@@ -44,6 +45,7 @@ use crate::unique_id::{Override, OverrideError};
 
 pub(crate) use accessed::{Keyed, keep as keep_accessed, last as last_accessed};
 pub(crate) use counting::{Mending, admits, audit, commit as commit_counted, rebase, usage};
+pub(crate) use expiring::{expire, keep_retrieved, sweep_trash};
 pub(crate) use keeper::{new_nonce, replace};
 pub(crate) use reader::{Message, message, shape};
 pub(crate) use removal::remove;

@@ -181,6 +181,25 @@ impl Maildrop {
             Backend::Mbox(session) => maildir::keep_accessed(session, accessed, removed).await,
         }
     }
+
+    /// Remembers that the client had `retrieved` these messages by `now`, for an expiry from then on
+    /// ([`crate::expiry::From::Retrieval`]); the first time counts, and those that were `removed` need none. It goes into the index, which
+    /// is a cache, and is not made durable: what is lost makes messages be kept longer, never shorter. An mbox remembers
+    /// nothing, since nothing expires there.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn keep_retrieved(
+        &mut self,
+        retrieved: &Marks,
+        removed: &Marks,
+        now: SystemTime,
+    ) -> Result<(), Failure> {
+        match &self.backend {
+            Backend::Maildir(session) => maildir::keep_retrieved(session, retrieved, removed, now).await,
+            Backend::Mbox(_) => Ok(()),
+        }
+    }
 }
 
 /// A maildrop seen without the lock: what a session would be shown now. Nothing on disk is changed.

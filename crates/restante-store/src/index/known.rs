@@ -35,8 +35,8 @@ pub(crate) struct Known {
     last: Option<Place>,
     /// Octets of the files of all messages, those that are gone too.
     stored_octets: u64,
-    /// The file says of messages when they were retrieved.
-    has_retrieved: bool,
+    /// Positions of messages of which the file says when they were retrieved.
+    retrieved: Marks,
     /// As [`Index::stamps`].
     pub(crate) stamps: Option<Stamps>,
     /// As [`Index::pending`].
@@ -159,8 +159,13 @@ impl Known {
             }
             Body::RemovalEnd => self.pending.clear(),
             Body::Retrieved { mut ordinals, .. } => {
-                self.has_retrieved = true;
-                return Ok(ordinals.all(is_known));
+                return Ok(ordinals.all(|ordinal| {
+                    let is_known = is_known(ordinal);
+                    if is_known {
+                        self.retrieved.mark(ordinal as usize);
+                    }
+                    is_known
+                }));
             }
         }
         Ok(true)
@@ -307,7 +312,7 @@ impl Known {
             };
             index.records.push(record);
         }
-        if self.has_retrieved {
+        if !self.retrieved.is_empty() {
             self.note_retrieved(&mut index)?;
         }
         Ok(index)
@@ -315,20 +320,14 @@ impl Known {
 
     /// Reads once more when messages were retrieved.
     fn note_retrieved(&self, index: &mut Index) -> io::Result<()> {
-        let (Some(file), Some(origin)) = (self.source.file(), self.origin) else { return Ok(()) };
-        let bytes = super::read_whole(file)?;
-        let mut reader = Reader::new(&bytes, origin.nonce);
-        while let Some(body) = reader.next() {
-            let Body::Retrieved { seconds, ordinals } = body else { continue };
-            for ordinal in ordinals {
-                if let Ok(at) = index.records.binary_search_by_key(&ordinal, |record| record.ordinal)
-                    && let Some(record) = index.records.get_mut(at)
-                {
-                    record.retrieved = record.retrieved.max(Some(seconds));
-                }
+        let Some(origin) = self.origin else { return Ok(()) };
+        retrievals(&self.source, origin, |ordinal, seconds| {
+            if let Ok(at) = index.records.binary_search_by_key(&ordinal, |record| record.ordinal)
+                && let Some(record) = index.records.get_mut(at)
+            {
+                record.retrieved = record.retrieved.max(Some(seconds));
             }
-        }
-        Ok(())
+        })
     }
 
     /// Puts the messages in POP order, without those that are gone. `None` for the order means that of the positions;
@@ -353,12 +352,18 @@ impl Known {
             }
             self.listing = listing;
             self.rows = self.rows.in_order(order);
+            let retrieved = std::mem::take(&mut self.retrieved);
+            for (index, &position) in order.iter().enumerate().filter(|_| !retrieved.is_empty()) {
+                if retrieved.is_marked(position as usize) {
+                    self.retrieved.mark(index);
+                }
+            }
         }
         self.listing.shrink_to_fit();
         self.rows.shrink_to_fit();
-        let Self { source, rows, listing, origin, stored_octets, .. } = self;
+        let Self { source, rows, listing, origin, stored_octets, retrieved, .. } = self;
         let stored_octets = is_in_order.then_some(stored_octets);
-        Ok(Ordered { source, rows, listing, origin, order, stored_octets })
+        Ok(Ordered { source, rows, listing, origin, order, stored_octets, retrieved })
     }
 
     fn order(&self) -> io::Result<Vec<u32>> {
@@ -414,6 +419,24 @@ pub(crate) struct Ordered {
     pub(crate) order: Option<Vec<u32>>,
     /// Octets of the files, when no record stands for none.
     pub(crate) stored_octets: Option<u64>,
+    /// The messages of which the file says when they were retrieved.
+    pub(crate) retrieved: Marks,
+}
+
+/// Reads the index file as a whole once more, and calls `each` with the ordinal of a message and when it was retrieved, in seconds since 1970.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn retrievals(source: &Source, origin: Origin, mut each: impl FnMut(u32, i64)) -> io::Result<()> {
+    let Some(file) = source.file() else { return Ok(()) };
+    let bytes = super::read_whole(file)?;
+    let mut reader = Reader::new(&bytes, origin.nonce);
+    while let Some(body) = reader.next() {
+        if let Body::Retrieved { seconds, ordinals } = body {
+            ordinals.for_each(|ordinal| each(ordinal, seconds));
+        }
+    }
+    Ok(())
 }
 
 impl Place {

@@ -83,7 +83,15 @@ struct Missing {
     absences: u32,
 }
 
-fn remove_now(session: &Session, marked: &[usize], now: SystemTime) -> Result<Removed, RemoveError> {
+/// The same on this thread.
+///
+/// # Errors
+/// As `Maildrop::remove`.
+pub(super) fn remove_now(
+    session: &Session,
+    marked: &[usize],
+    now: SystemTime,
+) -> Result<Removed, RemoveError> {
     let mut warnings = Vec::new();
     if marked.len() > 1 {
         warnings.extend(record_begin(session, marked).err().map(Warning::Index));

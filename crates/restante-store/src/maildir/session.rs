@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use restante_proto::maildrop::{Listing, Octets};
+use restante_proto::maildrop::{Listing, Marks, Octets};
 
 use super::keeper::{self, Durable};
 use super::layout::{self, split_name};
@@ -84,13 +84,37 @@ pub(super) fn open(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Re
     Ok(Session { is_unchanged, ..Session::new(maildirs, path, known, warnings, Some(lock))? })
 }
 
+/// The same for the server itself: nobody is shown anything, so no bulletins are given, and the trash is swept if it is time.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_quietly(
+    maildirs: &Arc<Maildirs>,
+    path: &Path,
+    now: SystemTime,
+) -> Result<Session, OpenError> {
+    let lock = lock(maildirs, path)?;
+    let Current { known, warnings, lock, .. } =
+        bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
+    trash::sweep(maildirs, path, now);
+    Ok(Session::new(maildirs, path, known, warnings, Some(lock))?)
+}
+
+/// Takes the lock alone.
+///
+/// # Errors
+/// When another session has it, or it cannot be taken.
+pub(super) fn lock(maildirs: &Maildirs, path: &Path) -> Result<Lock, OpenError> {
+    maildirs.check_marker()?;
+    take_lock(maildirs, path)
+}
+
 /// Locks the maildrop, replays its index and brings that up to date.
 ///
 /// # Errors
 /// As [`open`].
 pub(super) fn load(maildirs: &Arc<Maildirs>, path: &Path, now: SystemTime) -> Result<Loaded, OpenError> {
-    maildirs.check_marker()?;
-    let lock = take_lock(maildirs, path)?;
+    let lock = lock(maildirs, path)?;
     let Current { known, warnings, lock, .. } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
     let mut index = known.to_index().map_err(Failure::at("read the index of", path))?;
     for record in &mut index.records {
@@ -280,6 +304,19 @@ impl Session {
 
     pub(super) fn ordinal(&self, index: usize) -> Option<u32> {
         self.table.ordinal(index)
+    }
+
+    /// When messages were retrieved, in seconds since 1970, by ordinal.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(super) fn retrievals(&self) -> Result<HashMap<u32, i64>, Failure> {
+        self.table.retrievals().map_err(Failure::at("read the index of", &self.path))
+    }
+
+    /// The messages of which the index says when they were retrieved.
+    pub(super) const fn retrieved(&self) -> &Marks {
+        self.table.retrieved()
     }
 
     pub(super) fn has_twin(&self, index: usize) -> bool {

@@ -4,12 +4,13 @@
 //! listing. Everything else about a message is read again from its record in the index, and believed only as far as it
 //! agrees with the listing.
 
+use std::collections::HashMap;
 use std::io;
 
-use restante_proto::maildrop::{Listing, Octets};
+use restante_proto::maildrop::{Listing, Marks, Octets};
 
 use super::finder::Finder;
-use crate::index::known::{BaseNames, Known, Ordered};
+use crate::index::known::{self, BaseNames, Known, Ordered};
 use crate::index::rows::Rows;
 use crate::index::source::{Source, Spot, Window};
 use crate::index::{Facts, Folder, Origin};
@@ -24,6 +25,8 @@ pub(super) struct Table {
     /// The ordinals, when they are not the indices.
     ordinals: Option<Vec<u32>>,
     stored_octets: Option<u64>,
+    /// The messages that have a time of retrieval.
+    retrieved: Marks,
 }
 
 impl Table {
@@ -33,8 +36,8 @@ impl Table {
     /// When the index cannot be read again, or there are more messages than a listing can hold.
     pub(super) fn new(known: Known) -> io::Result<(Self, Listing)> {
         let ordered = known.into_order()?;
-        let Ordered { rows, source, origin, listing, order: ordinals, stored_octets } = ordered;
-        Ok((Self { rows, source, origin, ordinals, stored_octets }, listing))
+        let Ordered { rows, source, origin, listing, order: ordinals, stored_octets, retrieved } = ordered;
+        Ok((Self { rows, source, origin, ordinals, stored_octets, retrieved }, listing))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -102,6 +105,26 @@ impl Table {
     /// Where the message lay when the maildrop was opened.
     pub(super) fn place(&self, index: usize) -> Option<(Folder, &[u8])> {
         self.rows.place(index)
+    }
+
+    /// The messages of which the index says when they were retrieved.
+    pub(super) const fn retrieved(&self) -> &Marks {
+        &self.retrieved
+    }
+
+    /// When messages were retrieved, in seconds since 1970, by ordinal. Reads the whole index if it says that of any.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub(super) fn retrievals(&self) -> io::Result<HashMap<u32, i64>> {
+        let mut times = HashMap::new();
+        if let Some(origin) = self.origin.filter(|_| !self.retrieved.is_empty()) {
+            known::retrievals(&self.source, origin, |ordinal, seconds| {
+                let time = times.entry(ordinal).or_insert(seconds);
+                *time = seconds.max(*time);
+            })?;
+        }
+        Ok(times)
     }
 
     /// Whether several files have the base name of the message.

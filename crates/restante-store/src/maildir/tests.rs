@@ -7,6 +7,7 @@ mod bulletins;
 mod checking;
 mod contents;
 mod deliveries;
+mod expiry;
 mod faults;
 mod fixture;
 mod guarding;

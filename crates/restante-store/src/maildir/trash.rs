@@ -122,24 +122,25 @@ impl<'a> Bin<'a> {
     }
 }
 
-/// Removes from the trash what has been there for longer than it is kept. Best effort: what stays is only room. Looks
-/// into the folder once in [`SWEEP_PAUSE`], and removes at most [`SWEEP_MAX`] messages.
-pub(super) fn sweep(maildirs: &Maildirs, maildir: &Path, now: SystemTime) {
-    let Some(kept) = maildirs.settings.trash else { return };
+/// Whether it is time to [`sweep`]: there is a trash, and nobody has looked into it for [`SWEEP_PAUSE`].
+pub(super) fn is_due(maildirs: &Maildirs, maildir: &Path, now: SystemTime) -> bool {
+    let Some(kept) = maildirs.settings.trash else { return false };
     let (disk, folder) = (maildirs.disk(), maildir.join(TRASH));
-    let stamp = folder.join(TRASH_SWEPT);
     let is_recent = |swept_ns: i64| {
         let (pause, now_s) = (SWEEP_PAUSE.min(kept / 2).as_secs(), trash::seconds(now));
         // A stamp of the future is of a clock that was wrong.
         u64::try_from(swept_ns / 1_000_000_000).is_ok_and(|swept| swept <= now_s && now_s - swept < pause)
     };
-    match disk.stat(&folder) {
-        Ok(stat) if stat.kind == Kind::Folder => {}
-        _ => return,
-    }
-    if disk.stat(&stamp).is_ok_and(|stat| is_recent(stat.modified_ns)) {
-        return;
-    }
+    disk.stat(&folder).is_ok_and(|stat| stat.kind == Kind::Folder)
+        && !disk.stat(&folder.join(TRASH_SWEPT)).is_ok_and(|stat| is_recent(stat.modified_ns))
+}
+
+/// Removes from the trash what has been there for longer than it is kept. Best effort: what stays is only room. Looks
+/// into the folder once in [`SWEEP_PAUSE`], and removes at most [`SWEEP_MAX`] messages.
+pub(super) fn sweep(maildirs: &Maildirs, maildir: &Path, now: SystemTime) {
+    let Some(kept) = maildirs.settings.trash.filter(|_| is_due(maildirs, maildir, now)) else { return };
+    let (disk, folder) = (maildirs.disk(), maildir.join(TRASH));
+    let stamp = folder.join(TRASH_SWEPT);
     let Some(limit) = trash::seconds(now).checked_sub(kept.as_secs()) else { return };
     let mut old = Vec::new();
     let listed = disk.list(&folder, &mut |name, _| {
