@@ -7,6 +7,7 @@
 //! Everything below this file is synchronous over [`Disk`] and is run on threads that may wait by the functions here
 //! and in `reader.rs`, `removal.rs` and `writer.rs`.
 
+mod base;
 mod contents;
 mod index;
 mod journal;

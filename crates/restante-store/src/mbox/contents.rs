@@ -193,13 +193,16 @@ impl Filter {
 /// Whether a line of a header begins a field in which a mail program keeps notes about the message. They come and go
 /// without the message being another.
 pub(super) fn is_note(line: &[u8]) -> bool {
+    name_of_field(line)
+        .is_some_and(|name| NOTES.iter().any(|note| name.eq_ignore_ascii_case(note.as_bytes())))
+}
+
+/// The name of the field that a line begins, when it is as short as those of notes.
+pub(super) fn name_of_field(line: &[u8]) -> Option<&[u8]> {
     // Not more, or it would depend on the pieces.
     let line = line.get(..NAME_OCTETS_MAX).unwrap_or(line);
-    let Some((name, _)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
-        return false;
-    };
-    let name = name.trim_ascii_end();
-    NOTES.iter().any(|note| name.eq_ignore_ascii_case(note.as_bytes()))
+    let (name, _) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon))?;
+    Some(name.trim_ascii_end())
 }
 
 /// Takes one `>` off each line that is `From ` behind one or more of them. The `>` that is held back is let go of behind the others:

@@ -161,6 +161,13 @@ impl Index {
         ordinals
     }
 
+    /// Notes that the first message has so many more octets in the file, none of which is shown. The record of it is wrong by then.
+    pub(super) fn grow_first(&mut self, octets: u64) {
+        if let Some(first) = self.entries.first_mut() {
+            first.found.octets += octets;
+        }
+    }
+
     /// Writes down what is new: appended, when the file is good for that and `gone` are known to it, else anew.
     ///
     /// # Errors

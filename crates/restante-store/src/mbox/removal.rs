@@ -9,9 +9,9 @@ use restante_proto::maildrop::Marks;
 
 use super::index::Followed;
 use super::locks::{self, Guard, Missing};
-use super::rewrite;
 use super::scan::scan_one;
 use super::session::{Session, View};
+use super::{base, rewrite};
 use crate::disk::DiskFile;
 use crate::failure::Failure;
 use crate::gone::{Gone, Notes};
@@ -52,9 +52,16 @@ fn remove_now(session: &Session, marked: &[usize], guard: &Guard) -> Result<Remo
     let places: Vec<(u64, u64)> = pieces.iter().map(|&(_, start, octets)| (start, octets)).collect();
     let positions: Vec<usize> = pieces.iter().map(|&(position, ..)| position).collect();
     let size = file.stat().map_err(guard.failed("see"))?.size;
-    rewrite::cut(guard, file, size, &places)?;
+    let base = base::to_be_kept(file, &view.index, &positions).map_err(guard.failed("read"))?;
+    let kept = match base {
+        Some(base) if rewrite::cut_but(guard, file, size, &places, base)? => base.length,
+        _ => {
+            rewrite::cut(guard, file, size, &places)?;
+            0
+        }
+    };
     let mut warnings = Vec::new();
-    warnings.extend(note(session, &mut view, guard, file, &positions).err().map(Warning::Index));
+    warnings.extend(note(session, &mut view, guard, file, (&positions, kept)).err().map(Warning::Index));
     let vanished = marked.len() - pieces.len();
     Ok(Removed { messages: marked.len(), vanished, gone: Gone::new(marked, Notes::default()), warnings })
 }
@@ -79,20 +86,22 @@ fn are_as_listed(
     Ok(true)
 }
 
-/// Takes over in memory and in the index that messages are gone.
+/// Takes over in memory and in the index that messages are gone, and that the first that stays has grown by `kept`.
 fn note(
     session: &Session,
     view: &mut View,
     guard: &Guard,
     file: &dyn DiskFile,
-    positions: &[usize],
+    (positions, kept): (&[usize], u64),
 ) -> Result<(), Failure> {
     let stat = file.stat().map_err(guard.failed("see"))?;
     // The clock was read before the last change.
     let gone = view.index.remove(positions, &stat, None);
+    view.index.grow_first(kept);
     session.look_after(view, guard)?;
     if session.is_exclusive() {
-        view.index.save(&session.mboxes, &session.place, Followed::Appended, &gone)?;
+        let followed = if kept == 0 { Followed::Appended } else { Followed::All };
+        view.index.save(&session.mboxes, &session.place, followed, &gone)?;
     }
     Ok(())
 }

@@ -31,6 +31,49 @@ pub(super) fn cut(
     cut_as(guard, file, size, pieces, last.map_or(0, |entry| entry.number + 1))
 }
 
+/// Octets of a removed message that the first one that stays takes over: they come behind its From_ line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Where they are, inside of the first piece and not at its start.
+    pub(super) place: u64,
+    pub(super) length: u64,
+    /// Octets of the From_ line, with which what stays behind the first removed octet begins.
+    pub(super) head: u64,
+}
+
+/// As [`cut`], and `kept` stays. Says whether it does: a full disk keeps nobody from removing.
+///
+/// # Errors
+/// As [`cut`].
+pub(super) fn cut_but(
+    guard: &Guard,
+    file: &dyn DiskFile,
+    size: u64,
+    pieces: &[(u64, u64)],
+    kept: Kept,
+) -> Result<bool, Failure> {
+    let Some((&(start, length), others)) = pieces.split_first() else { return Ok(false) };
+    let behind = kept.place + kept.length;
+    let parts = [(start, kept.place - start), (behind, (start + length).saturating_sub(behind))];
+    let pieces: Vec<_> = parts.iter().chain(others).copied().filter(|&(_, length)| length > 0).collect();
+    let number = journal::last(guard)?.map_or(0, |entry| entry.number + 1);
+    let mut cut = plan(guard, file, size, &pieces)?;
+    // The first step is larger than how far it moves, so all of it is in the journal: there the two change places, and nothing else
+    // need know of it.
+    cut.copying = kept.length + kept.head;
+    let mut data = vec![0; usize::try_from(cut.copying).unwrap_or(0)];
+    read_runs(file, &cut.runs, 0, &mut data).map_err(guard.failed("read"))?;
+    data.rotate_left(usize::try_from(kept.length).unwrap_or(0));
+    let inode = file.stat().map_err(guard.failed("see"))?.inode;
+    match note(guard, number, (inode, size), &cut, &data) {
+        Err(failure) if failure.is_no_space() => return Ok(false),
+        result => result?,
+    }
+    write_step(guard, file, &mut cut, &data)?;
+    go_on(guard, file, size, cut, number + 1)?;
+    Ok(true)
+}
+
 /// As [`cut`], with the number of the first journal entry.
 ///
 /// # Errors
@@ -42,7 +85,16 @@ pub(super) fn cut_as(
     pieces: &[(u64, u64)],
     number: u64,
 ) -> Result<(), Failure> {
-    let Some(&(start, _)) = pieces.first() else { return Ok(()) };
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    let cut = plan(guard, file, size, pieces)?;
+    go_on(guard, file, size, cut, number)
+}
+
+/// A removal of these pieces of which nothing is done.
+fn plan(guard: &Guard, file: &dyn DiskFile, size: u64, pieces: &[(u64, u64)]) -> Result<Cut, Failure> {
+    let start = pieces.first().map_or(size, |&(start, _)| start);
     let mut runs = Vec::new();
     let mut at = start;
     for &(place, length) in pieces {
@@ -55,8 +107,7 @@ pub(super) fn cut_as(
         runs.push((at, size - at));
     }
     let tail = checksum_of_tail(file, size, new_size(start, &runs)).map_err(guard.failed("read"))?;
-    let cut = Cut { start, runs, done: 0, copying: 0, tail };
-    go_on(guard, file, size, cut, number)
+    Ok(Cut { start, runs, done: 0, copying: 0, tail })
 }
 
 /// Carries out a removal from where it stands: nothing is being copied, `done` is done.
@@ -164,6 +215,9 @@ pub(super) fn read_runs(
 ) -> io::Result<()> {
     let (mut before, mut filled) = (0, 0);
     for &(place, length) in runs {
+        if filled == buffer.len() {
+            break;
+        }
         let at = from + filled as u64;
         if at < before + length {
             let skipped = at - before;

@@ -36,7 +36,12 @@ fn prepare(world: &World, promises: &mut Promises, keys: &[&str]) {
     world.disk.put_folder(Path::new(CONTROL));
     let mut octets = Vec::new();
     for key in keys {
+        let is_first = octets.is_empty();
         octets.extend_from_slice(b"From other@example.org Thu Feb 13 10:11:12 2025\n");
+        if is_first {
+            // What Dovecot keeps there is handed on when that message is removed.
+            octets.extend_from_slice(b"X-IMAPbase: 1739441472 7 Important\n");
+        }
         octets.extend_from_slice(&stored(key));
         octets.push(b'\n');
         promises.kept("alice", key, None);

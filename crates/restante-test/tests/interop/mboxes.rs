@@ -163,13 +163,28 @@ fn a_real_dovecot_sees_the_same_messages_and_its_notes_change_nothing() {
     assert_eq!(look(), before);
     assert_eq!(shown(), at_first);
     let mut peer = server.login_when_free("alice");
-    for number in [2, 3, 6] {
+    for number in [1, 3, 6] {
         peer.ok(&format!("DELE {number}"));
     }
     peer.ok("QUIT");
     peer.end();
-    assert_eq!(subjects_of(&shown()), ["0", "3", "4"]);
+    // Under the UIDs and with the notes that they had.
+    assert_eq!(subjects_of(&shown()), ["1", "3", "4"]);
+    let uids = || doveadm(server.site().path(), &mbox, &["fetch", "uid flags hdr.subject", "all"]);
+    let noted =
+        |uid: usize, subject: usize| format!("uid: {uid}\nflags: \\Seen Important\nhdr.subject: {subject}\n");
+    let expected = [noted(2, 1), noted(4, 3), noted(5, 4)];
+    assert_eq!(uids().replace("\\Recent ", ""), expected.join("\u{c}\n"));
     doveadm(server.site().path(), &mbox, &["expunge", "mailbox", "INBOX", "header", "Subject", "3"]);
     let unique_id = |at: usize| before.0[at].split_once(' ').map(|(_, id)| id.to_owned()).unwrap();
-    assert_eq!(look().0, [format!("1 {}", unique_id(0)), format!("2 {}", unique_id(4))]);
+    assert_eq!(look().0, [format!("1 {}", unique_id(1)), format!("2 {}", unique_id(4))]);
+    // Everything goes, and something else comes.
+    let mut peer = server.login_when_free("alice");
+    peer.ok("DELE 1");
+    peer.ok("DELE 2");
+    peer.ok("QUIT");
+    peer.end();
+    server.deliver(&["alice"], b"Subject: 6\r\n\r\nafter all others\r\n");
+    assert_eq!(subjects_of(&shown()), ["6"]);
+    assert!(shown().contains("after all others"), "{}", shown());
 }

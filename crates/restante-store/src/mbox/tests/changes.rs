@@ -33,6 +33,52 @@ fn unique_ids_and_octets_outlive_what_other_programs_write_into_headers() {
     assert_eq!(look().0, [before.0[0].as_str(), &before.0[3]]);
 }
 
+/// Dovecot takes no X-UID for its own without X-IMAPbase in the first message.
+#[test]
+fn the_first_message_that_stays_takes_over_what_others_keep_about_the_mbox() {
+    let noted = |number: u32, notes: &str| message(number).replacen("\n\n", &format!("\n{notes}\n\n"), 1);
+    let base = "x-imapbase : 1739441472 3 Important\n\tOther";
+    let first = noted(0, &format!("X-UID: 1\n{base}\nStatus: RO"));
+    let taken = |number: u32| message(number).replacen('\n', &format!("\n{base}\n"), 1);
+    for marked in [vec![0], vec![0, 1], vec![0, 2], vec![0, 1, 3], vec![0, 1, 2]] {
+        let fixture = Fixture::new();
+        let contents = ["\n", &first, &messages(1..4)].concat();
+        fixture.put(contents.as_bytes());
+        let before = fixture.unique_ids();
+        assert!(remove(&mut fixture.open(), marked.clone()).warnings.is_empty());
+        let left: Vec<u32> = (0..4).filter(|number| !marked.contains(&(*number as usize))).collect();
+        let rest = messages(left[1..].iter().copied());
+        assert_eq!(fixture.contents(), ["\n", &taken(left[0]), &rest].concat());
+        let expected: Vec<_> = left.iter().map(|&number| before[number as usize].clone()).collect();
+        for _ in 0..2 {
+            assert_eq!(fixture.unique_ids(), expected);
+            assert!(fixture.messages()[0].ends_with(&format!("Subject: {}\n\nbody of {0}\n", left[0])));
+            fixture.lose_index();
+        }
+        // And hands it on.
+        remove(&mut fixture.open(), [0]);
+        let end =
+            left.get(1).map_or(String::new(), |&number| taken(number) + &messages(left[2..].iter().copied()));
+        assert_eq!(fixture.contents(), ["\n", &end].concat());
+    }
+    let fixture = Fixture::new();
+    fixture.put([message(0), first, message(2)].concat().as_bytes());
+    remove(&mut fixture.open(), [0, 1]);
+    assert_eq!(fixture.contents(), message(2));
+}
+
+#[test]
+fn a_step_may_end_inside_of_a_message_with_others_behind() {
+    let fixture = Fixture::new();
+    // More than one step moves.
+    let large = message(1).replace("body", &"x".repeat(60).replace("xx", "y\n").repeat(100_000));
+    fixture.put(
+        [message(0), large.clone(), message(2), large.clone(), message(4), message(5)].concat().as_bytes(),
+    );
+    remove(&mut fixture.open(), [0, 2, 4]);
+    assert!(fixture.contents() == [large.clone(), large, message(5)].concat());
+}
+
 #[test]
 fn twins_are_told_apart_by_their_order() {
     let fixture = Fixture::new();
