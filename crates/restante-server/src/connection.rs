@@ -5,6 +5,7 @@
 
 use crate::clock;
 use crate::config::Protocol;
+use crate::event::End;
 use crate::holders::Pulse;
 use crate::limits::{BUFFER_BYTES, BUFFERS_KEPT, FAREWELL_OCTETS_MAX, FAREWELL_S, READ_OCTETS, WRITE_OCTETS};
 use crate::listener::Raw;
@@ -71,6 +72,20 @@ pub(crate) enum Heard {
     Broken(io::Error),
 }
 
+impl Heard {
+    /// Whether the session goes on, and how it ends otherwise. What silence means is the driver's to say.
+    pub(crate) fn go_on(self, silence: End) -> Result<(), End> {
+        match self {
+            Self::Octets => Ok(()),
+            Self::End => Err(End::Disconnected),
+            Self::Silence => Err(silence),
+            Self::Draining => Err(End::Draining),
+            Self::Superseded => Err(End::TakenOver),
+            Self::Broken(error) => Err(End::Broken(error)),
+        }
+    }
+}
+
 /// Why octets could not be written.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -80,6 +95,16 @@ pub(crate) enum Cut {
     Superseded,
     /// The connection is broken.
     Broken(io::Error),
+}
+
+impl From<Cut> for End {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Deadline => Self::WriteDeadline,
+            Cut::Superseded => Self::TakenOver,
+            Cut::Broken(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// What a session waits for beside octets: its deadline, and the end of the server. Made once and kept, so that a
@@ -297,6 +322,24 @@ impl Connection {
         let suite =
             session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
         Some((version, suite))
+    }
+
+    /// Closes as befits how the session ended: gently where last words may be on their way.
+    pub(crate) async fn leave(&mut self, end: &End) {
+        match end {
+            End::Quit
+            | End::Closed
+            | End::Disconnected
+            | End::Draining
+            | End::Silence
+            | End::LoginDeadline => {
+                self.close().await;
+            }
+            // Nothing more may be said on these.
+            End::WriteDeadline | End::Broken(_) | End::Handshake(_) | End::MessageFailed | End::TakenOver => {
+                self.abort()
+            }
+        }
     }
 
     /// Closes after our last words were written. Octets that the peer has sent and nobody wants would make the

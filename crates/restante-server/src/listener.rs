@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub use socket::Inherited;
 pub(crate) use socket::Socket;
@@ -213,6 +214,14 @@ impl Visit {
     pub(crate) fn connection(&self, raw: Raw) -> Connection {
         let deadline = Duration::from_secs(self.settings.config.limits.write_s);
         Connection::new(raw, Arc::clone(&self.shared.buffers), deadline)
+    }
+
+    /// Until when a client may be silent. Before login: one moment for the whole of it, however busy the client is. After
+    /// it: a time that begins anew whenever the session got on (R1939-3.21, R1939-3.22). Octets that make up no command yet
+    /// do not count.
+    pub(crate) fn deadline(&self, login: Option<Instant>, connection: &mut Connection) -> Instant {
+        let silence_max = Duration::from_secs(self.settings.config.limits.autologout_s);
+        login.unwrap_or_else(|| connection.last_active() + silence_max)
     }
 
     /// What protects the session from its first octet on, or may: TLS that ends at a believed proxy counts as our own

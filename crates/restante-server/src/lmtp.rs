@@ -102,16 +102,13 @@ impl Sender {
                     self.connection.write().await?;
                     let deadline = self.deadline();
                     match self.connection.read(patience, deadline).await {
-                        Heard::Octets => {}
-                        // No session of ours holds a maildrop.
-                        Heard::End | Heard::Superseded => return Ok(End::Disconnected),
                         Heard::Silence => {
                             return Box::pin(self.say_farewell(Farewell::Timeout, End::Silence)).await;
                         }
                         Heard::Draining => {
                             return self.say_farewell(Farewell::ShuttingDown, End::Draining).await;
                         }
-                        Heard::Broken(error) => return Ok(End::Broken(error)),
+                        heard => heard.go_on(End::Silence)?,
                     }
                 }
                 Step::Write => self.connection.write().await?,
@@ -237,10 +234,8 @@ impl Sender {
     async fn hear_more(&mut self, patience: &mut Patience<'_, '_>) -> Result<(), End> {
         let deadline = clock::now() + self.silence_max();
         match self.connection.read_on(patience, deadline).await {
-            Heard::Octets => Ok(()),
-            Heard::End | Heard::Draining | Heard::Superseded => Err(End::Disconnected),
-            Heard::Silence => Err(End::Silence),
-            Heard::Broken(error) => Err(End::Broken(error)),
+            Heard::Draining => Err(End::Disconnected),
+            heard => heard.go_on(End::Silence),
         }
     }
 
@@ -368,11 +363,7 @@ impl Sender {
         self.discard().await;
         let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        match end {
-            End::Quit | End::Disconnected | End::Draining | End::Silence => self.connection.close().await,
-            // Nothing more may be said on these.
-            _ => self.connection.abort(),
-        }
+        self.connection.leave(&end).await;
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,
             protocol: Protocol::Lmtp,

@@ -5,7 +5,7 @@
 
 use crate::clock;
 use crate::config::{Protocol, Surrogates, TlsMode};
-use crate::connection::{Connection, Heard, Patience};
+use crate::connection::{Connection, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
 use crate::listener::{Raw, Visit};
@@ -90,17 +90,11 @@ impl Guest {
                 Step::Read => {
                     self.connection.write().await?;
                     let deadline = self.deadline();
-                    match self.connection.read(patience, deadline).await {
-                        Heard::Octets => {}
-                        Heard::End => return Ok(End::Disconnected),
-                        Heard::Silence if self.session.phase() == Phase::Authorization => {
-                            return Ok(End::LoginDeadline);
-                        }
-                        Heard::Silence => return Ok(End::Silence),
-                        Heard::Draining => return Ok(End::Draining),
-                        Heard::Superseded => return Ok(End::TakenOver),
-                        Heard::Broken(error) => return Ok(End::Broken(error)),
-                    }
+                    let silence = match self.session.phase() {
+                        Phase::Authorization => End::LoginDeadline,
+                        _ => End::Silence,
+                    };
+                    self.connection.read(patience, deadline).await.go_on(silence)?;
                 }
                 Step::Write => self.connection.write().await?,
                 Step::Authenticate(credentials) => Box::pin(self.log_in(credentials)).await,
@@ -254,12 +248,9 @@ impl Guest {
         }
     }
 
-    /// As for POP3: one moment for all of the login, then a time that begins anew whenever the session got on.
     fn deadline(&mut self) -> Instant {
-        if self.session.phase() == Phase::Authorization {
-            return self.login_deadline;
-        }
-        self.connection.last_active() + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+        let login = (self.session.phase() == Phase::Authorization).then_some(self.login_deadline);
+        self.visit.deadline(login, &mut self.connection)
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.
@@ -267,18 +258,7 @@ impl Guest {
         self.maildrop = None;
         let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        match end {
-            End::Quit
-            | End::Closed
-            | End::Disconnected
-            | End::Draining
-            | End::Silence
-            | End::LoginDeadline => {
-                self.connection.close().await;
-            }
-            // Nothing more may be said on these.
-            _ => self.connection.abort(),
-        }
+        self.connection.leave(&end).await;
         let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,

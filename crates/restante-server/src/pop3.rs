@@ -12,7 +12,7 @@ mod submit;
 
 use crate::clock;
 use crate::config::{Protocol, Surrogates, TlsMode};
-use crate::connection::{Connection, Cut, Heard, Patience};
+use crate::connection::{Connection, Cut, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
 use crate::listener::{Raw, Visit};
@@ -107,18 +107,12 @@ impl Guest {
                 Step::Read => {
                     self.connection.write().await?;
                     let deadline = self.deadline();
-                    match self.connection.read(patience, deadline).await {
-                        Heard::Octets => {}
-                        Heard::End => return Ok(End::Disconnected),
-                        // R1939-3.23, R1939-3.24: nothing is removed and nothing is said.
-                        Heard::Silence if self.session.phase() == Phase::Authorization => {
-                            return Ok(End::LoginDeadline);
-                        }
-                        Heard::Silence => return Ok(End::Silence),
-                        Heard::Draining => return Ok(End::Draining),
-                        Heard::Superseded => return Ok(End::TakenOver),
-                        Heard::Broken(error) => return Ok(End::Broken(error)),
-                    }
+                    // R1939-3.23, R1939-3.24: nothing is removed and nothing is said.
+                    let silence = match self.session.phase() {
+                        Phase::Authorization => End::LoginDeadline,
+                        _ => End::Silence,
+                    };
+                    self.connection.read(patience, deadline).await.go_on(silence)?;
                 }
                 Step::Write => self.connection.write().await?,
                 Step::StartTls => {
@@ -299,14 +293,9 @@ impl Guest {
         }
     }
 
-    /// Until when the client may be silent. Before login: one moment for the whole of it, however busy the client is.
-    /// After it: a time that begins anew whenever the session got on. Octets that make up no command yet do not count.
     fn deadline(&mut self) -> Instant {
-        if self.session.phase() == Phase::Authorization {
-            return self.login_deadline;
-        }
-        // R1939-3.21, R1939-3.22
-        self.connection.last_active() + Duration::from_secs(self.visit.settings.config.limits.autologout_s)
+        let login = (self.session.phase() == Phase::Authorization).then_some(self.login_deadline);
+        self.visit.deadline(login, &mut self.connection)
     }
 
     /// Remembers what a session was shown that removed nothing and ended with QUIT.
@@ -325,18 +314,7 @@ impl Guest {
         self.maildrop = None;
         let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        match end {
-            End::Quit
-            | End::Closed
-            | End::Disconnected
-            | End::Draining
-            | End::Silence
-            | End::LoginDeadline => {
-                self.connection.close().await;
-            }
-            // Nothing more may be said on these.
-            _ => self.connection.abort(),
-        }
+        self.connection.leave(&end).await;
         let (account, method) = self
             .login
             .take()
@@ -387,16 +365,6 @@ impl From<Unsent> for End {
         match unsent {
             Unsent::Unreadable(_) => Self::MessageFailed,
             Unsent::Cut(cut) => cut.into(),
-        }
-    }
-}
-
-impl From<Cut> for End {
-    fn from(cut: Cut) -> Self {
-        match cut {
-            Cut::Deadline => Self::WriteDeadline,
-            Cut::Superseded => Self::TakenOver,
-            Cut::Broken(error) => Self::Broken(error),
         }
     }
 }

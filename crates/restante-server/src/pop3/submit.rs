@@ -96,11 +96,8 @@ impl Guest {
             }
             let silence = Duration::from_secs(self.visit.settings.config.limits.autologout_s);
             match self.connection.read_on(patience, clock::now() + silence).await {
-                Heard::Octets => {}
-                Heard::End | Heard::Draining => return Err(End::Disconnected),
-                Heard::Superseded => return Err(End::TakenOver),
-                Heard::Silence => return Err(End::Silence),
-                Heard::Broken(error) => return Err(End::Broken(error)),
+                Heard::Draining => return Err(End::Disconnected),
+                heard => heard.go_on(End::Silence)?,
             }
         }
     }
