@@ -190,10 +190,7 @@ impl Event<'_> {
             Self::Anonymous { trace, peer, told } => typed(*trace, peer, ("told", told), line),
             Self::Delivered(delivery) => delivery.fields(line),
             Self::Deleted(message) => message.fields(line),
-            Self::Undelivered { delivery, error } => {
-                delivery.fields(line);
-                line.text("error", &chain(*error));
-            }
+            Self::Undelivered { delivery, error } => delivery.failed(*error, line),
             Self::Submitted(submission) => submission.fields(line),
             Self::NotSubmitted { submission, error } => submission.failed(*error, line),
             Self::Fault { trace, peer, account, doing, error } => {
@@ -201,16 +198,7 @@ impl Event<'_> {
                 line.text("doing", doing);
                 line.text("error", &chain(*error));
             }
-            Self::Guarded { trace, peer, account, why } => {
-                line.word("trace", trace);
-                line.text("peer", peer);
-                line.text("account", account);
-                line.text("why", why);
-                line.text(
-                    "remedy",
-                    &format_args!("put right what changed, or: restante maildrop accept {account}"),
-                );
-            }
+            Self::Guarded { trace, peer, account, why } => guarded(*trace, peer, account, *why, line),
             Self::MaildropWarning { trace, account, problem } => warning(*trace, *account, *problem, line),
             Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),
             Self::CertificateKept { certificate, error } => {
@@ -238,6 +226,13 @@ fn session(trace: Trace, peer: &Peer, account: Option<&AccountName>, line: &mut 
     line.word("trace", &trace);
     line.text("peer", peer);
     account.iter().for_each(|account| line.text("account", account));
+}
+
+/// A maildrop that is not shown before the operator has looked.
+fn guarded(trace: Trace, peer: &Peer, account: &AccountName, why: &dyn fmt::Display, line: &mut Line<'_>) {
+    session(trace, peer, Some(account), line);
+    line.text("why", why);
+    line.text("remedy", &format_args!("put right what changed, or: restante maildrop accept {account}"));
 }
 
 /// What does not stop a session.
@@ -396,6 +391,11 @@ pub(crate) struct DeliveryEnd<'a> {
 }
 
 impl DeliveryEnd<'_> {
+    fn failed(&self, error: &dyn Error, line: &mut Line<'_>) {
+        self.fields(line);
+        line.text("error", &chain(error));
+    }
+
     fn fields(&self, line: &mut Line<'_>) {
         line.word("trace", &self.trace);
         line.text("peer", self.peer);

@@ -472,11 +472,16 @@ impl<'a> BaseNames<'a> {
     /// The base name of the message at `position`.
     ///
     /// # Errors
-    /// When it stands in the file and that cannot be read, or there is no such message.
+    /// When it stands in the file and that cannot be read or is another message's by now, or there is no such message.
     pub(crate) fn at(&mut self, position: usize) -> io::Result<&[u8]> {
         let spot = self.rows.spot(position).ok_or(io::ErrorKind::InvalidInput)?;
         if self.rows.has_own_unique_id(position) {
             let (record, bytes) = self.source.message(spot, &mut self.window)?;
+            let listed = seek(self.listing, &mut self.unique_ids, &mut self.next, position);
+            // What is removed goes by this name.
+            if listed != Some(record.unique_id.of(bytes)) {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the index has changed"));
+            }
             return Ok(record.base.of(bytes));
         }
         seek(self.listing, &mut self.unique_ids, &mut self.next, position)

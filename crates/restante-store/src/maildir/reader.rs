@@ -119,7 +119,7 @@ impl Message {
 /// Opens the message at `index`, wherever it is now, and makes sure that it has the octets that were listed.
 fn find(session: &Session, index: usize, octets: (u64, Option<u64>)) -> Result<Message, MessageError> {
     let facts = session.facts(index);
-    let base_name = session.base_name(index)?;
+    let Some(base_name) = session.base_name(index)? else { return Err(MessageError::Vanished) };
     for _ in 0..PASSES_MAX {
         let Some((folder, suffix)) = session.place(index) else { break };
         let path = message_path(session.path(), folder, &base_name, &suffix);

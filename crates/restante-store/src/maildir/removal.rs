@@ -223,8 +223,11 @@ impl<'a> Removal<'a> {
 
     /// Where the files of these messages are.
     fn files_of(&self, missing: &[Missing]) -> Result<HashMap<usize, Vec<File>>, Failure> {
-        let name = |message: &Missing| Ok((self.session.base_name(message.index)?, message.index));
-        let by_name: HashMap<Vec<u8>, usize> = missing.iter().map(name).collect::<Result<_, Failure>>()?;
+        let mut by_name = HashMap::new();
+        for message in missing {
+            // One without a name has no file.
+            by_name.extend(self.session.base_name(message.index)?.map(|name| (name, message.index)));
+        }
         let mut files: HashMap<usize, Vec<File>> = HashMap::new();
         for folder in BOTH {
             self.session.list(folder, &mut |base_name, suffix| {
@@ -273,7 +276,7 @@ impl<'a> Removal<'a> {
 
     /// `false` when it is not there.
     fn unlink_at(&mut self, index: usize, folder: Folder, suffix: &[u8]) -> Result<bool, Failure> {
-        let base_name = self.session.base_name(index)?;
+        let Some(base_name) = self.session.base_name(index)? else { return Ok(false) };
         let path = message_path(self.session.path(), folder, &base_name, suffix);
         let octets = self.session.listing().octets(index).map_or(0, Octets::as_u64);
         let name = [&*base_name, suffix].concat();

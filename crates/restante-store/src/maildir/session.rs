@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use restante_proto::maildrop::{Listing, Marks, Octets};
@@ -26,6 +26,7 @@ use crate::index::{Facts, Folder, Index, NO_ORDINAL, Origin, Stamps};
 use crate::lock::{Lock, foreign};
 use crate::maildrop::{MessageError, OpenError, Stored, Warning};
 use crate::quota::Usage;
+use crate::unique_id::overrides::Overrides;
 
 /// A maildrop as one session sees it.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     is_unchanged: bool,
     /// Where messages were found that other programs have renamed since the table was made.
     found: Mutex<Option<Found>>,
+    /// Base names that the index does not tell any more, by unique-id; read from the folders when one is missed.
+    lost: OnceLock<HashMap<Vec<u8>, Vec<u8>>>,
     /// `None` for an inspection.
     lock: Option<Lock>,
 }
@@ -94,8 +97,7 @@ pub(super) fn open_quietly(
     now: SystemTime,
 ) -> Result<Session, OpenError> {
     let lock = lock(maildirs, path)?;
-    let Current { known, warnings, lock, .. } =
-        bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
+    let Current { known, warnings, lock, .. } = bring_up_to_date(maildirs, path, now, lock, Vec::new())?;
     trash::sweep(maildirs, path, now);
     Ok(Session::new(maildirs, path, known, warnings, Some(lock))?)
 }
@@ -211,6 +213,7 @@ impl Session {
             warnings,
             is_unchanged: false,
             found: Mutex::new(None),
+            lost: OnceLock::new(),
             lock,
         })
     }
@@ -288,13 +291,47 @@ impl Session {
         Some((octets.as_u64(), self.table.surrogate_octets(index)))
     }
 
-    /// The base name of the message at `index`.
+    /// The base name of the message at `index`; `None` when the index does not tell it any more, and no file in the folders
+    /// has its unique-id.
     ///
     /// # Errors
-    /// When it is not the unique-id, and the index cannot be read or says something else by now.
-    pub(super) fn base_name(&self, index: usize) -> Result<Vec<u8>, Failure> {
+    /// When it is not the unique-id, the index does not tell it any more, and the folders cannot be listed.
+    pub(super) fn base_name(&self, index: usize) -> Result<Option<Vec<u8>>, Failure> {
         let mut names = self.table.base_names(&self.listing, Window::single());
-        names.at(index).map(<[u8]>::to_vec).map_err(Failure::at("read the index of", &self.path))
+        match names.at(index) {
+            Ok(base_name) => Ok(Some(base_name.to_vec())),
+            Err(_) => self.lost_name(index),
+        }
+    }
+
+    /// The base name that gives the message its unique-id, looked for in the folders: the index is only a cache, and another
+    /// program may have damaged it while it was in use.
+    fn lost_name(&self, index: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(unique_id) = self.listing.unique_id(index) else { return Ok(None) };
+        let lost = match self.lost.get() {
+            Some(lost) => lost,
+            None => {
+                let lost = self.names_that_are_no_unique_ids()?;
+                self.lost.get_or_init(|| lost)
+            }
+        };
+        Ok(lost.get(unique_id.as_bytes()).cloned())
+    }
+
+    /// The base names in the folders that are not the unique-id of their message, by that.
+    fn names_that_are_no_unique_ids(&self) -> Result<HashMap<Vec<u8>, Vec<u8>>, Failure> {
+        let path = self.path.join(layout::UNIQUE_IDS);
+        let overrides = Overrides::load(self.disk(), &path).map_err(Failure::at("read", &path))?;
+        let mut names = HashMap::new();
+        // One look can miss a file that is renamed meanwhile; two do not.
+        for folder in BOTH.into_iter().chain(BOTH) {
+            self.list(folder, &mut |base_name, _| {
+                if let (Some(unique_id), _) = overrides.of(base_name) {
+                    names.insert(unique_id, base_name.to_vec());
+                }
+            })?;
+        }
+        Ok(names)
     }
 
     /// All base names, to be asked for by index; ascending ones cost least.
@@ -345,8 +382,8 @@ impl Session {
         if found.as_ref().is_some_and(|last| last.stamps.are_settled() && last.stamps.are_like(&before)) {
             return Ok(false);
         }
-        let finder =
-            self.table.finder(&self.listing).map_err(Failure::at("read the index of", &self.path))?;
+        let lost = |index| self.lost_name(index).ok().flatten();
+        let finder = self.table.finder(&self.listing, &lost);
         let mut places = HashMap::new();
         for folder in BOTH {
             self.list(folder, &mut |base_name, suffix| {
@@ -412,7 +449,7 @@ impl super::Keyed for Session {
     }
 
     fn key(&self, index: usize) -> Option<Cow<'_, [u8]>> {
-        self.base_name(index).ok().map(Cow::Owned)
+        self.base_name(index).ok().flatten().map(Cow::Owned)
     }
 }
 

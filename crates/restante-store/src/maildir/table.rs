@@ -58,17 +58,18 @@ impl Table {
         BaseNames::new(listing, &self.rows, &self.source, window)
     }
 
-    /// Finds messages by base name.
-    ///
-    /// # Errors
-    /// When the index cannot be read again.
-    pub(super) fn finder(&self, listing: &Listing) -> io::Result<Finder> {
+    /// Finds messages by base name. `lost` is asked for a name that the index does not tell any more; a message without one
+    /// is not found.
+    pub(super) fn finder(&self, listing: &Listing, lost: &dyn Fn(usize) -> Option<Vec<u8>>) -> Finder {
         let mut names = self.base_names(listing, Window::sequential());
         let mut finder = Finder::with_capacity(self.len());
         for index in 0..self.len() {
-            finder.insert(names.at(index)?, index);
+            match names.at(index) {
+                Ok(base_name) => drop(finder.insert(base_name, index)),
+                Err(_) => drop(lost(index).map(|base_name| finder.insert(&base_name, index))),
+            }
         }
-        Ok(finder)
+        finder
     }
 
     /// What is known of the message's file and contents, and its base name. `None` when its record does not say any more what was listed.
