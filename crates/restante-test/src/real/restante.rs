@@ -105,7 +105,7 @@ fn put_mboxes(site: &Site, setup: &Setup) {
         for (message, second) in messages.zip(0..) {
             octets.extend(format!("From a@b.example Thu Feb 13 10:11:{:02} 2025\n", second % 60).bytes());
             octets.extend(message);
-            if !message.ends_with(b"\n") {
+            if !message.is_empty() && !message.ends_with(b"\n") {
                 octets.push(b'\n');
             }
             octets.push(b'\n');
