@@ -3,8 +3,8 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 use crate::config::{
-    Config, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Syncs, Template,
-    TemplateError, TokenSourceType,
+    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Span,
+    Syncs, Template, TemplateError, TokenSourceType,
 };
 use crate::header;
 use restante_auth::account::{Account, Bound};
@@ -95,10 +95,12 @@ pub(crate) fn guard_folder(config: &Config) -> PathBuf {
     config.state_dir.join("shown")
 }
 
-/// How long mail is kept before the server itself removes it: what EXPIRE announces, and what anything that removes mail
-/// by itself has to go by (R2449-6.7.3, R2449-6.7.6). Nothing does, so mail is kept for ever, in every account alike.
-pub fn expire(_config: &Config) -> Expire {
-    Expire::Never
+/// How long mail is kept before the server itself removes it: what EXPIRE announces, from the key that everything that removes mail
+/// by itself goes by (R2449-6.7.3, R2449-6.7.6). The same for every account.
+pub fn expire(config: &Config) -> Expire {
+    // `config::check` has seen to it that these are whole days, and few enough.
+    let days = |span: Span| u16::try_from(span.0.as_secs() / DAY_S).unwrap_or(u16::MAX);
+    config.maildrop.expire.map_or(Expire::Never, |span| Expire::Days(days(span)))
 }
 
 /// Where an account's maildrop lies.

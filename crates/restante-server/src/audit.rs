@@ -1,6 +1,6 @@
 //! The record of removed messages: one line of the log for each, after it is gone for good.
 //!
-//! The sessions call it when a removal is durable and the lock released. It waits for room in the log: a line of it is not given up
+//! Sessions and the round that expires (`keeping.rs`) call it when a removal is durable and the lock released. It waits for room in the log: a line of it is not given up
 //! for a crowd of others.
 
 use crate::event::{DeletedMessage, Event, Log, Peer, Trace};
@@ -8,13 +8,16 @@ use restante_auth::account::AccountName;
 use restante_proto::maildrop::Listing;
 use restante_store::gone::Gone;
 
-/// In whose session messages were removed.
+/// In whose session, or maildrop, messages were removed.
 #[derive(Clone, Copy)]
 pub(crate) struct Audit<'a> {
     pub(crate) log: &'a Log,
     pub(crate) trace: Trace,
-    pub(crate) peer: Peer,
+    /// `None` when no client did it.
+    pub(crate) peer: Option<Peer>,
     pub(crate) account: &'a AccountName,
+    /// What removed them: `quit` or `expiry`.
+    pub(crate) by: &'a str,
 }
 
 impl Audit<'_> {
@@ -24,12 +27,12 @@ impl Audit<'_> {
             let Some(unique_id) = listing.unique_id(index) else { continue };
             let taken = self.log.write_surely(&Event::Deleted(&DeletedMessage {
                 trace: self.trace,
-                peer: &self.peer,
+                peer: self.peer.as_ref(),
                 account: self.account,
                 unique_id: unique_id.as_str(),
                 octets: listing.octets(index).unwrap_or_default().as_u64(),
                 message_id,
-                by: "quit",
+                by: self.by,
             }));
             taken.await;
         }

@@ -50,6 +50,8 @@ pub(crate) enum Event<'a> {
     Delivered(&'a DeliveryEnd<'a>),
     /// A message was removed, for good.
     Deleted(&'a DeletedMessage<'a>),
+    /// All maildrops were looked through for what is old enough to go.
+    Round(&'a RoundEnd),
     /// A message was not delivered to one recipient.
     Undelivered { delivery: &'a DeliveryEnd<'a>, error: &'a dyn Error },
     /// A message of XTND XMIT was handed over.
@@ -119,6 +121,7 @@ impl Event<'_> {
             Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
             Self::Deleted(_) => "deleted",
+            Self::Round(_) => "expiry_round",
             Self::Undelivered { .. } => "undelivered",
             Self::Submitted(_) => "submitted",
             Self::NotSubmitted { .. } => "not_submitted",
@@ -190,13 +193,13 @@ impl Event<'_> {
             Self::Anonymous { trace, peer, told } => typed(*trace, peer, ("told", told), line),
             Self::Delivered(delivery) => delivery.fields(line),
             Self::Deleted(message) => message.fields(line),
+            Self::Round(round) => round.fields(line),
             Self::Undelivered { delivery, error } => delivery.failed(*error, line),
             Self::Submitted(submission) => submission.fields(line),
             Self::NotSubmitted { submission, error } => submission.failed(*error, line),
             Self::Fault { trace, peer, account, doing, error } => {
                 session(*trace, peer, *account, line);
-                line.text("doing", doing);
-                line.text("error", &chain(*error));
+                fault(doing, *error, line);
             }
             Self::Guarded { trace, peer, account, why } => guarded(*trace, peer, account, *why, line),
             Self::MaildropWarning { trace, account, problem } => warning(*trace, *account, *problem, line),
@@ -205,10 +208,7 @@ impl Event<'_> {
                 line.text("certificate", &certificate.display());
                 line.text("error", &chain(*error));
             }
-            Self::AccountsReloaded { source, accounts } => {
-                line.text("source", source);
-                line.number("accounts", *accounts as u64);
-            }
+            Self::AccountsReloaded { source, accounts } => reloaded(source, *accounts, line),
             Self::AccountsKept { error } | Self::AccountsDoubtful { error } => {
                 line.text("error", &chain(*error))
             }
@@ -219,6 +219,18 @@ impl Event<'_> {
             Self::Lost { lines } => line.number("lines", *lines),
         }
     }
+}
+
+/// Accounts that were read again.
+fn reloaded(source: &str, accounts: usize, line: &mut Line<'_>) {
+    line.text("source", &source);
+    line.number("accounts", accounts as u64);
+}
+
+/// What failed.
+fn fault(doing: &str, error: &dyn Error, line: &mut Line<'_>) {
+    line.text("doing", &doing);
+    line.text("error", &chain(error));
 }
 
 /// A session that goes on.
@@ -413,21 +425,22 @@ impl DeliveryEnd<'_> {
 /// What there is to say about one message that was removed.
 pub(crate) struct DeletedMessage<'a> {
     pub(crate) trace: Trace,
-    pub(crate) peer: &'a Peer,
+    /// `None` when no client did it.
+    pub(crate) peer: Option<&'a Peer>,
     pub(crate) account: &'a AccountName,
     pub(crate) unique_id: &'a str,
     /// Canonical octets as listed.
     pub(crate) octets: u64,
     /// As it stands in the header; empty when it has none, or was not in memory any more.
     pub(crate) message_id: &'a [u8],
-    /// What removed it: `quit`.
+    /// What removed it: `quit` or `expiry`.
     pub(crate) by: &'a str,
 }
 
 impl DeletedMessage<'_> {
     fn fields(&self, line: &mut Line<'_>) {
         line.word("trace", &self.trace);
-        line.text("peer", self.peer);
+        self.peer.iter().for_each(|peer| line.text("peer", peer));
         line.text("account", self.account);
         line.text("unique_id", &self.unique_id);
         line.number("octets", self.octets);
@@ -435,6 +448,28 @@ impl DeletedMessage<'_> {
             line.text("message_id", &String::from_utf8_lossy(self.message_id));
         }
         line.word("by", &self.by);
+    }
+}
+
+/// What a round through all maildrops has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RoundEnd {
+    /// Accounts that were visited.
+    pub(crate) accounts: u64,
+    /// Messages that were removed because they were old enough.
+    pub(crate) expired: u64,
+    /// Accounts left out because somebody was logged in.
+    pub(crate) skipped: u64,
+    /// Accounts where something failed; there is a line for each.
+    pub(crate) failed: u64,
+}
+
+impl RoundEnd {
+    fn fields(&self, line: &mut Line<'_>) {
+        line.number("accounts", self.accounts);
+        line.number("expired", self.expired);
+        line.number("skipped", self.skipped);
+        line.number("failed", self.failed);
     }
 }
 

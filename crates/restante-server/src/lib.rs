@@ -19,6 +19,7 @@ mod event;
 mod file;
 pub mod header;
 mod holders;
+mod keeping;
 mod limits;
 pub mod listener;
 mod lmtp;
@@ -34,6 +35,7 @@ mod tls;
 
 use crate::config::Config;
 use crate::event::{Event, Log};
+use crate::keeping::Keeper;
 use crate::listener::{BindError, Inherited, Listener, Listening};
 use crate::shared::{Settings, Shared};
 use std::error::Error;
@@ -54,6 +56,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     inherited: Inherited,
     watch: JoinHandle<()>,
+    keeper: Keeper,
 }
 
 impl Server {
@@ -75,7 +78,8 @@ impl Server {
             .map(|(listen, socket)| Listener::start(listen, socket, Arc::clone(&shared)))
             .collect();
         let watch = tokio::spawn(watch(Arc::clone(&shared)));
-        Ok(Self { shared, listeners, inherited, watch })
+        let keeper = Keeper::start(Arc::clone(&shared));
+        Ok(Self { shared, listeners, inherited, watch, keeper })
     }
 
     /// Where the server listens; a port 0 of the configuration is the real port here. In the order of the
@@ -163,6 +167,7 @@ impl Server {
     /// Stops: accepts nothing more, lets commands in progress finish, closes idle sessions. After `grace` the rest is
     /// cut. Returns how many were cut.
     pub async fn drain(mut self, grace: Duration) -> usize {
+        self.keeper.stop().await;
         let listeners = std::mem::take(&mut self.listeners);
         shutdown::drain(&self.shared, listeners, grace).await
     }

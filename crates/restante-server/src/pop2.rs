@@ -13,6 +13,7 @@ use crate::pop3::fault;
 use crate::pop3::login::Login;
 use crate::pop3::opened::Opened;
 use restante_proto::body::Plain;
+use restante_proto::maildrop::Marks;
 use restante_proto::pop2::{Session, Step, Transport, rejection};
 use restante_proto::sasl::Credentials;
 use restante_proto::server::{Fault, Phase, Refusal};
@@ -52,6 +53,8 @@ struct Guest {
     started: Instant,
     login_deadline: Instant,
     retrieved: u64,
+    /// Which they are, where expiry counts from then.
+    noted: Marks,
     deleted: u64,
     /// Messages in the maildrop at login.
     messages: Option<u64>,
@@ -73,6 +76,7 @@ impl Guest {
             started,
             login_deadline: started + Duration::from_secs(visit.settings.config.limits.login_s),
             retrieved: 0,
+            noted: Marks::new(),
             deleted: 0,
             messages: None,
             visit,
@@ -172,6 +176,9 @@ impl Guest {
         outcome?;
         self.session.message_sent();
         self.retrieved += 1;
+        if self.visit.settings.expires_from_retrieval() {
+            self.noted.mark(index);
+        }
         Ok(())
     }
 
@@ -209,9 +216,10 @@ impl Guest {
 
     /// FOLD and QUIT: remove what is marked, release the lock, then the reply.
     async fn release(&mut self) {
+        let noted = std::mem::take(&mut self.noted);
         let outcome = match self.maildrop.take() {
             Some(Opened::Exclusive(mut held))
-                if !self.session.marks().is_empty() || held.maildrop.is_shown_anew() =>
+                if !self.session.marks().is_empty() || held.maildrop.is_shown_anew() || !noted.is_empty() =>
             {
                 let outcome = held.maildrop.remove(self.session.marks(), clock::wall()).await;
                 if outcome.is_ok()
@@ -220,6 +228,7 @@ impl Guest {
                     let account = self.login.as_ref().map(|login| &login.account.name);
                     self.visit.note_warning(account, &Warning::Guard(failure));
                 }
+                self.visit.keep_retrieved(&mut held, &noted, self.session.marks(), self.login.as_ref()).await;
                 let listing = Arc::clone(held.maildrop.listing());
                 drop(held);
                 let gone = match &outcome {

@@ -56,6 +56,8 @@ struct Guest {
     started: Instant,
     login_deadline: Instant,
     retrieved: u64,
+    /// Which they are, where expiry counts from then.
+    noted: Option<Box<Marks>>,
     topped: u64,
     deleted: u64,
     submitted: u64,
@@ -81,6 +83,7 @@ impl Guest {
             started,
             login_deadline: started + Duration::from_secs(settings.config.limits.login_s),
             retrieved: 0,
+            noted: None,
             topped: 0,
             deleted: 0,
             submitted: 0,
@@ -176,7 +179,12 @@ impl Guest {
         outcome?;
         self.session.message_sent();
         match extent {
-            Extent::Whole => self.retrieved += 1,
+            Extent::Whole => {
+                self.retrieved += 1;
+                if self.visit.settings.expires_from_retrieval() {
+                    self.noted.get_or_insert_default().mark(index);
+                }
+            }
             Extent::Top(_) => self.topped += 1,
         }
         Ok(())
@@ -253,7 +261,7 @@ impl Guest {
     /// maildrop and its lock.
     async fn remove_marked(&mut self) -> Result<(), Fault> {
         let is_marked = !self.session.marks().is_empty();
-        let is_changed = is_marked || self.session.accessed().is_some();
+        let is_changed = is_marked || self.session.accessed().is_some() || self.noted.is_some();
         let mut held = match self.maildrop.take() {
             Some(Opened::Exclusive(held)) if is_changed => held,
             _ if !is_marked => return Ok(()),
@@ -271,6 +279,9 @@ impl Guest {
             && let Err(failure) = held.maildrop.keep_shown(self.session.marks()).await
         {
             self.note_warning(&Warning::Guard(failure));
+        }
+        if let Some(noted) = self.noted.take() {
+            self.visit.keep_retrieved(&mut held, &noted, self.session.marks(), self.login.as_ref()).await;
         }
         let listing = Arc::clone(held.maildrop.listing());
         drop(held);
@@ -298,8 +309,11 @@ impl Guest {
         self.visit.deadline(login, &mut self.connection)
     }
 
-    /// Remembers what a session was shown that removed nothing and ended with QUIT.
+    /// Remembers what a session was shown and has retrieved that removed nothing and ended with QUIT.
     async fn keep_shown(&mut self) {
+        if let (Some(Opened::Exclusive(held)), Some(noted)) = (&mut self.maildrop, self.noted.take()) {
+            self.visit.keep_retrieved(held, &noted, &Marks::new(), self.login.as_ref()).await;
+        }
         if let Some(Opened::Exclusive(held)) = &mut self.maildrop
             && held.maildrop.is_shown_anew()
             && let Err(failure) = held.maildrop.keep_shown(&Marks::new()).await

@@ -179,6 +179,14 @@ impl Settings {
         }
     }
 
+    /// Must sessions note what they have retrieved?
+    pub(crate) fn expires_from_retrieval(&self) -> bool {
+        self.config
+            .maildrop
+            .expiry()
+            .is_some_and(|expiry| expiry.from == restante_store::expiry::From::Retrieval)
+    }
+
     /// What POP3 offers to this peer.
     pub(crate) fn pop3(&self, peer: Peer) -> Arc<server::Policy> {
         self.pop3.now(self.trusts(peer), &self.config, &self.authenticator)

@@ -12,7 +12,7 @@ use restante_auth::account::Bound;
 use restante_auth::directory::embedded::accounts::Figure;
 use restante_server::config::Size;
 
-use deletion::{Deleted, Undelete};
+use deletion::{Deleted, Expire, Undelete};
 
 /// The command line as a whole.
 #[derive(Debug, Parser)]
@@ -269,6 +269,7 @@ pub(crate) enum MaildropCommand {
     },
     Deleted(Deleted),
     Undelete(Undelete),
+    Expire(Expire),
     Import(Box<Import>),
     Rehearse(Box<Rehearse>),
     Export(Export),

@@ -4,6 +4,8 @@ use super::problem::Problems;
 use super::section::{Lines, section};
 use super::template::Template;
 use super::value::{Mode, Span, choice};
+use restante_store::expiry::{self, Expiry};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 section! {
@@ -50,6 +52,23 @@ section! {
         /// Is a maildrop refused when most of its messages have other unique-ids than they had, so that clients would
         /// retrieve everything again? `restante maildrop accept` releases it. Default true.
         guard: bool = true;
+        /// After so long messages are removed by the server itself, for instance `"90 days"`: whole days, 1 to 65,535. Clients are
+        /// told (EXPIRE). Default: none, and mail is kept for ever.
+        expire: Option<Span> = None;
+        /// What that is counted from: `retrieval` (when a client had retrieved the message for the first time; one that nobody has
+        /// retrieved stays) or `delivery`. Default `retrieval`.
+        expire_from: ExpireFrom = ExpireFrom::Retrieval;
+    }
+}
+
+impl Maildrop {
+    /// When messages are removed by the server itself; `None`: never.
+    pub fn expiry(&self) -> Option<Expiry> {
+        let from = match self.expire_from {
+            ExpireFrom::Retrieval => expiry::From::Retrieval,
+            ExpireFrom::Delivery => expiry::From::Delivery,
+        };
+        self.expire.map(|after| Expiry { after: after.0, from })
     }
 }
 
@@ -60,6 +79,10 @@ pub(super) fn check(written: &Maildrop, lines: &Lines, problems: &mut Problems<'
         if written.trash.is_some() {
             let what = "maildrop.trash: the trash is not for mboxes in this version";
             problems.error(lines.at("maildrop.trash"), what, remedy);
+        }
+        if written.expire.is_some() {
+            let what = "maildrop.expire: messages of mboxes do not expire in this version";
+            problems.error(lines.at("maildrop.expire"), what, remedy);
         }
         if written.foreign_locks == ForeignLocks::Ignore {
             let what = "maildrop.foreign_locks: the locks of an mbox are always respected";
@@ -72,6 +95,31 @@ pub(super) fn check(written: &Maildrop, lines: &Lines, problems: &mut Problems<'
             "maildrop.trash: nothing can be kept for no time",
             "write for how long, for instance \"14 days\", or take the key out to keep nothing",
         );
+    }
+    let is_right =
+        |span: Span| EXPIRE_S.contains(&span.0.as_secs()) && span.0.as_secs().is_multiple_of(DAY_S);
+    if written.expire.is_some_and(|span| !is_right(span)) {
+        problems.error(
+            lines.at("maildrop.expire"),
+            "maildrop.expire: mail is kept for whole days, from 1 to 65535",
+            "write for how long, for instance \"90 days\", or take the key out to keep it for ever",
+        );
+    }
+}
+
+/// What can be said in the days that clients are told, in seconds.
+const EXPIRE_S: RangeInclusive<u64> = DAY_S..=65_535 * DAY_S;
+
+/// Seconds of a day.
+pub(crate) const DAY_S: u64 = 86_400;
+
+choice! {
+    /// What the age of a message is counted from.
+    pub enum ExpireFrom {
+        /// When it was retrieved.
+        Retrieval = "retrieval",
+        /// When it was delivered.
+        Delivery = "delivery",
     }
 }
 

@@ -298,6 +298,8 @@ line_ends = "crlf"
 syncs = "shared"
 file_mode = "0640"
 trash = "36 hours"
+expire = "1 day"
+expire_from = "delivery"
 [pop3]
 utf8 = false
 surrogates = "as-stored"
@@ -396,6 +398,7 @@ fn the_default_configuration_shows_every_key() {
         "postmaster",
         "marker",
         "trash",
+        "expire",
         "takeover_after",
         "control",
         "path",

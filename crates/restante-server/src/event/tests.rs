@@ -163,7 +163,7 @@ fn a_target_that_stands_still_holds_nobody_up_and_the_loss_is_counted() {
 fn deleted(unique_id: &str) -> String {
     let message = DeletedMessage {
         trace: Trace(0xc0ffee),
-        peer: &Peer::Unix,
+        peer: Some(&Peer::Unix),
         account: &AccountName::new("bob").unwrap(),
         unique_id,
         octets: 4711,
@@ -193,7 +193,7 @@ async fn a_line_that_must_not_be_lost_waits_for_room() {
             let unique_id = format!("{number}.x");
             let message = DeletedMessage {
                 trace: Trace(1),
-                peer: &Peer::Unix,
+                peer: Some(&Peer::Unix),
                 account: &AccountName::new("bob").unwrap(),
                 unique_id: &unique_id,
                 octets: 1,

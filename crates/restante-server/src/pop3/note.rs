@@ -1,14 +1,18 @@
 //! What a session has to say in the log while it goes on; its end is said by `leave`.
 
 use super::Guest;
+use super::login::Login;
+use super::opened::Held;
 use crate::audit::Audit;
+use crate::clock;
 use crate::event::Event;
 use crate::holders::Superseded;
 use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
-use restante_proto::maildrop::Listing;
+use restante_proto::maildrop::{Listing, Marks};
 use restante_proto::sasl::Method;
 use restante_store::gone::Gone;
+use restante_store::maildrop::Warning;
 use std::error::Error;
 use std::fmt::Display;
 
@@ -30,11 +34,26 @@ impl Guest {
 }
 
 impl Visit {
+    /// Remembers what a session has retrieved whole, for expiry. What fails is kept longer, and is in the log.
+    pub(crate) async fn keep_retrieved(
+        &self,
+        held: &mut Held,
+        retrieved: &Marks,
+        removed: &Marks,
+        login: Option<&Login>,
+    ) {
+        if !retrieved.is_empty()
+            && let Err(failure) = held.maildrop.keep_retrieved(retrieved, removed, clock::wall()).await
+        {
+            self.note_warning(login.map(|login| &login.account.name), &Warning::Index(failure));
+        }
+    }
+
     /// Writes down what was removed, where that is wanted.
     pub(crate) async fn audit(&self, account: Option<&AccountName>, listing: &Listing, gone: &Gone) {
         if let Some(account) = account.filter(|_| self.settings.config.log.deletions) {
-            let (log, trace, peer) = (&self.shared.log, self.trace, self.peer);
-            Audit { log, trace, peer, account }.write(listing, gone).await;
+            let (log, trace, peer) = (&self.shared.log, self.trace, Some(self.peer));
+            Audit { log, trace, peer, account, by: "quit" }.write(listing, gone).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod deleted;
+mod expire;
 mod export;
 mod import;
 mod list;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: &MaildropCommand) -> Result<(), Failure> {
         }
         MaildropCommand::List { file, json } => runtime.block_on(list::run(file, json.json)),
         MaildropCommand::Deleted(flags) => runtime.block_on(deleted::run(flags)),
+        MaildropCommand::Expire(flags) => runtime.block_on(expire::run(flags)),
         MaildropCommand::Undelete(flags) => runtime.block_on(undelete::run(flags)),
         MaildropCommand::Quota { which, repair, file, json } => {
             runtime.block_on(quota::run(which, file, quota::Form { repair: *repair, as_json: json.json }))

@@ -1,8 +1,8 @@
-//! The flags of `maildrop deleted` and `maildrop undelete`.
+//! The flags of `maildrop deleted`, `maildrop undelete` and `maildrop expire`.
 
 use clap::{ArgGroup, Args};
 
-use super::{AccountName, ConfigFile, Json};
+use super::{AccountName, Accounts, ConfigFile, Json};
 
 /// List what was deleted from an account's maildrop and is still in its trash
 ///
@@ -44,6 +44,23 @@ pub(crate) struct Undelete {
     /// Give them new unique-ids, so that every client fetches them
     #[arg(long)]
     pub(crate) as_new: bool,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// Remove messages that are old enough now, by maildrop.expire
+///
+/// The server does the same once a day. Messages go into the trash where there is one. A maildrop that is in use is left out. With
+/// --dry-run nothing is changed, and what would go is listed, also of maildrops in use.
+#[derive(Args, Debug)]
+pub(crate) struct Expire {
+    #[command(flatten)]
+    pub(crate) which: Accounts,
+    /// Say what would be removed, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) file: ConfigFile,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `restante maildrop list` and `show`.
 
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::scene::Scene;
 
@@ -89,6 +90,34 @@ fn what_is_put_back_as_new_has_another_unique_id() {
         assert_ne!(entry["unique_id"], entry["before"]);
         assert!(shown.contains(entry["unique_id"].as_str().unwrap()), "{shown}");
     }
+}
+
+#[test]
+fn old_messages_expire_by_hand_and_are_only_listed_by_a_trial() {
+    let scene = with_accounts();
+    let config = scene.configuration();
+    assert_eq!(scene.run(&["maildrop", "expire", "ann"], b"").code(), 78, "mail is kept for ever");
+    scene.write(
+        "restante.toml",
+        &format!("{config}expire = \"90 days\"\nexpire_from = \"delivery\"\ntrash = \"14 days\"\n"),
+    );
+    for folder in ["tmp", "new", "cur"] {
+        fs::create_dir_all(scene.path(&format!("mail/ann/{folder}"))).unwrap();
+    }
+    let old = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    for name in ["cur/1700000001.a:2,S", "new/1700000002.b", "new/1700000003.c"] {
+        scene.write(&format!("mail/ann/{name}"), "Subject: x\n\nhello\n");
+    }
+    for name in ["cur/1700000001.a:2,S", "new/1700000002.b"] {
+        let file = fs::File::options().write(true).open(scene.path(&format!("mail/ann/{name}"))).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    scene.play("maildrop-expire.txt");
+    assert!(scene.path("mail/ann/new/1700000003.c").exists());
+    assert!(!scene.path("mail/ann/new/1700000002.b").exists());
+    let trash = fs::read_dir(scene.path("mail/ann/restante.trash")).unwrap();
+    assert_eq!(trash.filter(|file| file.as_ref().unwrap().file_name() != "swept").count(), 2);
+    assert!(!scene.path("mail/bob").exists());
 }
 
 #[test]

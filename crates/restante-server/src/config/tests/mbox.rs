@@ -57,14 +57,31 @@ fn what_only_one_kind_of_maildrop_has_is_refused_for_the_other() {
         ],
     );
     same_lines(
-        &problems(&format!("{mbox}trash = \"14 days\"\nforeign_locks = \"ignore\"\n{LEAST}")),
+        &problems(&format!(
+            "{mbox}trash = \"14 days\"\nforeign_locks = \"ignore\"\nexpire = \"90 days\"\n{LEAST}"
+        )),
         &[
             "4: maildrop.trash: the trash is not for mboxes in this version",
             "5: maildrop.foreign_locks: the locks of an mbox are always respected",
+            "6: maildrop.expire: messages of mboxes do not expire in this version",
         ],
     );
     same_lines(
         &problems(&format!("[maildrop]\ncontrol = \"/tmp/{{local}}\"\n{LEAST}")),
         &["2: maildrop.control: only an mbox has that"],
+    );
+}
+
+#[test]
+fn mail_is_kept_for_a_day_or_more() {
+    for expire in ["0 days", "23 hours", "36 hours", "86401 seconds", "65536 days"] {
+        same_lines(
+            &problems(&format!("[maildrop]\nexpire = \"{expire}\"\n{LEAST}")),
+            &["2: maildrop.expire: mail is kept for whole days, from 1 to 65535"],
+        );
+    }
+    same_lines(
+        &problems(&format!("[maildrop]\nexpire_from = \"arrival\"\n{LEAST}")),
+        &["2: maildrop.expire_from: \"arrival\" is not known"],
     );
 }
