@@ -149,7 +149,7 @@ pub(crate) enum AccountCommand {
     },
     /// Set how much the maildrop of an account may hold
     ///
-    /// What is not named stays as it is. 'default' is what [quota] of the configuration says for everybody, 'none' is no limit.
+    /// What is not named stays as it is. 'default' is what the configuration's table 'quota' says for everybody, 'none' is no limit.
     #[command(group = clap::ArgGroup::new("figures").required(true).multiple(true).args(["octets", "messages"]))]
     Quota {
         #[command(flatten)]

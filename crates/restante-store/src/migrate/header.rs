@@ -110,7 +110,7 @@ pub fn x_uidl(header: &[u8]) -> Option<Vec<u8>> {
 
 /// The digest of a header by which a message is the same on two servers.
 ///
-/// Left out is what servers add and change (the fields of [`CHANGING`]), what is no field with a plain name, continuation
+/// Left out is what servers add and change (sizes, flags, paths and marks of their own), what is no field with a plain name, continuation
 /// lines of nothing but white space, and all CRs, as some servers lose them.
 #[must_use]
 pub fn digest(header: &[u8]) -> Digest {
