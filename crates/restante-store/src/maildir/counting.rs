@@ -144,9 +144,10 @@ impl Subtraction {
     }
 
     /// Subtracts what this removal has removed itself. Best effort: a total that is too high is found out before
-    /// anybody is refused for it.
-    pub(super) fn end(self, disk: &dyn Disk, less: Usage) {
+    /// anybody is refused for it. `less` is asked only where somebody counts.
+    pub(super) fn end(self, disk: &dyn Disk, less: impl FnOnce() -> Usage) {
         let Some(file) = self.file else { return };
+        let less = less();
         if less != Usage::default() && is_still(disk, &self.path, &*file) {
             append(disk, &self.path, &*file, &maildirsize::removed(less));
         }

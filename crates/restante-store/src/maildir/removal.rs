@@ -110,7 +110,7 @@ pub(super) fn remove_now(
     removal.give_up();
     removal.sync();
     warnings.extend(removal.record_end().err().map(Warning::Index));
-    counted.end(session.disk(), removal.usage());
+    counted.end(session.disk(), || removal.usage());
     let Removal { removed, vanished, failed, failure, bin, notes, .. } = removal;
     let gone = Gone::new(&removed, notes);
     warnings.extend(bin.warning());
