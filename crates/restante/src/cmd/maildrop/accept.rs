@@ -4,6 +4,7 @@ use restante_server::assemble;
 use serde::Serialize;
 
 use super::super::configuration;
+use super::location;
 use crate::exit::{self, Code, Failure};
 use crate::flags::{AccountName, ConfigFile};
 use crate::terminal;
@@ -12,8 +13,7 @@ use crate::terminal;
 pub(super) async fn run(name: &AccountName, file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
     let config = configuration::load(file)?;
     let account = super::account(&config, &name.name).await?;
-    let location = assemble::location(&config, &account)
-        .map_err(|error| Failure::new(Code::Config, format!("{}: {error}", account.name)))?;
+    let location = location(&config, &account)?;
     let was = assemble::store(&config).accept(&location, account.name.as_str()).await;
     let was = was.map_err(|failure| {
         Failure::new(Code::Io, exit::chain(&failure)).remedy("run it as the user of the server, or as root")

@@ -10,7 +10,7 @@ use restante_store::migrate::export::{Format, Made};
 use restante_store::migrate::{Shown, header, listing};
 
 use super::super::{configuration, login};
-use super::{accounts, filled_in, inspect, maildir_path, may_write};
+use super::{accounts, filled_in, inspect, location, maildir_path, may_write};
 use crate::clock;
 use crate::exit::{self, Code, Failure};
 use crate::flags::{Export, ExportTo};
@@ -67,8 +67,7 @@ async fn write_file(
     flags: &Export,
 ) -> Result<(), Failure> {
     let maildrop = maildir_path(config, account)?;
-    let location = assemble::location(config, account)
-        .map_err(|error| Failure::new(Code::Config, format!("{}: {error}", account.name)))?;
+    let location = location(config, account)?;
     let (is_partial, is_elsewhere) = (flags.partial, flags.output.is_some());
     if !is_elsewhere {
         may_write(&maildrop)?;

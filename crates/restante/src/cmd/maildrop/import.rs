@@ -14,7 +14,7 @@ use restante_store::migrate::plan::{Fate, Plan};
 use restante_store::unique_id::OverrideError;
 
 use super::super::configuration;
-use super::{accounts, inspect, maildir_path, may_write};
+use super::{accounts, inspect, location, maildir_path, may_write};
 use crate::clock;
 use crate::exit::{self, Code, Failure};
 use crate::flags::Import;
@@ -55,8 +55,7 @@ async fn one(
         return Ok(outcome);
     }
     may_write(&path)?;
-    let location = assemble::location(config, account)
-        .map_err(|error| Failure::new(Code::Config, format!("{}: {error}", account.name)))?;
+    let location = location(config, account)?;
     let store = assemble::store(config);
     store
         .set_unique_ids(&location, plan.overrides(), clock::wall())
