@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("restante-server", &["restante-proto", "restante-store", "restante-auth"]),
     ("restante-client", &["restante-proto"]),
     ("restante-check", &["restante-proto", "restante-client"]),
+    ("restante-fetch", &["restante-proto", "restante-client", "restante-store"]),
     (
         "restante",
         &[
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "restante-server",
             "restante-client",
             "restante-check",
+            "restante-fetch",
         ],
     ),
     ("xtask", &[]),
@@ -33,6 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ROOMS: &[(&str, &str, &[&str], &[&str])] = &[
     ("crates/restante-store/", "restante_proto", &["maildrop"], &["maildrop", "body"]),
     ("crates/restante-auth/", "restante_proto", &["sasl", "secret"], &["sasl", "secret"]),
+    // What collects mail shares the door to files with the store, and nothing of its maildrops.
+    ("crates/restante-fetch/", "restante_store", &["disk"], &["disk"]),
     // What judges a server shares no protocol code with what serves or fetches, in its tests neither.
     ("crates/restante-check/", "restante_proto", &["url"], &["url"]),
     ("crates/restante-check/", "restante_client", &["connect", "error"], &["connect", "error"]),
