@@ -24,6 +24,8 @@
 //! | F5 | *gone*: it was not listed any more | a tombstone with its age | nothing; it stays known until the tombstone is old enough |
 #![forbid(unsafe_code)]
 
+pub mod event;
 pub mod journal;
 pub mod key;
+pub mod report;
 pub mod sink;
