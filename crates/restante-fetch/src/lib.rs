@@ -23,9 +23,13 @@
 //! | F4 | QUIT was sent | collected | if it is still listed: as in F3; if not: F5 |
 //! | F5 | *gone*: it was not listed any more | a tombstone with its age | nothing; it stays known until the tombstone is old enough |
 #![forbid(unsafe_code)]
+// Tests lay out files.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod event;
+pub mod failure;
 pub mod journal;
 pub mod key;
 pub mod report;
 pub mod sink;
+pub mod spool;

@@ -2,9 +2,15 @@
 //!
 //! Called by the pass, on a thread that may wait.
 
+pub(crate) mod contents;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod maildir;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::failure::Failure;
 use crate::key::Key;
 
 /// A message on its way into a sink.
@@ -57,6 +63,13 @@ pub enum Fault {
     Later(String),
     /// It will not take this one, whoever asks: it goes to the quarantine, with this reason.
     Refused(String),
+}
+
+impl From<Failure> for Fault {
+    /// A file that cannot be used now may be usable later: there is room again, or somebody has given the right to it.
+    fn from(failure: Failure) -> Self {
+        Self::Later(failure.to_string())
+    }
 }
 
 impl fmt::Display for Fault {
