@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use restante_server::config::{self, Severity};
+use restante_config::problem::Severity;
+use restante_server::config;
 use std::path::Path;
 
 fuzz_target!(|text: &str| {

@@ -3,8 +3,8 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 use crate::config::{
-    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Span,
-    Syncs, Template, TemplateError, TokenSourceType,
+    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Syncs,
+    Template, TemplateError, TokenSourceType,
 };
 use crate::header;
 use restante_auth::account::{Account, Bound};
@@ -15,6 +15,7 @@ use restante_auth::password::make::ScramChoice;
 use restante_auth::token;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
+use restante_config::value::Span;
 use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
 use restante_store::disk::LocalDisk;

@@ -13,21 +13,19 @@ mod check;
 mod maildrop;
 mod network;
 mod pop3;
-mod problem;
 mod quota;
-mod section;
 mod submission;
 mod template;
 #[cfg(test)]
 mod tests;
-mod value;
 
 use crate::file;
-use problem::Problems;
-use section::{Lines, Section, section};
+use restante_config::problem::{Problem, Problems, Severity};
+use restante_config::section::{Lines, Section};
+use restante_config::value::{Fault, Mode, Value, quote, show_key, word};
+use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
-use value::{Fault, Value, choice, quote, show_key, word};
 
 pub use address::Address;
 pub use board::Board;
@@ -35,13 +33,11 @@ pub use bulletins::Bulletins;
 pub(crate) use maildrop::DAY_S;
 pub use maildrop::{DotLock, ExpireFrom, ForeignLocks, LineEnds, Maildrop, MaildropType, MboxForm, Syncs};
 pub use network::Network;
-pub use pop3::{Pop3, Surrogates};
-pub use problem::{Problem, Severity};
+pub use pop3::{Named, Pop3, Surrogates};
 pub use quota::{Over, Quota};
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
-pub use value::{Mode, NoSpan, NotASize, Size, Span};
 
 /// Reads and checks a configuration file.
 ///

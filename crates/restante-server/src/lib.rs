@@ -152,7 +152,7 @@ impl Server {
     }
 
     /// Says in the log why a new configuration is not used.
-    pub fn keep_configuration(&self, problems: &[config::Problem]) {
+    pub fn keep_configuration(&self, problems: &[restante_config::problem::Problem]) {
         for problem in problems {
             self.shared.log.write(&Event::ConfigurationKept { problem });
         }

@@ -63,10 +63,10 @@ fn policy(config: &Config, mechanisms: Vec<Mechanism>) -> Policy {
         // R2449-6.5.2, R2449-6.5.3: the same for every account, so that it is exact before login too.
         login_delay_s: u32::try_from(config.pop3.login_delay_s).ok().filter(|&seconds| seconds > 0),
         last: config.pop3.last,
-        quirks: config.pop3.quirks,
+        quirks: config.pop3.quirks.0,
         extended: services(config),
         utf8: config.pop3.utf8,
-        language: config.pop3.language,
+        language: config.pop3.language.0,
         limits: Limits::default(),
     }
 }

@@ -200,7 +200,7 @@ impl Guest {
     async fn send(&mut self, message: &mut Message, extent: Extent) -> Result<(), Unsent> {
         let shape = message.shape();
         let mut encoder = Encoder::new(extent);
-        let quirks = self.visit.settings.config.pop3.quirks;
+        let quirks = self.visit.settings.config.pop3.quirks.0;
         let is_sent_as_stored = shape.is_crlf && !shape.has_dot_lines && !quirks.mends_messages();
         if extent == Extent::Whole && is_sent_as_stored {
             // It is stored as it is sent: read straight into the output. An encoder that has seen nothing ends it.

@@ -2,9 +2,10 @@
 //!
 //! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads everything again. Called by `restante serve`.
 
-use crate::config::{Config, Problem};
+use crate::config::Config;
 use crate::listener::Inherited;
 use crate::{Server, StartError};
+use restante_config::problem::Problem;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::time::Duration;

@@ -2,9 +2,10 @@
 //! what one protocol's driver does is in `pop3/tests.rs` and `lmtp/tests.rs`.
 
 use super::*;
-use crate::config::{Address, LogFormat, Problem, Protocol, TlsMode};
+use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::event::Peer;
 use crate::listener::{Raw, Visit};
+use restante_config::problem::Problem;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

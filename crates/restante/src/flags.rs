@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use restante_auth::account::Bound;
 use restante_auth::directory::embedded::accounts::Figure;
-use restante_server::config::Size;
+use restante_config::value::Size;
 
 use deletion::{Deleted, Expire, Undelete};
 

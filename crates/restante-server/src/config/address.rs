@@ -1,7 +1,7 @@
 //! `Address`: where a listener listens.
 
-use super::section::kind;
-use super::value::{Fault, Value, quote};
+use restante_config::section::kind;
+use restante_config::value::{Fault, Value, quote};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,8 +1,9 @@
 //! `[[board]]`: maildrops that everybody may read, for XTND BBOARDS and its kin.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
 use crate::file;
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
 use std::path::{Path, PathBuf};
 
 section! {

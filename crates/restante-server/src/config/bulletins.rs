@@ -1,7 +1,8 @@
 //! `[bulletins]`: messages that every account is given once.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
 use std::path::PathBuf;

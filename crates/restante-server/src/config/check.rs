@@ -2,14 +2,14 @@
 //!
 //! Everything is looked at; nothing stops at the first fault. Nothing is opened for good, bound or changed.
 
-use super::problem::Problems;
-use super::section::Lines;
 use super::{
     Address, AuthSource, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm,
     Plaintext, Protocol, SourceType, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
+use restante_config::problem::Problems;
+use restante_config::section::Lines;
 use restante_proto::sasl::Mechanism;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

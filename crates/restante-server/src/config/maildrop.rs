@@ -1,9 +1,11 @@
 //! `[maildrop]`: where mail lies, of which kind it is, and how it is kept.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
 use super::template::Template;
-use super::value::{Mode, Span, choice};
+use restante_config::choice;
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
+use restante_config::value::{Mode, Span};
 use restante_store::expiry::{self, Expiry};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

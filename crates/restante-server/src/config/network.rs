@@ -1,8 +1,8 @@
 //! `Network`: who may stand in front of a listener as a proxy.
 
-use super::section::kind;
-use super::value::{Fault, Value, quote};
 use crate::event::Peer;
+use restante_config::section::kind;
+use restante_config::value::{Fault, Value, quote};
 use std::fmt;
 use std::net::IpAddr;
 use toml::de::DeValue;

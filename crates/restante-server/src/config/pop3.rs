@@ -1,8 +1,10 @@
 //! `[pop3]`: how POP3 is spoken, where that is the operator's choice.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
-use super::value::{Fault, Value, choice, quote, word};
+use restante_config::choice;
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
+use restante_config::value::{Fault, Value, quote, word};
 use restante_proto::quirk::{Quirk, Quirks};
 use restante_proto::reply::language::Language;
 use std::borrow::Cow;
@@ -15,7 +17,7 @@ section! {
         utf8: bool = true;
         /// The language that a client gets that leaves the choice to the server (`LANG *`): `en`, `de`, `fr`, `es`, `it`,
         /// `pt`, `nl` or `pl`. A client that does not ask is answered in English. Default `en`.
-        language: Language = Language::English;
+        language: Named<Language> = Named(Language::English);
         /// What a client that has not issued UTF8 is shown of a message whose header holds UTF-8: `faithful` (a surrogate in
         /// ASCII, RFC 6857), `refuse` (`-ERR [UTF8]`) or `as-stored`. Default `faithful`.
         surrogates: Surrogates = Surrogates::Faithful;
@@ -26,7 +28,7 @@ section! {
         last: bool = false;
         /// Workarounds for clients that are not as they should be (docs/quirks.md): those named here are on beside those
         /// that are on anyway; with a `-` before its name one is off. Default: none.
-        quirks: Quirks = Quirks::default();
+        quirks: Named<Quirks> = Named(Quirks::default());
         /// Is XTND XLST offered, Qpopper's list of a header field of all messages? It opens every message. Default false.
         xlst: bool = false;
     }
@@ -55,17 +57,21 @@ choice! {
     }
 }
 
-impl Value for Language {
+/// Something of proto's that is written by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<T>(pub T);
+
+impl Value for Named<Language> {
     fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
-        word(written, &Self::ALL.map(|language| (language.tag(), language)))
+        word(written, &Language::ALL.map(|language| (language.tag(), Self(language))))
     }
 
     fn show(&self) -> Option<String> {
-        Some(quote(self.tag()))
+        Some(quote(self.0.tag()))
     }
 }
 
-impl Value for Quirks {
+impl Value for Named<Quirks> {
     fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
         let known = Quirk::ALL.map(|quirk| (quirk.name(), quirk));
         let DeValue::Array(items) = written else {
@@ -74,7 +80,7 @@ impl Value for Quirks {
                 "write the names of workarounds in square brackets, with commas between",
             ));
         };
-        items.iter().try_fold(Self::default(), |quirks, item| match item.get_ref() {
+        let quirks = items.iter().try_fold(Quirks::default(), |quirks, item| match item.get_ref() {
             DeValue::String(name) => {
                 let (name, is_on) = match name.strip_prefix('-') {
                     Some(name) => (name, false),
@@ -84,13 +90,14 @@ impl Value for Quirks {
                 Ok(quirks.with(quirk, is_on))
             }
             other => word(other, &known).map(|_: Quirk| quirks),
-        })
+        });
+        quirks.map(Self)
     }
 
     fn show(&self) -> Option<String> {
-        let changed = Quirk::ALL.into_iter().filter(|quirk| self.has(*quirk) != quirk.only_forgives());
+        let changed = Quirk::ALL.into_iter().filter(|quirk| self.0.has(*quirk) != quirk.only_forgives());
         let names = changed.map(|quirk| {
-            let sign = if self.has(quirk) { "" } else { "-" };
+            let sign = if self.0.has(quirk) { "" } else { "-" };
             quote(&format!("{sign}{}", quirk.name()))
         });
         Some(format!("[{}]", names.collect::<Vec<_>>().join(", ")))

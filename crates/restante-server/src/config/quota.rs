@@ -1,8 +1,10 @@
 //! `[quota]`: how much a maildrop may hold where the account's source does not say so, and what is said when it is full.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
-use super::value::{Size, choice};
+use restante_config::choice;
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
+use restante_config::value::Size;
 
 section! {
     /// `[quota]`: how much a maildrop may hold. An account's own quota comes before this.

@@ -1,9 +1,11 @@
 //! `[submission]`: what becomes of messages that clients hand in by XTND XMIT.
 
-use super::problem::Problems;
-use super::section::{Lines, section};
-use super::value::{Fault, Value, choice, quote};
 use crate::file;
+use restante_config::choice;
+use restante_config::problem::Problems;
+use restante_config::section;
+use restante_config::section::Lines;
+use restante_config::value::{Fault, Value, quote};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 

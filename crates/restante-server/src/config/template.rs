@@ -1,7 +1,7 @@
 //! `Template`: the path of a maildrop with places for parts of the account's name.
 
-use super::value::{Fault, Value, quote};
 use restante_auth::account::Account;
+use restante_config::value::{Fault, Value, quote};
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};

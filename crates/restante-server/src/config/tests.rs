@@ -4,6 +4,7 @@ mod mbox;
 mod older;
 
 use super::*;
+use restante_config::value::Size;
 use std::fs;
 use tempfile::TempDir;
 
@@ -335,7 +336,7 @@ fn workarounds_are_switched_by_name() {
     let text = format!("{LEAST}[pop3]\nquirks = [\"oe-ns-eoh\", \"-bare-auth\"]\n");
     let config = read(&folder(), &text).unwrap();
     let wanted = Quirks::default().with(Quirk::OeNsEoh, true).with(Quirk::BareAuth, false);
-    assert_eq!(config.pop3.quirks, wanted);
+    assert_eq!(config.pop3.quirks.0, wanted);
     assert!(config.show().contains("quirks = [\"-bare-auth\", \"oe-ns-eoh\"]"), "{}", config.show());
     assert_eq!(
         problems(&format!("{LEAST}[pop3]\nquirks = [\"outlook-no-nul\"]\n")),

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::clock;
-use crate::config::{LogFormat, Protocol, Span};
+use crate::config::{LogFormat, Protocol};
 use crate::event::Log;
 use crate::shared::{Settings, Shared};
 use crate::tests::{Client, Lines, Site, serve_in_memory};
+use restante_config::value::Span;
 use std::path::PathBuf;
 
 const TWO_MINUTES: Duration = Duration::from_secs(120);

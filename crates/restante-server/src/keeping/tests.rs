@@ -1,10 +1,11 @@
 //! Rounds through the maildrops of a server that runs.
 
 use super::*;
-use crate::config::{ExpireFrom, Span};
+use crate::config::ExpireFrom;
 use crate::listener::Inherited;
 use crate::tests::{Client, Site};
 use crate::{Server, config::Config};
+use restante_config::value::Span;
 use std::fs;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -184,7 +184,8 @@ mod tests {
     //! Sockets that somebody else has opened.
 
     use super::*;
-    use crate::config::{Mode, Protocol as Spoken, TlsMode};
+    use crate::config::{Protocol as Spoken, TlsMode};
+    use restante_config::value::Mode;
 
     fn listen(name: &str) -> Listen {
         let address = Address::Inherited(name.to_owned());

@@ -1,7 +1,7 @@
 //! Sockets: addresses, permissions, what is inherited.
 
 use super::*;
-use crate::config::Mode;
+use restante_config::value::Mode;
 
 fn listen(address: Address) -> Listen {
     let (protocol, tls, mode) = (Protocol::Pop3, TlsMode::Off, Mode(0o600));

@@ -89,7 +89,7 @@ impl Guest {
             self.note_warning(warning);
         }
         let board = Opened::Inspection(board);
-        let listing = board.told(self.visit.settings.config.pop3.quirks, self.view()).await;
+        let listing = board.told(self.visit.settings.config.pop3.quirks.0, self.view()).await;
         self.maildrop = Some(board);
         Answer::Opened(listing)
     }

@@ -9,7 +9,6 @@ use super::opened::{Held, Opened};
 use super::{Guest, by_time};
 use crate::assemble;
 use crate::clock;
-use crate::config::Span;
 use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
@@ -18,6 +17,7 @@ use crate::tls::certificate;
 use restante_auth::account::Account;
 use restante_auth::verify::scram::ScramParameters;
 use restante_auth::verify::{Access, Attempt, Grant, Verdict};
+use restante_config::value::Span;
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
 use restante_proto::server::{Opening, Refusal};
@@ -102,7 +102,7 @@ impl Guest {
         }
         self.messages = Some(opened.listing().len() as u64);
         let last = self.last_accessed(&opened).await;
-        let listing = opened.told(self.visit.settings.config.pop3.quirks, self.view()).await;
+        let listing = opened.told(self.visit.settings.config.pop3.quirks.0, self.view()).await;
         self.session.opened(Opening { listing, rights: opened.rights(), last });
         self.connection.watch(opened.pulse());
         self.maildrop = Some(opened);

@@ -251,7 +251,7 @@ async fn removed_messages_are_on_record_and_in_the_trash() {
     site.drop_message("bob", "1700000002.b", b"Subject: y\n\ntwo\n");
     site.drop_message("bob", "1700000003.c", b"Message-ID: <3@example.org>\n\nthree\n");
     let mut config = site.config();
-    config.maildrop.trash = Some(config::Span(Duration::from_secs(86_400)));
+    config.maildrop.trash = Some(restante_config::value::Span(Duration::from_secs(86_400)));
     let server = Server::start(config, Inherited::none()).await.unwrap();
     let mut client = Client::connect(&pop3(&server)).await;
     login(&mut client, "bob", "secret").await;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use restante_auth::account::{self, Bound};
 use restante_auth::directory::embedded::Settings;
 use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Listed, New};
+use restante_config::value::Size;
 use restante_server::assemble;
-use restante_server::config::{Config, Size, SourceType};
+use restante_server::config::{Config, SourceType};
 use serde::Serialize;
 
 use super::configuration;

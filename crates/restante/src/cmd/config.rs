@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use restante_auth::directory;
+use restante_config::problem::{Problem, Severity};
 use restante_server::assemble;
-use restante_server::config::{self, Config, Problem, Severity};
+use restante_server::config::{self, Config};
 use serde::Serialize;
 
 use super::configuration;

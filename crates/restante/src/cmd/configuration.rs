@@ -3,7 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use restante_server::config::{self, Config, Problem};
+use restante_config::problem::Problem;
+use restante_server::config::{self, Config};
 
 use crate::exit::{Code, Failure};
 use crate::flags::ConfigFile;

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use restante_server::config::{self, Config, Problem};
+use restante_config::problem::Problem;
+use restante_server::config::{self, Config};
 use restante_server::listener::{Inherited, Listening};
 use restante_server::{Server, StartError, run};
 

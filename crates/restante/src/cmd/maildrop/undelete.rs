@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use restante_config::value::Span;
 use restante_proto::maildrop::{Octets, UniqueId};
 use restante_server::assemble;
-use restante_server::config::Span;
 use restante_store::trash::{Form, PutBack, UndeleteError, Undeleted, Which};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 //! Lives here: `Value` for the plain types and the `choice!` macro for closed sets of words. What values mean
 //! together is in `check.rs`.
 
-use super::section::{kind, nearest};
+use crate::section::{kind, nearest};
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,30 +12,38 @@ use toml::de::DeValue;
 
 /// Why a value cannot be what its key wants.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) what: String,
-    pub(super) remedy: String,
+pub struct Fault {
+    /// What is wrong with it.
+    pub what: String,
+    /// What to write instead.
+    pub remedy: String,
 }
 
 impl Fault {
-    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// With these two texts.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { what: what.into(), remedy: remedy.into() }
     }
 
-    fn kind(written: &DeValue<'_>, wanted: &str, remedy: &str) -> Self {
+    /// Something of another kind was written than is wanted.
+    pub fn kind(written: &DeValue<'_>, wanted: &str, remedy: &str) -> Self {
         Self::new(format!("this is {}, but {wanted} is wanted", kind(written)), remedy)
     }
 }
 
 /// A type that a key can have. `show` writes what `read` reads: the pair is an identity.
-pub(super) trait Value: Sized {
+pub trait Value: Sized {
+    /// The value that is written there.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write instead.
     fn read(written: &DeValue<'_>) -> Result<Self, Fault>;
     /// The TOML of the value; `None` leaves the key out, so that its absence is what is read back.
     fn show(&self) -> Option<String>;
 }
 
 /// Appends `key = value`.
-pub(super) fn show_key<T: Value>(output: &mut String, key: &str, value: &T) {
+pub fn show_key<T: Value>(output: &mut String, key: &str, value: &T) {
     if let Some(value) = value.show() {
         let _ = writeln!(output, "{key} = {value}");
     }
@@ -286,7 +294,7 @@ fn show_measure(value: u64, units: &Units, f: &mut fmt::Formatter<'_>) -> fmt::R
 }
 
 /// A basic string of TOML.
-pub(super) fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {
@@ -303,7 +311,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// The word among `words` that was written, or a fault that lists them and suggests the nearest.
-pub(super) fn word<T: Copy>(written: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, Fault> {
+pub fn word<T: Copy>(written: &DeValue<'_>, words: &[(&'static str, T)]) -> Result<T, Fault> {
     let names: Vec<&str> = words.iter().map(|&(name, _)| name).collect();
     let text = String::read(written)?;
     if let Some(&(_, value)) = words.iter().find(|&&(name, _)| name == text) {
@@ -317,6 +325,7 @@ pub(super) fn word<T: Copy>(written: &DeValue<'_>, words: &[(&'static str, T)]) 
 }
 
 /// A closed set of words.
+#[macro_export]
 macro_rules! choice {
     (
         $(#[$about:meta])*
@@ -333,19 +342,17 @@ macro_rules! choice {
             }
         }
 
-        impl $crate::config::value::Value for $name {
-            fn read(written: &toml::de::DeValue<'_>) -> Result<Self, $crate::config::value::Fault> {
-                $crate::config::value::word(written, &[ $( ($word, Self::$variant), )* ])
+        impl $crate::value::Value for $name {
+            fn read(written: &toml::de::DeValue<'_>) -> Result<Self, $crate::value::Fault> {
+                $crate::value::word(written, &[ $( ($word, Self::$variant), )* ])
             }
 
             fn show(&self) -> Option<String> {
-                Some($crate::config::value::quote(self.as_str()))
+                Some($crate::value::quote(self.as_str()))
             }
         }
     };
 }
-
-pub(in crate::config) use choice;
 
 #[cfg(test)]
 mod tests {

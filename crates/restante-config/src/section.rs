@@ -4,8 +4,8 @@
 //! declares a table's keys once, for reading, for showing and for suggesting the nearest known key.
 //! What single values look like is in `value.rs`.
 
-use super::problem::Problems;
-use super::value::Value;
+use crate::problem::Problems;
+use crate::value::Value;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use toml::Spanned;
@@ -13,11 +13,11 @@ use toml::de::{DeTable, DeValue};
 
 /// Where each key stood, by its full name (`limits.sessions`, `listen.0.address`).
 #[derive(Debug, Default)]
-pub(super) struct Lines(BTreeMap<String, usize>);
+pub struct Lines(BTreeMap<String, usize>);
 
 impl Lines {
     /// The line of a key, or of the nearest table around it, or 0 when the file does not name it at all.
-    pub(super) fn at(&self, key: &str) -> usize {
+    pub fn at(&self, key: &str) -> usize {
         let mut key = key;
         loop {
             if let Some(&line) = self.0.get(key) {
@@ -31,17 +31,18 @@ impl Lines {
     }
 
     /// Does the file itself set this key?
-    pub(super) fn is_set(&self, key: &str) -> bool {
+    pub fn is_set(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    pub(super) fn note(&mut self, key: String, line: usize) {
+    /// Where a key or table stands.
+    pub fn note(&mut self, key: String, line: usize) {
         self.0.insert(key, line);
     }
 }
 
 /// A table that is being read. Keys are taken out one after the other; what is left at the end is unknown.
-pub(super) struct Section<'r, 'i, 'p> {
+pub struct Section<'r, 'i, 'p> {
     /// Full name with a trailing dot, or empty for the file itself.
     prefix: String,
     left: Vec<(&'r Spanned<std::borrow::Cow<'i, str>>, &'r Spanned<DeValue<'i>>)>,
@@ -50,7 +51,8 @@ pub(super) struct Section<'r, 'i, 'p> {
 }
 
 impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
-    pub(super) fn new(
+    /// Of the table with this full name; empty for the file itself.
+    pub fn new(
         name: &str,
         table: &'r DeTable<'i>,
         problems: &'r mut Problems<'p>,
@@ -61,7 +63,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Takes a key's value out as it was written, for tables and arrays of tables.
-    pub(super) fn take(&mut self, key: &str) -> Option<&'r Spanned<DeValue<'i>>> {
+    pub fn take(&mut self, key: &str) -> Option<&'r Spanned<DeValue<'i>>> {
         let at = self.left.iter().position(|(name, _)| name.get_ref().as_ref() == key)?;
         let (name, value) = self.left.swap_remove(at);
         let line = self.problems.line_at(name.span().start);
@@ -70,7 +72,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Takes a value out; absent means the default, wrong means a problem and the default.
-    pub(super) fn value<T: Value>(&mut self, key: &str, default: impl FnOnce() -> T) -> T {
+    pub fn value<T: Value>(&mut self, key: &str, default: impl FnOnce() -> T) -> T {
         let Some(written) = self.take(key) else { return default() };
         match T::read(written.get_ref()) {
             Ok(value) => value,
@@ -83,7 +85,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Like `value`, for a number with bounds.
-    pub(super) fn number(&mut self, key: &str, default: u64, bounds: RangeInclusive<u64>) -> u64 {
+    pub fn number(&mut self, key: &str, default: u64, bounds: RangeInclusive<u64>) -> u64 {
         let value = self.value(key, || default);
         if bounds.contains(&value) {
             return value;
@@ -98,13 +100,13 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Reports a table found where a value was wanted, and the like.
-    pub(super) fn wrong(&mut self, written: &Spanned<DeValue<'i>>, what: String, remedy: &str) {
+    pub fn wrong(&mut self, written: &Spanned<DeValue<'i>>, what: String, remedy: &str) {
         let line = self.problems.line_at(written.span().start);
         self.problems.error(line, what, remedy);
     }
 
     /// Reads a table inside this one with `read`; absent means an empty table, hence the defaults.
-    pub(super) fn table<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_, 'i, 'p>) -> T) -> T {
+    pub fn table<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_, 'i, 'p>) -> T) -> T {
         let written = self.take(key);
         let empty = DeTable::new();
         let table = match written.map(|written| (written, written.get_ref())) {
@@ -121,11 +123,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Reads an array of tables with `read`, each with its position.
-    pub(super) fn tables<T>(
-        &mut self,
-        key: &str,
-        mut read: impl FnMut(&mut Section<'_, 'i, 'p>) -> T,
-    ) -> Vec<T> {
+    pub fn tables<T>(&mut self, key: &str, mut read: impl FnMut(&mut Section<'_, 'i, 'p>) -> T) -> Vec<T> {
         let Some(written) = self.take(key) else { return Vec::new() };
         let name = format!("{}{key}", self.prefix);
         let remedy = format!("write [[{name}]] and the keys below it, once for each");
@@ -148,7 +146,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
     }
 
     /// Everything that was not taken is unknown: named, with the nearest of the `known` keys.
-    pub(super) fn finish(&mut self, known: &[&str]) {
+    pub fn finish(&mut self, known: &[&str]) {
         for (name, _) in std::mem::take(&mut self.left) {
             let line = self.problems.line_at(name.span().start);
             let key = name.get_ref().as_ref();
@@ -162,7 +160,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
 }
 
 /// What a value was written as, in words.
-pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+pub fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -175,7 +173,7 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The known word with the fewest changes from `word`, if that is a plausible slip of the hand.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     known
         .iter()
@@ -209,8 +207,11 @@ fn distance(one: &str, other: &str) -> usize {
 
 /// Declares a table of the configuration: each key with its doc comment, type and default, once.
 ///
+/// Outside of the crate that declares one it is neither read nor shown.
+///
 /// From it come the struct, `Default`, `KEYS`, `read` (from a `Section`) and `show` (as TOML).
 /// `key: u64 = default, in bounds;` is a number with bounds.
+#[macro_export]
 macro_rules! section {
     (
         $(#[$about:meta])*
@@ -232,21 +233,21 @@ macro_rules! section {
 
         impl $name {
             /// The keys of this table, as they are written.
-            pub const KEYS: &[&str] = &[ $( $crate::config::section::key_name!($key $(, $word)?), )* ];
+            pub const KEYS: &[&str] = &[ $( $crate::key_name!($key $(, $word)?), )* ];
 
-            pub(in crate::config) fn read(section: &mut $crate::config::section::Section<'_, '_, '_>) -> Self {
+            pub(crate) fn read(section: &mut $crate::section::Section<'_, '_, '_>) -> Self {
                 Self {
                     $( $key: {
-                        let name = $crate::config::section::key_name!($key $(, $word)?);
-                        $crate::config::section::read_key!(section, name, $default $(, $bounds)?)
+                        let name = $crate::key_name!($key $(, $word)?);
+                        $crate::read_key!(section, name, $default $(, $bounds)?)
                     }, )*
                 }
             }
 
-            pub(in crate::config) fn show(&self, output: &mut String) {
+            pub(crate) fn show(&self, output: &mut String) {
                 $(
-                    let name = $crate::config::section::key_name!($key $(, $word)?);
-                    $crate::config::value::show_key(output, name, &self.$key);
+                    let name = $crate::key_name!($key $(, $word)?);
+                    $crate::value::show_key(output, name, &self.$key);
                 )*
             }
         }
@@ -254,6 +255,8 @@ macro_rules! section {
 }
 
 /// One key of `section!`: with or without bounds.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! read_key {
     ($section:ident, $name:ident, $default:expr) => {
         $section.value($name, || $default)
@@ -264,6 +267,8 @@ macro_rules! read_key {
 }
 
 /// How a key is written: like its field, except where that is a word of Rust.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! key_name {
     ($key:ident) => {
         stringify!($key)
@@ -272,5 +277,3 @@ macro_rules! key_name {
         $word
     };
 }
-
-pub(in crate::config) use {key_name, read_key, section};

@@ -12,7 +12,7 @@ pub struct Problem {
     pub file: PathBuf,
     /// Line in the file, from 1; 0 when the fault concerns the file as a whole.
     pub line: usize,
-    /// Does it stop the server, or is it only a warning?
+    /// Does it keep the configuration from being used, or is it only a warning?
     pub severity: Severity,
     /// What is wrong.
     pub what: String,
@@ -45,33 +45,36 @@ impl fmt::Display for Problem {
 
 /// Collects problems while a file is read; nothing stops at the first one.
 #[derive(Debug)]
-pub(super) struct Problems<'a> {
+pub struct Problems<'a> {
     file: &'a Path,
     text: &'a str,
     found: Vec<Problem>,
 }
 
 impl<'a> Problems<'a> {
-    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+    /// Of the text of this file; nothing is wrong yet.
+    pub fn new(file: &'a Path, text: &'a str) -> Self {
         Self { file, text, found: Vec::new() }
     }
 
     /// The line, from 1, of an offset into the text.
-    pub(super) fn line_at(&self, offset: usize) -> usize {
+    pub fn line_at(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
         before.iter().filter(|&&octet| octet == b'\n').count() + 1
     }
 
-    pub(super) fn error(&mut self, line: usize, what: impl Into<String>, remedy: impl Into<String>) {
+    /// Keeps the configuration from being used.
+    pub fn error(&mut self, line: usize, what: impl Into<String>, remedy: impl Into<String>) {
         self.push(line, Severity::Error, what.into(), remedy.into());
     }
 
-    pub(super) fn warning(&mut self, line: usize, what: impl Into<String>, remedy: impl Into<String>) {
+    /// Does not.
+    pub fn warning(&mut self, line: usize, what: impl Into<String>, remedy: impl Into<String>) {
         self.push(line, Severity::Warning, what.into(), remedy.into());
     }
 
     /// All problems in the order of their lines: (errors, warnings).
-    pub(super) fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
+    pub fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
         self.found.sort_by_key(|problem| problem.line);
         self.found.into_iter().partition(|problem| problem.severity == Severity::Error)
     }
