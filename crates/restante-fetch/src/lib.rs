@@ -33,3 +33,4 @@ pub mod key;
 pub mod report;
 pub mod sink;
 pub mod spool;
+pub mod watch;

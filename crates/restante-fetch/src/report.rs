@@ -47,6 +47,8 @@ pub struct Failure {
 pub enum Kind {
     /// The server does not take these credentials, or there are none. To try the same again may lock the account.
     Credentials,
+    /// The login was refused without a reason. It is most often the password, and sometimes is not.
+    Doubtful,
     /// A passing fault of the server: the maildrop is in use, the last login was too recent, \[SYS/TEMP\].
     Busy,
     /// A fault that the server says to be lasting.
