@@ -31,6 +31,7 @@ const PACKAGES: &[Package] = &[
         proof: "/usr/lib/dovecot/pop3",
         reason: "the POP3 conformance tests judge Dovecot too",
     },
+    Package { name: "fdm", proof: "fdm", reason: "its caches are imported, and it is measured beside us" },
     Package { name: "fetchmail", proof: "fetchmail", reason: "a real client" },
     Package { name: "getmail6", proof: "getmail", reason: "a real client" },
     Package {
