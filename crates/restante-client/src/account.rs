@@ -158,7 +158,7 @@ async fn open(candidate: &Candidate, roots: &RootCertStore, settings: Settings) 
 
 /// Whether another server, or a new look at the records, may help.
 fn is_about_the_server(error: &Error) -> bool {
-    use Error::{Certificate, Closed, Connect, Network, NoStls, Protocol, Rejected, Timeout, Tls};
+    use Error::{Certificate, Closed, Connect, Network, NoStls, Protocol, Rejected, Resolve, Timeout, Tls};
     matches!(
         error,
         Certificate { .. }
@@ -168,6 +168,7 @@ fn is_about_the_server(error: &Error) -> bool {
             | NoStls
             | Protocol(_)
             | Rejected(_)
+            | Resolve { .. }
             | Timeout(_)
             | Tls(_)
     )

@@ -1,32 +1,120 @@
-//! Connections: TCP, unix sockets, and TLS on top. The only file that opens a socket.
+//! Connections: where a server is, how to get there, how it is recognized, and TCP, unix sockets and TLS themselves.
+//!
+//! [`Server`] holds all of that. Which address of a host is in `race`, the sockets in `stream`, authorities, pins and client
+//! certificates in `trust`; what is said to proxies is in [`crate::proxy`].
 
+mod race;
+mod stream;
+mod trust;
+
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use restante_proto::url::{Host, PopUrl, Scheme};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use restante_proto::url::{PopUrl, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::error::{Error, Waiting};
-use crate::identity::{CertificateFault, Reference};
+use crate::error::Error;
+use crate::proxy::Proxy;
+
+pub(crate) use stream::Stream;
+pub use trust::{Tls, Trust, pem_roots, platform_roots};
+
+/// A server: how to reach it and how to recognize it. What a configuration comes to; [`crate::pop3::Client::connect_to`]
+/// takes one.
+///
+/// ```no_run
+/// use restante_client::connect::{Server, Tls, Trust, platform_roots};
+/// use restante_client::pin::Pin;
+/// use restante_client::pop3::{Client, Settings};
+/// use restante_client::proxy::Proxy;
+/// use restante_proto::url::PopUrl;
+///
+/// # async fn example(pins: Vec<Pin>) -> Result<(), Box<dyn std::error::Error>> {
+/// let url = PopUrl::parse("pops://alice@mail.example.org")?;
+/// let trust = Trust::authorities(platform_roots()?).and_pins(pins);
+/// let server = Server::of(&url, Tls::of(&url, trust)?)
+///     .through(Proxy::parse("socks5://127.0.0.1:1080")?);
+/// let client = Client::connect_to(&server, Settings::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The way there.
+    pub route: Route,
+    /// How the connection is protected, and how the server is recognized. Keep it for the next connection: see [`Tls`].
+    pub security: Security,
+}
+
+impl Server {
+    /// The server at the end of a way, with this protection.
+    #[must_use]
+    pub fn new(route: impl Into<Route>, security: Security) -> Self {
+        Self { route: route.into(), security }
+    }
+
+    /// The server that a POP URL names, protected as the URL says: see [`Security::of`].
+    #[must_use]
+    pub fn of(url: &PopUrl, tls: Tls) -> Self {
+        Self::new(Address::from(url), Security::of(url.scheme(), tls))
+    }
+
+    /// The same, reached through a proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: Proxy) -> Self {
+        self.route.proxy = Some(proxy);
+        self
+    }
+}
+
+impl fmt::Display for Server {
+    /// As its [`Route`].
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.route.fmt(out)
+    }
+}
+
+/// The way to a server.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where the server listens.
+    pub address: Address,
+    /// Who is asked to connect to it instead of connecting ourselves. Nothing to a unix socket.
+    pub proxy: Option<Proxy>,
+    /// Addresses of the host (with a proxy: of the proxy's host) that are known already, with their ports. When there
+    /// are none, the system's resolver is asked.
+    pub resolved: Vec<SocketAddr>,
+}
+
+impl From<Address> for Route {
+    /// Straight there.
+    fn from(address: Address) -> Self {
+        Self { address, proxy: None, resolved: Vec::new() }
+    }
+}
+
+impl fmt::Display for Route {
+    /// The address, and the proxy if there is one (without its password).
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(out)?;
+        match &self.proxy {
+            Some(proxy) => write!(out, " through {proxy}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A host name or IP address, and a port.
     Tcp {
-        /// Name or address; a name is looked up and every address tried.
+        /// Name or address; a name is looked up and its addresses tried side by side (RFC 8305).
         host: String,
         /// The port.
         port: u16,
@@ -38,11 +126,18 @@ pub enum Address {
 impl From<&PopUrl> for Address {
     /// The host and port of the URL.
     fn from(url: &PopUrl) -> Self {
-        let host = match url.host() {
-            Host::Name(name) => name.as_str().to_owned(),
-            Host::Address(address) => address.to_string(),
-        };
-        Self::Tcp { host, port: url.port() }
+        Self::Tcp { host: trust::host(url), port: url.port() }
+    }
+}
+
+impl fmt::Display for Address {
+    /// `host:port`, with brackets around an IPv6 address; or the path.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(out, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(out, "{host}:{port}"),
+            Self::Unix(path) => write!(out, "{}", path.display()),
+        }
     }
 }
 
@@ -68,124 +163,6 @@ impl Security {
             Scheme::Pops => Self::Implicit(tls),
         }
     }
-}
-
-/// How to recognize the right server. The certificate is always verified (R8314-5.1, R2595-2.4.1).
-#[derive(Clone, Debug)]
-pub struct Tls {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-}
-
-impl Tls {
-    /// With a configuration of the caller's.
-    ///
-    /// # Errors
-    /// [`Error::ServerName`] when `name` is neither a DNS name nor an IP address. It must be the name the user gave,
-    /// never one that was looked up (R2595-2.4.2).
-    pub fn new(config: Arc<ClientConfig>, name: &str) -> Result<Self, Error> {
-        let parsed = ServerName::try_from(name).map_err(|_| Error::ServerName(name.to_owned()))?;
-        Ok(Self { config, name: parsed.to_owned() })
-    }
-
-    /// For the server that a POP URL names, with the certificates of `roots` as the only ones to trust.
-    ///
-    /// ```no_run
-    /// use restante_client::connect::{Address, Security, Tls, platform_roots};
-    /// use restante_client::pop3::{Client, Settings};
-    /// use restante_proto::url::PopUrl;
-    ///
-    /// # async fn example() -> Result<(), restante_client::error::Error> {
-    /// let url = PopUrl::parse("pops://alice@mail.example.org").unwrap();
-    /// let security = Security::of(url.scheme(), Tls::of(&url, platform_roots()?)?);
-    /// let client = Client::connect(&Address::from(&url), security, Settings::default()).await?;
-    /// assert!(client.is_confidential());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::ServerName`] when the host is no name that a certificate could hold.
-    pub fn of(url: &PopUrl, roots: RootCertStore) -> Result<Self, Error> {
-        match url.host() {
-            Host::Name(name) => Self::with_roots(roots, name.as_str()),
-            Host::Address(address) => Self::with_roots(roots, &address.to_string()),
-        }
-    }
-
-    /// With the certificates of `roots` as the only ones to trust. TLS 1.2 and 1.3, ALPN `pop3`, no early data.
-    ///
-    /// # Errors
-    /// [`Error::ServerName`], as for [`new`](Self::new).
-    pub fn with_roots(roots: RootCertStore, name: &str) -> Result<Self, Error> {
-        let config = builder().with_root_certificates(roots).with_no_client_auth();
-        Self::new(Arc::new(finished(config)), name)
-    }
-
-    /// For a server that SRV records name: recognized by the domain, or by its own name where that is safe.
-    ///
-    /// # Errors
-    /// [`Error::ServerName`] when the domain is no name that a certificate could hold.
-    pub fn discovered(roots: RootCertStore, reference: &Reference) -> Result<Self, Error> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        let verifier = Arc::new(reference.verifier(roots, algorithms)?);
-        let config = builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-        Ok(Self { config: Arc::new(finished(config)), name: reference.indication()? })
-    }
-
-    /// The same with a certificate of the client's own, which is shown to a server that asks for one; without this none is
-    /// ever shown (R8314-5.5.1).
-    ///
-    /// # Errors
-    /// [`Error::OwnCertificate`] when the key cannot be used or is not the certificate's.
-    pub fn with_client_certificate(
-        mut self,
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<Self, Error> {
-        let provider = rustls::crypto::ring::default_provider();
-        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(Error::OwnCertificate)?;
-        let config = Arc::make_mut(&mut self.config);
-        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-        Ok(self)
-    }
-}
-
-/// The authorities that this machine trusts. Reads their files, so not for the middle of something; call it once.
-///
-/// # Errors
-/// [`Error::NoRoots`] when there are none.
-pub fn platform_roots() -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    // A file that cannot be read, or an authority that rustls does not take, leaves the others.
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 { Err(Error::NoRoots) } else { Ok(roots) }
-}
-
-/// The authorities in a PEM file that somebody has read, and no others.
-///
-/// # Errors
-/// [`Error::NoRoots`] when there are none, [`Error::OwnCertificate`] when one of them cannot be used.
-pub fn pem_roots(pem: &[u8]) -> Result<RootCertStore, Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let unreadable = |_| Error::OwnCertificate(rustls::CertificateError::BadEncoding.into());
-        roots.add(certificate.map_err(unreadable)?).map_err(Error::OwnCertificate)?;
-    }
-    if roots.is_empty() { Err(Error::NoRoots) } else { Ok(roots) }
-}
-
-/// TLS 1.2 and 1.3 (R8314-5.1, R8997-3.2).
-fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .expect("the provider has suites for both versions")
-}
-
-fn finished(mut config: ClientConfig) -> ClientConfig {
-    // R9325-3.8.1
-    config.alpn_protocols = vec![b"pop3".to_vec()];
-    config
 }
 
 /// How long to wait for a peer. Nothing here waits without one of these.
@@ -216,9 +193,17 @@ impl Connection {
     /// Connects, within `deadline`; nothing is read.
     ///
     /// # Errors
-    /// [`Error::Connect`], or [`Error::Timeout`] at the deadline.
+    /// [`Error::Resolve`], [`Error::Connect`], or [`Error::Timeout`] at the deadline.
     pub async fn open(address: &Address, deadline: Duration) -> Result<Self, Error> {
-        Stream::open(address, deadline).await.map(Self)
+        Self::open_by(&address.clone().into(), deadline).await
+    }
+
+    /// The same by way of a proxy, or to addresses that are known.
+    ///
+    /// # Errors
+    /// The same, and [`Error::Proxy`].
+    pub async fn open_by(route: &Route, deadline: Duration) -> Result<Self, Error> {
+        Stream::open(route, deadline).await.map(Self)
     }
 
     /// Does the TLS handshake, within `deadline`. A connection whose handshake failed is of no more use.
@@ -235,13 +220,9 @@ impl Connection {
         self.0.tls()
     }
 
-    /// The address of the peer, none over a unix socket or after a failed handshake.
-    pub fn peer_address(&self) -> Option<std::net::SocketAddr> {
-        match &self.0 {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
-            Stream::Unix(_) | Stream::Broken => None,
-        }
+    /// The address of the peer (a proxy's, where there is one); none over a unix socket or after a failed handshake.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.0.peer_address()
     }
 }
 
@@ -266,106 +247,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-/// An open connection.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Inside an upgrade, and after one that failed.
-    Broken,
-}
-
-impl Stream {
-    /// Connects, within `deadline`.
-    pub(crate) async fn open(address: &Address, deadline: Duration) -> Result<Self, Error> {
-        let connecting = async {
-            match address {
-                Address::Tcp { host, port } => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                    // Commands are written whole; waiting to fill a segment would cost a round trip each.
-                    stream.set_nodelay(true)?;
-                    Ok(Self::Tcp(stream))
-                }
-                Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-            }
-        };
-        timeout(deadline, connecting)
-            .await
-            .map_err(|_| Error::Timeout(Waiting::Connect))?
-            .map_err(Error::Connect)
-    }
-
-    /// Does the TLS handshake, within `deadline`.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls, deadline: Duration) -> Result<(), Error> {
-        let Self::Tcp(stream) = std::mem::replace(self, Self::Broken) else {
-            let why = io::Error::new(io::ErrorKind::Unsupported, "TLS runs over TCP");
-            return Err(Error::Tls(why));
-        };
-        let handshake = TlsConnector::from(Arc::clone(&tls.config)).connect(tls.name.clone(), stream);
-        let stream = timeout(deadline, handshake).await.map_err(|_| Error::Timeout(Waiting::Tls))?;
-        let stream = stream.map_err(|cause| match CertificateFault::of(&cause) {
-            Some(fault) => Error::Certificate { fault, cause },
-            None => Error::Tls(cause),
-        })?;
-        *self = Self::Tls(Box::new(stream));
-        Ok(())
-    }
-}
-
-impl Stream {
-    /// What TLS says of the connection, none without it.
-    pub(crate) fn tls(&self) -> Option<&rustls::ClientConnection> {
-        match self {
-            Self::Tls(stream) => Some(stream.get_ref().1),
-            _ => None,
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, octets),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, octets),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
-            Self::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Broken => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Broken => Poll::Ready(Ok(())),
-        }
     }
 }

@@ -12,6 +12,8 @@ use restante_proto::reply::ResponseCode;
 use restante_proto::url::HostName;
 
 use crate::identity::CertificateFault;
+use crate::pin::Pin;
+use crate::proxy::ProxyError;
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -58,14 +60,27 @@ pub enum Error {
     Lookup(Box<dyn std::error::Error + Send + Sync>),
     /// The domain says that it has no POP3.
     NotOffered(HostName),
-    /// No connection.
+    /// The system's resolver does not tell the addresses of a host: there is no such name, or nobody answers.
+    Resolve {
+        /// The host.
+        host: String,
+        /// What it says.
+        cause: io::Error,
+    },
+    /// No connection; the cause says for each address why.
     Connect(io::Error),
+    /// The proxy was reached, and does not connect us.
+    Proxy(ProxyError),
     /// No TLS: the handshake failed.
     Tls(io::Error),
     /// No TLS: the server's certificate is not accepted. Nothing was sent to it (R8314-3.1.2).
     Certificate {
         /// What is wrong with it.
         fault: CertificateFault,
+        /// The key in it, for people to compare or to pin. `None` when it cannot be read, or with a [`Tls`] of the caller's own.
+        ///
+        /// [`Tls`]: crate::connect::Tls::new
+        seen: Option<Pin>,
         /// What TLS says.
         cause: io::Error,
     },
@@ -124,7 +139,8 @@ impl Error {
             Self::Rejected(_) | Self::LmtpRejected(_) => Blame::Refusal,
             Self::Malformed | Self::Protocol(_) | Self::LmtpProtocol(_) => Blame::Server,
             Self::Tls(_) | Self::Certificate { .. } => Blame::Server,
-            Self::Lookup(_) | Self::Connect(_) | Self::Network(_) => Blame::Network,
+            Self::Lookup(_) | Self::Resolve { .. } | Self::Connect(_) | Self::Network(_) => Blame::Network,
+            Self::Proxy(_) => Blame::Network,
             Self::Closed | Self::Timeout(_) => Blame::Network,
             Self::Local(_) | Self::NoChance => Blame::Local,
         }
@@ -141,7 +157,8 @@ impl Error {
             ),
             Self::Login { cause, .. } => *cause == LoginCause::Later,
             Self::LmtpRejected(reply) => reply.is_temporary(),
-            Self::Lookup(_) | Self::Connect(_) | Self::Network(_) => true,
+            Self::Lookup(_) | Self::Resolve { .. } | Self::Connect(_) | Self::Network(_) => true,
+            Self::Proxy(why) => why.is_temporary(),
             Self::Closed | Self::Timeout(_) => true,
             _ => false,
         }
@@ -170,8 +187,15 @@ impl fmt::Display for Error {
             Self::Protocol(_) | Self::LmtpProtocol(_) => out.write_str("the server broke the protocol"),
             Self::Lookup(_) => out.write_str("the servers of the domain cannot be looked up"),
             Self::NotOffered(domain) => write!(out, "{domain} says that it has no POP3 server"),
+            Self::Resolve { host, .. } => {
+                write!(out, "the address of {} cannot be looked up", host.escape_default())
+            }
             Self::Connect(_) => out.write_str("cannot connect"),
+            Self::Proxy(why) => why.fmt(out),
             Self::Tls(_) => out.write_str("cannot establish TLS"),
+            Self::Certificate { fault: CertificateFault::NotPinned, seen: Some(seen), .. } => {
+                write!(out, "{}; it is {seen}", CertificateFault::NotPinned)
+            }
             Self::Certificate { fault, .. } => fault.fmt(out),
             Self::OwnCertificate(_) => out.write_str("the certificates of this side cannot be used"),
             Self::NoRoots => out.write_str("this machine names no certificate authority that it trusts"),
@@ -197,6 +221,9 @@ impl std::error::Error for Error {
             Self::Protocol(cause) => Some(cause),
             Self::LmtpProtocol(cause) => Some(cause),
             Self::Lookup(cause) => Some(cause.as_ref()),
+            Self::Resolve { cause, .. } => Some(cause),
+            // Its own text is ours.
+            Self::Proxy(why) => std::error::Error::source(why),
             Self::NoWay(cause) => Some(cause),
             Self::Certificate { cause, .. } => Some(cause),
             Self::OwnCertificate(cause) => Some(cause),

@@ -20,6 +20,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::Error;
+use crate::pin::NotPinned;
 
 /// What a server that was found through SRV records may be recognized by.
 ///
@@ -261,6 +262,8 @@ pub enum CertificateFault {
     Revoked,
     /// It may not be used for a TLS server.
     WrongPurpose,
+    /// Its key is none of those that are pinned.
+    NotPinned,
     /// It cannot be read, or is signed wrongly or with an algorithm that is not trusted.
     Invalid,
 }
@@ -270,7 +273,7 @@ impl CertificateFault {
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         use rustls::CertificateError::{
             Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
-            NotValidForNameContext, NotValidYet, NotValidYetContext, Revoked, UnknownIssuer,
+            NotValidForNameContext, NotValidYet, NotValidYetContext, Other, Revoked, UnknownIssuer,
         };
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         let rustls::Error::InvalidCertificate(fault) = error else { return None };
@@ -281,6 +284,7 @@ impl CertificateFault {
             UnknownIssuer => Self::UnknownIssuer,
             Revoked => Self::Revoked,
             InvalidPurpose | InvalidPurposeContext { .. } => Self::WrongPurpose,
+            Other(other) if other.0.is::<NotPinned>() => Self::NotPinned,
             _ => Self::Invalid,
         })
     }
@@ -295,6 +299,7 @@ impl fmt::Display for CertificateFault {
             Self::UnknownIssuer => "the server's certificate was issued by nobody who is trusted here",
             Self::Revoked => "the server's certificate was revoked",
             Self::WrongPurpose => "the server's certificate is not meant for a TLS server",
+            Self::NotPinned => "the server's key is none of those that are pinned",
             Self::Invalid => "the server's certificate is invalid",
         })
     }

@@ -16,6 +16,8 @@ pub mod error;
 pub mod identity;
 pub mod lmtp;
 pub mod login;
+pub mod pin;
 pub mod pop3;
+pub mod proxy;
 pub mod trace;
 mod wire;

@@ -67,7 +67,7 @@ impl Client {
     /// # Errors
     /// The connection, or a server that refuses it.
     pub async fn connect(address: &Address, settings: Settings) -> Result<Self, Error> {
-        let wire = Wire::open(address, settings.deadlines, settings.trace).await?;
+        let wire = Wire::open(&address.clone().into(), settings.deadlines, settings.trace).await?;
         let mut client = Self { wire, session: Session::new(&settings.name), is_busy: true };
         match client.next().await? {
             Step::Idle => {

@@ -8,7 +8,7 @@ use restante_proto::maildrop::{MessageNumber, Octets};
 use restante_proto::sasl::{Mechanism, Method};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::connect::{Address, Deadlines, Security, Tls};
+use crate::connect::{Address, Deadlines, Security, Server, Tls};
 use crate::error::Error;
 use crate::login::Wish;
 use crate::trace::{Said, Trace};
@@ -111,16 +111,24 @@ impl Client {
     /// # Errors
     /// Connection, TLS, a greeting that refuses, STLS not offered.
     pub async fn connect(address: &Address, security: Security, settings: Settings) -> Result<Self, Error> {
-        let mut wire = Wire::open(address, settings.deadlines, settings.trace).await?;
+        Self::connect_to(&Server::new(address.clone(), security), settings).await
+    }
+
+    /// Connects in the same way to a server that is described with its proxy.
+    ///
+    /// # Errors
+    /// The same, and those of the proxy.
+    pub async fn connect_to(server: &Server, settings: Settings) -> Result<Self, Error> {
+        let mut wire = Wire::open(&server.route, settings.deadlines, settings.trace).await?;
         let mut session = Session::new(settings.limits);
         let mut stls = None;
-        match security {
+        match &server.security {
             Security::None => {}
             Security::Implicit(tls) => {
-                wire.start_tls(&tls).await?;
+                wire.start_tls(tls).await?;
                 session.set_encrypted();
             }
-            Security::Stls(tls) => stls = Some(tls),
+            Security::Stls(tls) => stls = Some(tls.clone()),
         }
         let mut client = Self { wire, session, tls: stls, wants_utf8: settings.utf8, is_busy: true };
         client.finished(|_| {}).await.map_err(|error| match error {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::connect::{Address, Deadlines, Stream, Tls};
+use crate::connect::{Deadlines, Route, Stream, Tls};
 use crate::error::{Error, Waiting};
 use crate::trace::{Said, Trace};
 
@@ -22,11 +22,11 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn open(
-        address: &Address,
+        route: &Route,
         deadlines: Deadlines,
         trace: Option<Trace>,
     ) -> Result<Self, Error> {
-        let stream = Stream::open(address, deadlines.connect).await?;
+        let stream = Stream::open(route, deadlines.connect).await?;
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
         Ok(Self { stream, input: Input::new(), output: Vec::new(), buffer, deadlines, trace })
     }

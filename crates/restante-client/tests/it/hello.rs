@@ -4,8 +4,9 @@ use std::net::TcpListener;
 
 use restante_client::connect::{Address, Security, Tls};
 use restante_client::pop3::{Client, Settings};
-use rustls::RootCertStore;
 use rustls::server::Acceptor;
+
+use crate::script::certificate;
 
 /// The name and the protocols that the client asks for.
 async fn hello() -> (Option<String>, Vec<Vec<u8>>) {
@@ -23,7 +24,8 @@ async fn hello() -> (Option<String>, Vec<Vec<u8>>) {
             }
         }
     });
-    let tls = Tls::with_roots(RootCertStore::empty(), "localhost").unwrap();
+    let (_, roots) = certificate();
+    let tls = Tls::with_roots(roots, "localhost").unwrap();
     let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let refused = Client::connect(&address, Security::Implicit(tls), Settings::default()).await;
     assert!(refused.is_err(), "the server has hung up");

@@ -38,7 +38,7 @@ impl Authority {
         Self::named("Test authority")
     }
 
-    fn stranger() -> Self {
+    pub(crate) fn stranger() -> Self {
         Self::named("Another authority")
     }
 
@@ -75,6 +75,21 @@ impl Authority {
 }
 
 impl Issued {
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// A server that shows this certificate and has the key of another.
+    pub(crate) fn config_with_key_of(&self, other: &Self) -> Arc<ServerConfig> {
+        let key = rustls::crypto::ring::sign::any_supported_type(&other.key).unwrap();
+        let shown = rustls::sign::CertifiedKey::new(vec![self.certificate.clone()], key);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let resolver = rustls::sign::SingleCertAndKey::from(shown);
+        Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver)))
+    }
+
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         self.config_with(rustls::ALL_VERSIONS)
     }

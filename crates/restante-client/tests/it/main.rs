@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod account;
+mod connect;
 #[cfg(feature = "srv")]
 mod dns;
 mod hello;
