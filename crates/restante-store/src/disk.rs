@@ -30,7 +30,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// As the file system says; `NotFound` when nothing is there.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
 
-    /// Opens a file. A symbolic link in the last place is refused, and a FIFO or a device does not make the call wait.
+    /// Opens a file. A symbolic link in the last place is refused but for [`Access::Named`], and a FIFO or a device does not make the call wait.
     ///
     /// # Errors
     /// As the file system says; `AlreadyExists` for [`Access::CreateNew`].
@@ -167,6 +167,9 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 pub enum Access {
     /// An existing file, to read.
     Read,
+    /// An existing file that a person named, to read: a symbolic link in the last place is followed. For passwords and keys, which
+    /// are often mounted or managed that way; never for a message.
+    Named,
     /// An existing file, to read and to append to.
     Append,
     /// To read and to append to; made when missing.
@@ -194,6 +197,8 @@ pub struct Stat {
     pub changed_ns: i64,
     /// The number of the user it belongs to.
     pub owner: u32,
+    /// Who may do what with it: permission bits, without the kind.
+    pub mode: u32,
 }
 
 /// What a name stands for.
@@ -220,9 +225,10 @@ impl Disk for LocalDisk {
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.custom_flags(flags_as_std(SAFE));
+        let follow = if access == Access::Named { OFlags::NOFOLLOW } else { OFlags::empty() };
+        options.custom_flags(flags_as_std(SAFE.difference(follow)));
         match access {
-            Access::Read => options.read(true),
+            Access::Read | Access::Named => options.read(true),
             Access::Append => options.read(true).append(true),
             Access::AppendOrCreate(mode) => options.read(true).append(true).create(true).mode(mode),
             Access::CreateNew(mode) => options.read(true).append(true).create_new(true).mode(mode),
@@ -383,6 +389,7 @@ impl Stat {
             modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec as i64),
             changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec as i64),
             owner: stat.st_uid,
+            mode: stat.st_mode & 0o7777,
         }
     }
 }

@@ -295,8 +295,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        let can_write = !matches!(access, Access::Read | Access::Named);
         let call = match access {
-            Access::Read => Call::Open,
+            Access::Read | Access::Named => Call::Open,
             Access::Append | Access::Write => Call::OpenToAppend,
             Access::AppendOrCreate(_) | Access::CreateNew(_) => Call::Create,
         };
@@ -304,18 +305,19 @@ impl Disk for SimulatedDisk {
         let place = machine.place(path)?;
         let inode = match (machine.names.find(place.0, place.1), access) {
             (Some(_), Access::CreateNew(_)) => return Err(Errno::EXIST.into()),
-            (Some(inode), _) if machine.node(inode).kind == Kind::Folder && access != Access::Read => {
+            (Some(inode), _) if machine.node(inode).kind == Kind::Folder && can_write => {
                 return Err(Errno::ISDIR.into());
             }
             (Some(inode), _) => inode,
-            (None, Access::Read | Access::Append | Access::Write) => return Err(Errno::NOENT.into()),
+            (None, Access::Read | Access::Named | Access::Append | Access::Write) => {
+                return Err(Errno::NOENT.into());
+            }
             (None, Access::AppendOrCreate(mode) | Access::CreateNew(mode)) => {
                 machine.insert_file(place, mode)
             }
         };
         machine.openings += 1;
         let opening = machine.openings;
-        let can_write = access != Access::Read;
         let file = SimulatedFile { disk: self.clone(), path: path.to_owned(), inode, opening, can_write };
         Ok(Box::new(file))
     }

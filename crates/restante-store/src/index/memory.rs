@@ -11,7 +11,16 @@ pub(crate) struct MemoryFile(pub(crate) Vec<u8>);
 impl DiskFile for MemoryFile {
     fn stat(&self) -> io::Result<Stat> {
         let size = self.0.len() as u64;
-        Ok(Stat { kind: Kind::File, device: 1, inode: 1, size, modified_ns: 0, changed_ns: 0, owner: 0 })
+        Ok(Stat {
+            kind: Kind::File,
+            device: 1,
+            inode: 1,
+            size,
+            modified_ns: 0,
+            changed_ns: 0,
+            owner: 0,
+            mode: 0o600,
+        })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -229,8 +229,16 @@ fn two_records_of_one_message_are_one() {
 #[test]
 fn a_stamp_is_settled_when_a_later_change_must_show() {
     let settled = |changed_ns: i64, now_ns: i64| {
-        let stat =
-            Stat { kind: Kind::Folder, device: 1, inode: 1, size: 0, modified_ns: 5, changed_ns, owner: 0 };
+        let stat = Stat {
+            kind: Kind::Folder,
+            device: 1,
+            inode: 1,
+            size: 0,
+            modified_ns: 5,
+            changed_ns,
+            owner: 0,
+            mode: 0o700,
+        };
         Stamp::new(&stat, Some(now_ns)).is_settled
     };
     let fine = 1_700_000_000_123_456_789;
@@ -244,6 +252,7 @@ fn a_stamp_is_settled_when_a_later_change_must_show() {
         modified_ns: ns,
         changed_ns: ns,
         owner: 0,
+        mode: 0o700,
     };
     let coarse = 1_700_000_000 * SECOND_NS;
     assert!(!Stamp::new(&stat(coarse), Some(coarse + SECOND_NS)).is_settled);

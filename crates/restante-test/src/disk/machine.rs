@@ -134,6 +134,7 @@ impl Machine {
             modified_ns: node.modified_ns,
             changed_ns: node.changed_ns,
             owner: 0,
+            mode: node.mode,
         }
     }
 

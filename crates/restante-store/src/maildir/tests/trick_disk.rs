@@ -199,7 +199,7 @@ impl Disk for TrickDisk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         self.check_closed(path)?;
         match access {
-            Access::Read => self.note("read", path),
+            Access::Read | Access::Named => self.note("read", path),
             Access::Append | Access::Write => self.note("open", path),
             _ => self.change("create", path)?,
         }
