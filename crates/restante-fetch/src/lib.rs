@@ -31,6 +31,7 @@ pub mod failure;
 pub mod journal;
 pub mod key;
 pub mod report;
+pub mod secret;
 pub mod sink;
 pub mod spool;
 pub mod watch;
