@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod advice;
 pub mod connect;
 pub mod discover;
 pub mod error;
