@@ -128,7 +128,7 @@ fn requests() -> Vec<Request> {
         Request::Uidl,
         Request::ListOne(number),
         Request::UidlOne(number),
-        Request::Retrieve(number),
+        Request::retrieve(number),
         Request::Top { number, lines: 3 },
         Request::Delete(number),
         Request::Reset,

@@ -65,7 +65,7 @@ fn request(schedule: &mut Schedule<'_>) -> Request {
         6 => Request::ListOne(number),
         7 => Request::Uidl,
         8 => Request::UidlOne(number),
-        9 => Request::Retrieve(number),
+        9 => Request::retrieve(number),
         10 => Request::Top { number, lines: u64::from(schedule.below(4)) },
         11 | 12 => Request::Delete(number),
         13 => Request::Noop,
@@ -215,7 +215,7 @@ impl World {
             Request::Uidl => (true, self.left().map(|at| self.server.unique(at)).collect()),
             Request::ListOne(number) => (found(number), vec![self.server.scan(number.index())]),
             Request::UidlOne(number) => (found(number), vec![self.server.unique(number.index())]),
-            Request::Retrieve(number) | Request::Top { number, .. } => {
+            Request::Retrieve { number, .. } | Request::Top { number, .. } => {
                 let is_asked = self.is_logged_in && found(number);
                 (is_asked && self.server.failures.pop_front() == Some(false), vec![])
             }
@@ -249,7 +249,7 @@ impl World {
             Request::Delete(number) => assert!(self.marks.insert(number.index())),
             Request::Reset => self.marks.clear(),
             Request::Quit => self.is_quit_done = true,
-            Request::Retrieve(number) => {
+            Request::Retrieve { number, .. } => {
                 assert_eq!(message, Some(canonical(&self.server.messages[number.index()])));
             }
             Request::Top { number, lines: wanted } => {

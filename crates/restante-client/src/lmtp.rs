@@ -193,7 +193,7 @@ impl Client {
             let mark = self.wire.mark();
             let step = self.session.step(&mut self.wire.input, &mut self.wire.output);
             self.wire.say_used(mark.as_deref());
-            self.wire.flush(None).await?;
+            self.wire.flush().await?;
             match step.map_err(Error::LmtpProtocol)? {
                 Step::Read => self.wire.fill().await?,
                 step => return Ok(step),

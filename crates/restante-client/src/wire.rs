@@ -1,7 +1,12 @@
 //! One connection with its two buffers, its deadlines and its trace; shared by the two clients.
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use restante_proto::line::Input;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
@@ -14,10 +19,20 @@ use crate::trace::{Said, Trace};
 pub(crate) struct Wire {
     stream: Stream,
     pub(crate) input: Input,
+    /// Commands; sessions append to it.
     pub(crate) output: Vec<u8>,
+    /// Octets at the beginning of `output` that are written.
+    written: usize,
+    /// Octets at the beginning of `output` that the trace has seen.
+    told: usize,
+    /// Something was written that may still lie in a buffer of TLS.
+    is_unflushed: bool,
+    /// Why nothing can be written any more. What the peer has said before can be read all the same.
+    broken: Option<io::Error>,
     buffer: Box<[u8]>,
     deadlines: Deadlines,
     trace: Option<Trace>,
+    octets: (u64, u64),
 }
 
 impl Wire {
@@ -27,8 +42,19 @@ impl Wire {
         trace: Option<Trace>,
     ) -> Result<Self, Error> {
         let stream = Stream::open(route, deadlines.connect).await?;
-        let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
-        Ok(Self { stream, input: Input::new(), output: Vec::new(), buffer, deadlines, trace })
+        Ok(Self {
+            stream,
+            input: Input::new(),
+            output: Vec::new(),
+            written: 0,
+            told: 0,
+            is_unflushed: false,
+            broken: None,
+            buffer: vec![0; BUFFER_OCTETS].into_boxed_slice(),
+            deadlines,
+            trace,
+            octets: (0, 0),
+        })
     }
 
     /// Does the TLS handshake. What was received before it is gone.
@@ -44,39 +70,56 @@ impl Wire {
         self.stream.tls()
     }
 
-    /// Reads what there is into the input.
+    /// Octets read and written so far, without those of TLS.
+    pub(crate) const fn octets(&self) -> (u64, u64) {
+        self.octets
+    }
+
+    /// Reads what there is into the input, and writes the output meanwhile: a peer that writes to us and does not read
+    /// keeps nobody waiting, since we do both.
     ///
     /// # Errors
     /// [`Error::Closed`] at the end of the connection.
     pub(crate) async fn fill(&mut self) -> Result<(), Error> {
-        let reading = self.stream.read(&mut self.buffer);
-        let count = match timeout(self.deadlines.idle, reading).await {
-            Err(_) => return Err(Error::Timeout(Waiting::Read)),
-            // A peer that just goes away without the closing words of TLS has closed too.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(Error::Closed),
-            Ok(read) => read.map_err(Error::Network)?,
-        };
-        if count == 0 {
-            return Err(Error::Closed);
+        let idle = self.deadlines.idle;
+        let filled = timeout(
+            idle,
+            poll_fn(|cx| {
+                let _ = self.poll_output(cx);
+                self.poll_input(cx)
+            }),
+        )
+        .await;
+        match filled {
+            Err(_) if self.output.is_empty() => Err(Error::Timeout(Waiting::Read)),
+            Err(_) => Err(Error::Timeout(Waiting::Write)),
+            Ok(filled) => filled,
         }
-        self.input.fill(self.buffer.get(..count).unwrap_or_default());
-        Ok(())
     }
 
-    /// Writes the output and wipes it, as it may hold a password. `redaction` is traced in its place.
-    pub(crate) async fn flush(&mut self, redaction: Option<&str>) -> Result<(), Error> {
+    /// Writes the output as far as the peer takes it at once, and wipes it when it is through, as it may hold a password.
+    /// `redaction` is traced in place of its last octets.
+    pub(crate) async fn push(&mut self, redaction: impl FnOnce() -> Option<(usize, Vec<u8>)>) {
+        if self.output.is_empty() {
+            return;
+        }
+        self.tell(redaction);
+        poll_fn(|cx| {
+            let _ = self.poll_output(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Writes all of the output, and reads nothing: for a protocol where the peer is silent meanwhile.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let output = std::mem::take(&mut self.output);
-        match redaction {
-            Some(shown) => self.say(Said::Client(shown.as_bytes())),
-            None => self.say_lines(&output, Said::Client),
-        }
-        let written = self.write(&output).await;
-        self.output = output;
-        self.output.zeroize();
-        written
+        self.tell(|| None);
+        let written = timeout(self.deadlines.idle, poll_fn(|cx| self.poll_output(cx))).await;
+        written.map_err(|_| Error::Timeout(Waiting::Write))?;
+        self.broken.take().map_or(Ok(()), |error| Err(Error::Network(error)))
     }
 
     /// Writes octets of a message, which are not traced.
@@ -91,6 +134,65 @@ impl Wire {
             written.map_err(|_| Error::Timeout(Waiting::Write))?.map_err(Error::Network)?;
         }
         Ok(())
+    }
+
+    /// Shows the trace what is new in the output.
+    fn tell(&mut self, redaction: impl FnOnce() -> Option<(usize, Vec<u8>)>) {
+        let told = std::mem::replace(&mut self.told, self.output.len());
+        if self.trace.is_none() || told >= self.output.len() {
+            return;
+        }
+        let (hidden, shown) = redaction().unwrap_or_default();
+        let open = self.output.len().saturating_sub(hidden).max(told);
+        let output = std::mem::take(&mut self.output);
+        self.say_lines(output.get(told..open).unwrap_or_default(), Said::Client);
+        self.say_lines(&shown, Said::Client);
+        self.output = output;
+    }
+
+    /// Writes the output; ready when it is through, or never will be.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.output.is_empty() {
+            return Poll::Ready(());
+        }
+        while self.broken.is_none() && (self.written < self.output.len() || self.is_unflushed) {
+            let rest = self.output.get(self.written..).unwrap_or_default();
+            let done = if rest.is_empty() {
+                ready!(Pin::new(&mut self.stream).poll_flush(cx)).map(|()| self.is_unflushed = false)
+            } else {
+                match ready!(Pin::new(&mut self.stream).poll_write(cx, rest)) {
+                    Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                    Ok(count) => {
+                        self.written += count;
+                        self.octets.1 += count as u64;
+                        self.is_unflushed = true;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            };
+            self.broken = done.err();
+        }
+        self.output.zeroize();
+        (self.written, self.told) = (0, 0);
+        Poll::Ready(())
+    }
+
+    /// Reads into the input.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        let filled = buffer.filled();
+        Poll::Ready(match read {
+            Ok(()) if !filled.is_empty() => {
+                self.octets.0 += filled.len() as u64;
+                self.input.fill(filled);
+                Ok(())
+            }
+            // A peer that just goes away without the closing words of TLS has closed too.
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Error::Network(error)),
+            _ => Err(self.broken.take().map_or(Error::Closed, Error::Network)),
+        })
     }
 
     /// Says goodbye to TLS and closes (R8314-3.4.1). What goes wrong with that interests nobody any more.

@@ -15,7 +15,8 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::maildrop::{MessageNumber, Octets};
-use crate::reply::ResponseCode;
+use crate::reply::{Reply, ResponseCode};
+use capabilities::text;
 pub use session::Session;
 
 /// Bounds on what a server may make the client hold.
@@ -26,14 +27,25 @@ pub struct Limits {
     pub line_octets_max: usize,
     /// The most lines of one listing. Each becomes an entry in the memory of whoever collects them.
     pub listing_lines_max: u32,
-    /// The most octets of commands that may await their replies, so that a server that is busy writing to us cannot
-    /// keep us from reading (R2449-6.6.3); far below any socket's buffer.
+    /// The most octets of commands that may await their replies (R2449-6.6.3). Commands of this crate's client go out
+    /// while replies come in, so that a server that is busy writing to us keeps nobody from reading.
     pub pipelined_octets_max: usize,
+    /// The most commands that may await their replies.
+    pub pipelined_commands_max: usize,
+    /// The most octets of messages that may be asked for ahead, as far as their sizes are known; two messages always
+    /// may. A link of 300 Mbit/s holds so much in a tenth of a second.
+    pub ahead_octets_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_octets_max: 8192, listing_lines_max: 4_000_000, pipelined_octets_max: 2048 }
+        Self {
+            line_octets_max: 8192,
+            listing_lines_max: 4_000_000,
+            pipelined_octets_max: 16 * 1024,
+            pipelined_commands_max: 2048,
+            ahead_octets_max: 4 << 20,
+        }
     }
 }
 
@@ -107,6 +119,13 @@ pub struct Refusal {
     pub text: String,
 }
 
+impl Refusal {
+    /// What a reply of "-ERR" says.
+    pub(super) fn of(reply: &Reply<'_>) -> Self {
+        Self { code: reply.code, text: text(reply.text) }
+    }
+}
+
 /// Why a request was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotPossible {
@@ -167,6 +186,8 @@ pub enum ProtocolError {
     /// SCRAM: the server says that the login succeeded, and has not shown that it knows the password's verifier. It is
     /// somebody else (R5802-5.2).
     ServerUnproven,
+    /// USER was refused, and PASS behind it was not: nobody knows who is logged in.
+    LoginContradicted,
     /// Octets came that answer nothing.
     Unsolicited,
     /// Octets came between the reply to STLS and the TLS handshake. Somebody may have put them there (R2595-4.7).
@@ -186,6 +207,7 @@ impl fmt::Display for ProtocolError {
             Self::ServerUnproven => {
                 "the server has not shown that it knows the password: it may be another one"
             }
+            Self::LoginContradicted => "the server refused the user name and then took the password",
             Self::Unsolicited => "the server sent something that answers nothing",
             Self::InjectedBeforeTls => "something was sent between the reply to STLS and the TLS handshake",
         })

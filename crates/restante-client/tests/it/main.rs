@@ -9,6 +9,7 @@ mod account;
 mod connect;
 #[cfg(feature = "srv")]
 mod dns;
+mod flights;
 mod hello;
 mod identity;
 mod lmtp;

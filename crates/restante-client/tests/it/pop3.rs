@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use restante_client::connect::{Address, Deadlines, Security, Tls};
 use restante_client::error::{Blame, Error, Waiting};
-use restante_client::pop3::{Client, Piece, Quit, Settings};
+use restante_client::pop3::{Client, Piece, Quit, ScanListing, Settings};
 use restante_proto::client::request::{InvalidRequest, Login};
-use restante_proto::maildrop::MessageNumber;
+use restante_proto::maildrop::{MessageNumber, Octets};
 use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
@@ -19,6 +19,10 @@ fn settings() -> Settings {
 
 fn number(number: u32) -> MessageNumber {
     MessageNumber::new(number).unwrap()
+}
+
+fn scan(at: u32, octets: u64) -> ScanListing {
+    ScanListing { number: number(at), octets: Octets::new(octets) }
 }
 
 fn login(method: Method) -> Login {
@@ -225,9 +229,8 @@ async fn pipelined_retrieval_and_deletion() {
     client.capabilities().await.unwrap();
     let mut pieces = Vec::new();
     client
-        .retrieve_each(&[number(1), number(2), number(3)], |number, piece| {
+        .retrieve_each([1, 2, 3].map(|at| scan(at, 10)), |number, piece| {
             pieces.push(match piece {
-                Piece::Octets([]) => return Ok(()),
                 Piece::Octets(octets) => format!("{} {}", number.as_u32(), octets.escape_ascii()),
                 Piece::End { octets } => format!("{} end {octets}", number.as_u32()),
                 Piece::Refused(refusal) => format!("{} {}", number.as_u32(), refusal.text),

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::capabilities::Capabilities;
 use super::request::{COMMAND_OCTETS_MAX, InitialResponse, Login};
-use super::{NotPossible, ProtocolError};
+use super::{NotPossible, ProtocolError, Refusal};
 use crate::command::Command;
 use crate::reply::{Reply, Status, parse_challenge};
 use crate::sasl::oauth::{self, Form};
@@ -24,6 +24,10 @@ pub(super) struct Exchange {
 enum Stage {
     /// USER, with PASS to follow.
     User,
+    /// USER, with PASS sent behind it.
+    UserAndPass,
+    /// PASS, whose reply says nothing any more, since USER was refused.
+    PassInVain(Refusal),
     /// The last line of all: its reply decides.
     Last,
     /// AUTH of a mechanism in which the server speaks first.
@@ -52,11 +56,15 @@ struct Opening {
 }
 
 /// What a reply line means for the login.
-pub(super) enum Progress<'a> {
+pub(super) enum Progress {
     /// The next line was appended.
     Sent,
-    /// The login is over.
-    Over(Reply<'a>),
+    /// Another reply is to come.
+    More,
+    /// The login is done.
+    Granted,
+    /// The login is refused.
+    Refused(Refusal),
 }
 
 impl Exchange {
@@ -70,7 +78,12 @@ impl Exchange {
         let stage = match login.method {
             Method::UserPass => {
                 Command::User(&login.user).encode(output);
-                Stage::User
+                if capabilities.is_some_and(|listed| listed.pipelining) {
+                    Command::Pass(login.password.expose()).encode(output);
+                    Stage::UserAndPass
+                } else {
+                    Stage::User
+                }
             }
             Method::Apop => {
                 // R1939-7.26 R1939-7.29
@@ -87,24 +100,35 @@ impl Exchange {
         Ok(Self { login, stage })
     }
 
-    /// What a trace may show instead of the line that awaits its reply.
-    pub(super) fn redaction(&self) -> Option<&'static str> {
-        match (&self.stage, self.login.method) {
-            (Stage::User | Stage::ServerFirst | Stage::Cancelled, _) => None,
-            (Stage::Last, Method::UserPass) => Some("PASS ****"),
-            (Stage::Last, Method::Apop) => Some("APOP ****"),
-            (Stage::ClientFirst(Opening { is_sent: false, .. }), _) => None,
-            (Stage::ClientFirst(_), Method::Sasl(mechanism)) => Some(redacted(mechanism)),
-            _ => Some("****"),
+    /// What a trace may show instead of the lines that were sent last: lines with CRLF.
+    pub(super) fn redaction(&self) -> Option<Vec<u8>> {
+        let shown = match (&self.stage, self.login.method) {
+            (Stage::User | Stage::ServerFirst | Stage::Cancelled, _) => return None,
+            (Stage::ClientFirst(Opening { is_sent: false, .. }), _) => return None,
+            (Stage::UserAndPass, _) => {
+                let mut shown = Vec::new();
+                Command::User(&self.login.user).encode(&mut shown);
+                shown.extend_from_slice(b"PASS ****\r\n");
+                return Some(shown);
+            }
+            (Stage::Last | Stage::PassInVain(_), Method::UserPass) => "PASS ****",
+            (Stage::Last, Method::Apop) => "APOP ****",
+            (Stage::ClientFirst(_), Method::Sasl(mechanism)) => redacted(mechanism),
+            _ => "****",
+        };
+        Some([shown.as_bytes(), b"\r\n"].concat())
+    }
+
+    /// Why the login has failed already, though a reply is still to come.
+    pub(super) const fn refusal(&self) -> Option<&Refusal> {
+        match &self.stage {
+            Stage::PassInVain(refusal) => Some(refusal),
+            _ => None,
         }
     }
 
     /// Takes a line of the server.
-    pub(super) fn advance<'a>(
-        &mut self,
-        line: &'a [u8],
-        output: &mut Vec<u8>,
-    ) -> Result<Progress<'a>, ProtocolError> {
+    pub(super) fn advance(&mut self, line: &[u8], output: &mut Vec<u8>) -> Result<Progress, ProtocolError> {
         if let Some(challenge) = parse_challenge(line) {
             self.respond(challenge, output)?;
             output.extend_from_slice(b"\r\n");
@@ -117,11 +141,22 @@ impl Exchange {
                 self.stage = Stage::Last;
                 Ok(Progress::Sent)
             }
+            (Stage::UserAndPass, Status::Ok) => {
+                self.stage = Stage::Last;
+                Ok(Progress::More)
+            }
+            (Stage::UserAndPass, Status::Err) => {
+                self.stage = Stage::PassInVain(Refusal::of(&reply));
+                Ok(Progress::More)
+            }
+            (Stage::PassInVain(_), Status::Ok) => Err(ProtocolError::LoginContradicted),
+            (Stage::PassInVain(refusal), Status::Err) => Ok(Progress::Refused(refusal.clone())),
             // R5802-5.2: whoever says so has not shown to be the server.
             (stage, Status::Ok) if self.login.is_scram() && !matches!(stage, Stage::ScramVerified) => {
                 Err(ProtocolError::ServerUnproven)
             }
-            _ => Ok(Progress::Over(reply)),
+            (_, Status::Ok) => Ok(Progress::Granted),
+            (_, Status::Err) => Ok(Progress::Refused(Refusal::of(&reply))),
         }
     }
 
@@ -129,7 +164,8 @@ impl Exchange {
     fn respond(&mut self, challenge: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let stage = core::mem::replace(&mut self.stage, Stage::Cancelled);
         match (&stage, self.login.method) {
-            (Stage::User | Stage::Cancelled | Stage::ScramVerified, _)
+            (Stage::User | Stage::UserAndPass | Stage::PassInVain(_), _)
+            | (Stage::Cancelled | Stage::ScramVerified, _)
             | (Stage::Last, Method::UserPass | Method::Apop) => {
                 return Err(ProtocolError::UnexpectedChallenge);
             }

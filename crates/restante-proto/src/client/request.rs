@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::command::Command;
-use crate::maildrop::MessageNumber;
+use crate::maildrop::{MessageNumber, Octets};
 use crate::sasl::scram::client::Binding;
 use crate::sasl::{Mechanism, Method, anonymous};
 use crate::secret::Secret;
@@ -34,7 +34,14 @@ pub enum Request {
     /// UIDL of one message.
     UidlOne(MessageNumber),
     /// RETR.
-    Retrieve(MessageNumber),
+    Retrieve {
+        /// Which message.
+        number: MessageNumber,
+        /// How large LIST says that it is, so that no more is asked for ahead than
+        /// [`Limits::ahead_octets_max`](super::Limits::ahead_octets_max). `None` counts as
+        /// [`EXPECTED_OCTETS`].
+        expected: Option<Octets>,
+    },
     /// TOP.
     Top {
         /// Which message.
@@ -226,7 +233,7 @@ impl Request {
             Self::ListOne(number) => Command::List(Some(number)),
             Self::Uidl => Command::Uidl(None),
             Self::UidlOne(number) => Command::Uidl(Some(number)),
-            Self::Retrieve(number) => Command::Retr(number),
+            Self::Retrieve { number, .. } => Command::Retr(number),
             Self::Top { number, lines } => Command::Top { number, lines },
             Self::Delete(number) => Command::Dele(number),
             Self::Noop => Command::Noop,
@@ -235,26 +242,76 @@ impl Request {
         })
     }
 
-    /// Whether the command may be sent before the replies to those before it have come. QUIT is kept back though RFC
-    /// 2449 allows it: nothing should become final before all that led to it is known.
-    pub(super) fn is_pipelinable(&self) -> bool {
+    /// A request for a whole message of a size that is not known.
+    #[must_use]
+    pub const fn retrieve(number: MessageNumber) -> Self {
+        Self::Retrieve { number, expected: None }
+    }
+
+    /// What may be sent behind this one before its reply has come, and behind what this one may be sent.
+    pub(super) const fn flight(&self) -> Flight {
         match self {
-            Self::Stat
+            Self::Capabilities
+            | Self::Stat
             | Self::List
             | Self::ListOne(_)
             | Self::Uidl
             | Self::UidlOne(_)
-            | Self::Retrieve(_)
+            | Self::Retrieve { .. }
             | Self::Top { .. }
-            | Self::Delete(_)
-            | Self::Noop
-            | Self::Reset => true,
+            | Self::Reset => Flight::Any,
+            Self::Delete(_) | Self::Noop => Flight::Harmless,
+            Self::Utf8 => Flight::BeforeLogin,
+            Self::Login(_) => Flight::Login,
+            Self::Quit => Flight::Quit,
             // R2595-4.5 among others.
-            Self::Capabilities | Self::StartTls | Self::Login(_) | Self::Quit => false,
-            Self::Utf8 | Self::Language(_) => false,
+            Self::StartTls | Self::Language(_) => Flight::Alone,
+        }
+    }
+
+    /// The octets of messages that the reply is expected to bring.
+    pub(super) fn expected_octets(&self) -> Option<u64> {
+        match self {
+            Self::Retrieve { expected, .. } => Some(expected.map_or(EXPECTED_OCTETS, Octets::as_u64)),
+            Self::Top { .. } => Some(EXPECTED_OCTETS),
+            _ => None,
         }
     }
 }
+
+/// How a request shares a flight with others (R2449-6.6.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    /// Before and behind others.
+    Any,
+    /// The same, and QUIT may be sent behind it before the reply has come: whatever the reply is, it takes back nothing
+    /// that led to the deletions.
+    Harmless,
+    /// A login may be sent behind it.
+    BeforeLogin,
+    /// Behind [`BeforeLogin`](Self::BeforeLogin) only; nothing behind it.
+    Login,
+    /// Behind [`Harmless`](Self::Harmless) only, since nothing is to become final before all that led to it is known;
+    /// nothing behind it.
+    Quit,
+    /// Neither behind nor before anything.
+    Alone,
+}
+
+impl Flight {
+    /// Whether `next` may be sent while this one is not answered.
+    pub(super) const fn admits(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Any | Self::Harmless, Self::Any | Self::Harmless)
+                | (Self::Harmless, Self::Quit)
+                | (Self::BeforeLogin, Self::Login)
+        )
+    }
+}
+
+/// How large a message, or the answer to TOP, is taken to be when nobody says.
+pub const EXPECTED_OCTETS: u64 = 16 * 1024;
 
 /// Longer than any tag of RFC 5646 has reason to be.
 const RANGE_OCTETS_MAX: usize = 100;

@@ -3,9 +3,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::capabilities::{Capabilities, text};
+use super::capabilities::Capabilities;
 use super::login::{Exchange, Progress};
-use super::request::{InvalidRequest, Request, is_language_range};
+use super::request::{Flight, InvalidRequest, Request, is_language_range};
 use super::{Ending, Event, Limits, NotPossible, Outcome, ProtocolError, Refusal, Step};
 use crate::line::Input;
 use crate::maildrop::{MessageNumber, Octets};
@@ -16,22 +16,32 @@ use crate::sasl::apop;
 ///
 /// The driver [`submit`](Self::submit)s requests and calls [`step`](Self::step) until it says [`Step::Idle`]. Requests
 /// are answered in their order (R2449-6.6.2). They are sent ahead of replies only when the server's last CAPA listed
-/// PIPELINING (R2449-6.6.4), and never around a login, STLS or QUIT.
+/// PIPELINING (R2449-6.6.4), and never behind a login, STLS or QUIT. QUIT itself is sent ahead behind DELE and NOOP only.
 ///
 /// Strict in framing, since every mistake there gives one message's octets to another: lines end with CRLF, every
 /// octet answers something, limits hold. Tolerant in all else. Dropping the session deletes nothing: only a QUIT that
 /// was submitted can.
 #[derive(Debug)]
 pub struct Session {
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Not yet sent.
     waiting: VecDeque<Request>,
     /// Sent and not yet answered, the oldest first.
     pending: VecDeque<Pending>,
     /// Octets of the commands in `pending`.
     octets_in_flight: usize,
+    /// Messages that are asked for in `pending`, and the octets they are expected to have.
+    messages_in_flight: (usize, u64),
+    /// Requests in `pending` that keep QUIT waiting.
+    before_quit: usize,
+    /// How many times something was sent while nothing was unanswered.
+    flights: u64,
+    /// Octets at the end of the output that belong to the login under way.
+    login_octets: usize,
     state: State,
     capabilities: Option<Capabilities>,
+    /// The list that is coming, until it is complete.
+    incoming: Option<Capabilities>,
     timestamp: Option<Vec<u8>>,
     is_logged_in: bool,
     /// UTF8 was answered positively.
@@ -91,8 +101,13 @@ impl Session {
             waiting: VecDeque::new(),
             pending: VecDeque::from([greeting]),
             octets_in_flight: 0,
+            messages_in_flight: (0, 0),
+            before_quit: 1,
+            flights: 0,
+            login_octets: 0,
             state: State::Dialogue,
             capabilities: None,
+            incoming: None,
             timestamp: None,
             is_logged_in: false,
             is_utf8: false,
@@ -128,11 +143,32 @@ impl Session {
         self.is_utf8
     }
 
-    /// What a trace may show instead of the output, when that holds a secret. A login is never sent together with
-    /// anything else, so it replaces all of it.
-    pub fn redaction(&self) -> Option<&'static str> {
+    /// What a trace may show instead of the last octets of the output, when those hold a secret: how many octets, and the
+    /// lines to be shown, with CRLF. To be asked after a step that has appended something.
+    pub fn redaction(&self) -> Option<(usize, Vec<u8>)> {
+        match self.pending.back() {
+            Some(Pending { kind: Kind::Login(exchange), .. }) => {
+                exchange.redaction().map(|shown| (self.login_octets, shown))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many times something was sent while nothing was unanswered: each is a round trip that somebody waits for.
+    pub fn flights(&self) -> u64 {
+        self.flights
+    }
+
+    /// How many requests wait to be sent. A driver with many requests submits some more when this is low.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Why the login under way has failed already, if it has, though the server has yet to answer all of it. What a
+    /// driver has to tell when the server closes instead.
+    pub fn login_refusal(&self) -> Option<&Refusal> {
         match self.pending.front() {
-            Some(Pending { kind: Kind::Login(exchange), .. }) => exchange.redaction(),
+            Some(Pending { kind: Kind::Login(exchange), .. }) => exchange.refusal(),
             _ => None,
         }
     }
@@ -152,17 +188,25 @@ impl Session {
     /// # Errors
     /// When it cannot be said in POP3, or QUIT was submitted before, or the dialogue is over. Nothing is changed.
     pub fn submit(&mut self, request: Request) -> Result<(), InvalidRequest> {
+        self.check(&request)?;
+        self.is_quitting = matches!(request, Request::Quit);
+        self.waiting.push_back(request);
+        Ok(())
+    }
+
+    /// Whether [`submit`](Self::submit) would take the request.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(&self, request: &Request) -> Result<(), InvalidRequest> {
         if self.is_quitting || matches!(self.state, State::Closed | State::Dead(_)) {
             return Err(InvalidRequest::Closing);
         }
-        match &request {
-            Request::Login(login) => login.check(self.is_encrypted)?,
-            Request::Language(range) if !is_language_range(range) => return Err(InvalidRequest::Language),
-            Request::Quit => self.is_quitting = true,
-            _ => {}
+        match request {
+            Request::Login(login) => login.check(self.is_encrypted),
+            Request::Language(range) if !is_language_range(range) => Err(InvalidRequest::Language),
+            _ => Ok(()),
         }
-        self.waiting.push_back(request);
-        Ok(())
     }
 
     /// Goes on as far as possible without help. Appends commands to `output`; consumes replies from `input`.
@@ -227,14 +271,7 @@ impl Session {
     /// Appends as many waiting commands as may be sent now.
     fn send(&mut self, output: &mut Vec<u8>) -> Option<Event> {
         while let Some(request) = self.waiting.front() {
-            // R2449-6.6.4 R2449-6.6.3. What cannot be pipelined is sent alone, so it is the last if it is there at all.
-            let may_go_ahead = |last: &Pending| {
-                self.capabilities.as_ref().is_some_and(|capabilities| capabilities.pipelining)
-                    && request.is_pipelinable()
-                    && matches!(&last.kind, Kind::Request(last) if last.is_pipelinable())
-                    && self.octets_in_flight < self.limits.pipelined_octets_max
-            };
-            if !self.pending.back().is_none_or(may_go_ahead) {
+            if !self.may_send(request) {
                 return None;
             }
             let start = output.len();
@@ -242,6 +279,7 @@ impl Session {
                 self.waiting.pop_front();
                 return Some(Event::Finished(Outcome::NotPossible(why)));
             }
+            let expected = request.expected_octets();
             let kind = match self.waiting.pop_front()? {
                 Request::Login(login) => {
                     let timestamp = self.timestamp.as_deref();
@@ -259,10 +297,37 @@ impl Session {
                 }
             };
             let octets = output.len() - start;
+            self.login_octets = octets;
             self.octets_in_flight += octets;
+            if let Some(expected) = expected {
+                self.messages_in_flight.0 += 1;
+                self.messages_in_flight.1 = self.messages_in_flight.1.saturating_add(expected);
+            }
+            self.flights += u64::from(self.pending.is_empty());
+            self.before_quit += usize::from(!kind.is_harmless());
             self.pending.push_back(Pending { kind, octets, listed: None });
         }
         None
+    }
+
+    /// Whether the request may be sent before what was sent earlier is answered (R2449-6.6.4, R2449-6.6.3).
+    fn may_send(&self, request: &Request) -> bool {
+        let Some(last) = self.pending.back() else { return true };
+        let is_pipelining = self.capabilities.as_ref().is_some_and(|capabilities| capabilities.pipelining);
+        let Kind::Request(last) = &last.kind else { return false };
+        if !is_pipelining || !last.flight().admits(request.flight()) {
+            return false;
+        }
+        if matches!(request, Request::Quit) && self.before_quit > 0 {
+            return false;
+        }
+        let (messages, octets) = self.messages_in_flight;
+        let is_ahead = |expected| {
+            messages < MESSAGES_AHEAD_MIN || octets.saturating_add(expected) <= self.limits.ahead_octets_max
+        };
+        self.octets_in_flight < self.limits.pipelined_octets_max
+            && self.pending.len() < self.limits.pipelined_commands_max
+            && request.expected_octets().is_none_or(is_ahead)
     }
 
     /// Why a request cannot be sent as things stand. Everything before it has been answered if it matters.
@@ -294,6 +359,9 @@ impl Session {
             // R1939-3.13 R1939-3.14
             if line == b"." {
                 let is_malformed = listed.is_malformed;
+                if matches!(pending.kind, Kind::Request(Request::Capabilities)) {
+                    self.capabilities = Some(self.incoming.take().unwrap_or_default());
+                }
                 return Ok(Some(self.finish(if is_malformed { Outcome::Malformed } else { Outcome::Done })));
             }
             let line = line.strip_prefix(b".").unwrap_or(line);
@@ -305,28 +373,36 @@ impl Session {
                 Kind::Request(Request::List) => parse_scan_listing(line),
                 Kind::Request(Request::Uidl) => parse_unique_id_listing(line),
                 _ => {
-                    self.capabilities.get_or_insert_default().add(line);
+                    self.incoming.get_or_insert_default().add(line);
                     return Ok(None);
                 }
             };
             listed.is_malformed |= event.is_none();
             return Ok(event.map(Step::Event));
         }
-        let reply = match &mut pending.kind {
-            Kind::Login(exchange) => match exchange.advance(line, output)? {
-                Progress::Sent => return Ok(None),
-                Progress::Over(reply) => reply,
-            },
-            _ => Reply::parse(line).map_err(|_| ProtocolError::NotAReply)?,
-        };
+        if let Kind::Login(exchange) = &mut pending.kind {
+            let start = output.len();
+            let progress = exchange.advance(line, output)?;
+            self.login_octets = output.len() - start;
+            self.flights += u64::from(matches!(progress, Progress::Sent));
+            return Ok(match progress {
+                Progress::Sent | Progress::More => None,
+                Progress::Granted => {
+                    self.is_logged_in = true;
+                    Some(self.finish(Outcome::Done))
+                }
+                Progress::Refused(refusal) => Some(self.finish(Outcome::Refused(refusal))),
+            });
+        }
+        let reply = Reply::parse(line).map_err(|_| ProtocolError::NotAReply)?;
         match reply.status {
             Status::Ok => self.succeed(reply, line, is_all),
             Status::Err => {
-                if matches!(pending.kind, Kind::Request(Request::Capabilities)) {
+                // What was listed before the login holds on: a refusal says nothing else.
+                if matches!(pending.kind, Kind::Request(Request::Capabilities)) && !self.is_logged_in {
                     self.capabilities = None;
                 }
-                let refusal = Refusal { code: reply.code, text: text(reply.text) };
-                Ok(Some(self.finish(Outcome::Refused(refusal))))
+                Ok(Some(self.finish(Outcome::Refused(Refusal::of(&reply)))))
             }
         }
     }
@@ -344,15 +420,12 @@ impl Session {
                 self.timestamp = apop::find_timestamp(line).map(<[u8]>::to_vec);
                 return Ok(Some(self.finish(Outcome::Done)));
             }
-            Kind::Login(_) => {
-                self.is_logged_in = true;
-                return Ok(Some(self.finish(Outcome::Done)));
-            }
+            Kind::Login(_) => return Ok(None),
             Kind::Request(request) => request,
         };
         let content = match request {
             Request::Capabilities => {
-                self.capabilities = Some(Capabilities::default());
+                self.incoming = None;
                 pending.listed = Some(Listed::default());
                 return Ok(None);
             }
@@ -360,7 +433,7 @@ impl Session {
                 pending.listed = Some(Listed::default());
                 return Ok(None);
             }
-            Request::Retrieve(_) | Request::Top { .. } => {
+            Request::Retrieve { .. } | Request::Top { .. } => {
                 pending.listed = Some(Listed::default());
                 self.state = State::Message;
                 return Ok(Some(Step::ReceiveMessage));
@@ -404,6 +477,13 @@ impl Session {
     fn finish(&mut self, outcome: Outcome) -> Step {
         if let Some(pending) = self.pending.pop_front() {
             self.octets_in_flight = self.octets_in_flight.saturating_sub(pending.octets);
+            self.before_quit -= usize::from(!pending.kind.is_harmless());
+            if let Kind::Request(request) = &pending.kind
+                && let Some(expected) = request.expected_octets()
+            {
+                let (messages, octets) = self.messages_in_flight;
+                self.messages_in_flight = (messages.saturating_sub(1), octets.saturating_sub(expected));
+            }
             let is_over = match pending.kind {
                 Kind::Greeting => outcome != Outcome::Done,
                 Kind::Request(Request::Quit) => true,
@@ -418,6 +498,11 @@ impl Session {
 }
 
 impl Kind {
+    /// Whether QUIT may be sent before the reply to this has come.
+    const fn is_harmless(&self) -> bool {
+        matches!(self, Self::Request(request) if matches!(request.flight(), Flight::Harmless))
+    }
+
     /// Whether lines follow a positive reply that the session reads itself.
     fn is_listing(&self) -> bool {
         matches!(self, Self::Request(Request::Capabilities | Request::List | Request::Uidl))
@@ -470,6 +555,9 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn message_number(digits: &[u8]) -> Option<MessageNumber> {
     u32::try_from(number(digits)?).ok().and_then(MessageNumber::new)
 }
+
+/// So many messages are asked for ahead, however large they are: while one is being taken, the next is on its way.
+const MESSAGES_AHEAD_MIN: usize = 2;
 
 /// Digits only; leading zeros are tolerated.
 fn number(digits: &[u8]) -> Option<u64> {

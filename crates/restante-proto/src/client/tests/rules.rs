@@ -15,7 +15,7 @@ fn everything(capabilities: &str) -> Vec<u8> {
         (Request::Uidl, "+OK\r\n1 a\r\n2 b\r\n.\r\n".into()),
         (Request::UidlOne(number(2)), "+OK 2 b\r\n".into()),
         (Request::Top { number: number(4_294_967_295), lines: 0 }, "-ERR\r\n".into()),
-        (Request::Retrieve(number(1)), "+OK\r\nx\r\n.\r\n".into()),
+        (Request::retrieve(number(1)), "+OK\r\nx\r\n.\r\n".into()),
         (Request::Delete(number(1)), "+OK\r\n".into()),
         (Request::Noop, "+OK\r\n".into()),
         (Request::Reset, "+OK\r\n".into()),
@@ -47,7 +47,7 @@ fn r1939_3_5_keywords_and_arguments_are_parted_by_one_space() {
 #[test]
 fn r1939_3_14_the_terminator_is_no_part_of_a_message() {
     play(
-        || greeted().submit(Request::Retrieve(number(1))).submit(Request::Noop),
+        || greeted().submit(Request::retrieve(number(1))).submit(Request::Noop),
         "+OK\r\nSubject: x\r\n\r\n..\r\n.. \r\n...\r\n.\r\n+OK\r\n",
         r"C: RETR 1
          = message Subject: x\r\n\r\n.\r\n. \r\n..\r\n
@@ -68,7 +68,7 @@ fn r1939_3_14_the_terminator_is_no_part_of_a_message() {
 #[test]
 fn r1939_3_15_the_end_is_found_wherever_the_octets_are_cut() {
     let reply = b"+OK\r\na\r\n..\r\n..b\r\n\r.\r\n.\r\r\n..\n\r\n.\r\n";
-    let driver = || greeted().submit(Request::Retrieve(number(1)));
+    let driver = || greeted().submit(Request::retrieve(number(1)));
     let mut whole = driver();
     assert_eq!(whole.run(&[reply]), Ok(Step::Idle));
     assert!(whole.log.ends_with("= done\n"), "{}", whole.log);
@@ -97,8 +97,8 @@ fn r1939_7_16_equal_unique_ids_are_two_messages() {
         || {
             greeted()
                 .submit(Request::Uidl)
-                .submit(Request::Retrieve(number(1)))
-                .submit(Request::Retrieve(number(2)))
+                .submit(Request::retrieve(number(1)))
+                .submit(Request::retrieve(number(2)))
         },
         "+OK\r\n1 same\r\n2 same\r\n.\r\n+OK\r\na\r\n.\r\n+OK\r\nb\r\n.\r\n",
         r"C: UIDL
@@ -127,7 +127,7 @@ fn r1939_7_17_unique_ids_come_octet_by_octet() {
 #[test]
 fn r1939_8_1_deletion_is_asked_for_whatever_the_server_announces() {
     let mut driver = Driver::with_capabilities("EXPIRE 0\r\n")
-        .submit(Request::Retrieve(number(1)))
+        .submit(Request::retrieve(number(1)))
         .submit(Request::Delete(number(1)));
     driver.run_lines("+OK\r\nx\r\n.\r\n+OK\r\n").unwrap();
     assert!(driver.log.ends_with("C: DELE 1\n= done\n"), "{}", driver.log);
@@ -139,7 +139,7 @@ fn r1939_9_1_texts_behind_the_status_indicator_mean_nothing() {
         let ok = format!("+OK{text}\r\n");
         let mut driver = greeted()
             .submit(login(Method::UserPass))
-            .submit(Request::Retrieve(number(1)))
+            .submit(Request::retrieve(number(1)))
             .submit(Request::Delete(number(1)))
             .submit(Request::Noop)
             .submit(Request::Reset)
@@ -191,7 +191,7 @@ fn r2449_7_1_rfc_1939_alone_is_enough_to_fetch_and_delete() {
                 .submit(login(Method::UserPass))
                 .submit(Request::Stat)
                 .submit(Request::List)
-                .submit(Request::Retrieve(number(1)))
+                .submit(Request::retrieve(number(1)))
                 .submit(Request::Delete(number(1)))
                 .submit(Request::Quit)
         },

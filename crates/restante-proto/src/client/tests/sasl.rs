@@ -334,7 +334,7 @@ fn no_line_of_an_exchange_is_traced() {
         let mut driver = driver;
         for (line, redaction) in lines {
             driver.run(&[line.as_bytes()]).unwrap();
-            assert_eq!(driver.session.redaction(), Some(redaction));
+            assert_eq!(driver.shown(), Some(format!("{redaction}\r\n")));
         }
     }
 }
