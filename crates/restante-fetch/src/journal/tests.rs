@@ -1,0 +1,264 @@
+//! The journal on a real disk: what a record makes of an entry, and that a file tells the same.
+
+// It looks at the files and changes them from outside.
+#![allow(clippy::disallowed_methods)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use restante_store::disk::LocalDisk;
+use tempfile::TempDir;
+
+use super::*;
+
+struct Place {
+    _temporary: TempDir,
+    folder: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = temporary.path().join("state").join(Journal::folder_name("alice@example.org"));
+        Self { _temporary: temporary, folder }
+    }
+
+    fn open(&self) -> Journal {
+        self.try_open().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_open(&self) -> Result<Journal, JournalError> {
+        Journal::open(Arc::new(LocalDisk), &self.folder)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(self.file()).expect("a journal")
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("a moment")
+}
+
+fn key(name: &str) -> Key {
+    Key::new(name.as_bytes())
+}
+
+fn contents(octets: u64) -> Contents {
+    let byte = octets as u8;
+    Contents { octets, digest: [byte; 32], header_digest: [byte; 16] }
+}
+
+fn sink(name: &str) -> SinkId {
+    SinkId(name.into())
+}
+
+fn listed(name: &str) -> Record {
+    Record::Listed { key: key(name), octets: Some(1000), at: at(0) }
+}
+
+fn intended(name: &str) -> Record {
+    Record::Intended { key: key(name), contents: contents(7), name: "1.Rabc.restante".into() }
+}
+
+fn marked(name: &str) -> Record {
+    Record::Marked { key: key(name), sink: sink("maildir:/m") }
+}
+
+fn collected(name: &str) -> Record {
+    Record::Collected { key: key(name), at: at(9) }
+}
+
+fn gone(name: &str, second: i64) -> Record {
+    Record::Gone { key: key(name), at: at(second) }
+}
+
+fn quarantined(name: &str) -> Record {
+    Record::Quarantined { key: key(name), reason: "550 no".into() }
+}
+
+fn skipped(name: &str) -> Record {
+    Record::Skipped { key: key(name), reason: "too large".into() }
+}
+
+/// The stage that these records come to, in memory and after replay.
+fn stage(records: impl IntoIterator<Item = Record>) -> Option<Stage> {
+    let place = Place::new();
+    let mut journal = place.open();
+    // So that the records are appended to a file that is there.
+    journal.record(Record::Polled { at: at(0), messages: 0 });
+    journal.commit().expect("it can be written");
+    records.into_iter().for_each(|record| journal.record(record));
+    journal.commit().expect("it can be written");
+    let before: Vec<(Key, Entry)> = all(&journal);
+    drop(journal);
+    let mut journal = place.open();
+    assert_eq!(all(&journal), before, "replayed");
+    journal.rewrite().expect("it can be written");
+    assert_eq!(all(&journal), before, "written anew");
+    drop(journal);
+    let journal = place.open();
+    assert_eq!(all(&journal), before, "written anew and replayed");
+    journal.entry(&key("a")).map(|entry| entry.stage)
+}
+
+fn all(journal: &Journal) -> Vec<(Key, Entry)> {
+    journal.entries().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+}
+
+#[test]
+fn the_table_of_states_holds() {
+    let returned = || Record::Returned { key: key("a") };
+    let cases: [(Vec<Record>, Option<Stage>); 27] = [
+        (vec![listed("a")], Some(Stage::Listed)),
+        (vec![listed("a"), skipped("a")], Some(Stage::Skipped)),
+        (vec![skipped("a")], Some(Stage::Skipped)),
+        (vec![skipped("a"), intended("a")], Some(Stage::Intended)),
+        (vec![intended("a"), skipped("a")], Some(Stage::Intended)),
+        (vec![listed("a"), intended("a"), marked("a")], Some(Stage::Intended)),
+        (vec![intended("a"), marked("a"), collected("a")], Some(Stage::Collected)),
+        (vec![collected("a")], Some(Stage::Collected)),
+        (vec![collected("a"), intended("a")], Some(Stage::Collected)),
+        (vec![collected("a"), quarantined("a")], Some(Stage::Collected)),
+        (vec![collected("a"), skipped("a")], Some(Stage::Collected)),
+        (vec![collected("a"), listed("a")], Some(Stage::Collected)),
+        (vec![intended("a"), quarantined("a")], Some(Stage::Quarantined)),
+        (vec![quarantined("a"), collected("a")], Some(Stage::Collected)),
+        (vec![quarantined("a"), intended("a")], Some(Stage::Intended)),
+        (vec![listed("a"), gone("a", 5)], None),
+        (vec![skipped("a"), gone("a", 5)], None),
+        (vec![intended("a"), gone("a", 5)], Some(Stage::Intended)),
+        (vec![collected("a"), gone("a", 5), gone("a", 6)], Some(Stage::Gone(at(5)))),
+        (vec![quarantined("a"), gone("a", 5)], Some(Stage::Gone(at(5)))),
+        (vec![collected("a"), gone("a", 5), returned()], Some(Stage::Collected)),
+        (vec![quarantined("a"), gone("a", 5), returned()], Some(Stage::Quarantined)),
+        (vec![quarantined("a"), gone("a", 5), collected("a"), returned()], Some(Stage::Collected)),
+        (vec![intended("a"), gone("a", 5), returned()], Some(Stage::Intended)),
+        (vec![collected("a"), Record::Forgotten { key: key("a") }], None),
+        (vec![gone("a", 5), returned(), marked("a"), Record::Forgotten { key: key("a") }], None),
+        (vec![Record::Renamed { from: key("b"), to: key("a") }], None),
+    ];
+    for (records, expected) in cases {
+        assert_eq!(stage(records.clone()), expected, "{records:?}");
+        let twice = records.iter().flat_map(|record| [record.clone(), record.clone()]);
+        assert_eq!(stage(twice), expected, "each twice: {records:?}");
+    }
+}
+
+#[test]
+fn a_renamed_message_takes_everything_along() {
+    let place = Place::new();
+    let mut journal = place.open();
+    [listed("old"), intended("old"), marked("old"), collected("old"), gone("old", 5), listed("new")]
+        .into_iter()
+        .for_each(|record| journal.record(record));
+    let before = journal.entry(&key("old")).expect("it is known").clone();
+    journal.record(Record::Renamed { from: key("old"), to: key("new") });
+    assert!(journal.entry(&key("old")).is_none());
+    let after = journal.entry(&key("new")).expect("it is known by its new name");
+    assert_eq!(*after, Entry { stage: Stage::Collected, ..before });
+}
+
+#[test]
+fn a_rename_never_covers_what_has_a_story() {
+    let place = Place::new();
+    let mut journal = place.open();
+    [collected("old"), intended("new"), Record::Renamed { from: key("old"), to: key("new") }]
+        .into_iter()
+        .for_each(|record| journal.record(record));
+    assert_eq!(journal.entry(&key("old")).map(|entry| entry.stage), Some(Stage::Collected));
+    assert_eq!(journal.entry(&key("new")).map(|entry| entry.stage), Some(Stage::Intended));
+}
+
+#[test]
+fn marks_stay_with_the_same_message_only() {
+    let place = Place::new();
+    let mut journal = place.open();
+    let marks = |journal: &Journal| journal.entry(&key("a")).expect("it is known").marks.len();
+    let again = |octets: u8, header| {
+        let contents =
+            Contents { octets: octets.into(), digest: [octets + header; 32], header_digest: [header; 16] };
+        Record::Intended { key: key("a"), contents, name: "1.Rabc.restante".into() }
+    };
+    [intended("a"), marked("a"), marked("a")].into_iter().for_each(|record| journal.record(record));
+    assert_eq!(marks(&journal), 1);
+    journal.record(again(8, 7));
+    assert_eq!(marks(&journal), 1, "the server changed a field of its own");
+    journal.record(again(8, 1));
+    assert_eq!(marks(&journal), 0, "it is another message");
+}
+
+#[test]
+fn the_first_pass_ends_with_its_end_and_an_import_counts_as_one() {
+    let place = Place::new();
+    let mut journal = place.open();
+    assert!(journal.is_new());
+    [listed("a"), intended("a"), collected("a"), Record::Polled { at: at(1), messages: 1 }]
+        .into_iter()
+        .for_each(|record| journal.record(record));
+    assert!(journal.is_new(), "the first pass has not ended");
+    journal.record(Record::Ended { at: at(2), deletions: 0, outcome: QuitOutcome::Unknown });
+    assert!(!journal.is_new());
+    journal.commit().expect("it can be written");
+    drop(journal);
+    let journal = place.open();
+    assert!(!journal.is_new());
+    assert_eq!(journal.last_poll(), Some(Poll { at: at(1), messages: 1 }));
+    let mut imported = Place::new().open();
+    imported.record(collected("a"));
+    assert!(!imported.is_new());
+}
+
+#[test]
+fn only_one_process_has_it() {
+    let place = Place::new();
+    let first = place.open();
+    assert!(matches!(place.try_open(), Err(JournalError::InUse { .. })));
+    let mut looked = Journal::look(Arc::new(LocalDisk), &place.folder).expect("it can be looked at");
+    looked.record(listed("a"));
+    assert!(matches!(looked.commit(), Err(JournalError::ReadOnly { .. })));
+    drop(first);
+    place.open();
+}
+
+#[test]
+fn a_commit_of_nothing_touches_nothing() {
+    let place = Place::new();
+    let mut journal = place.open();
+    journal.commit().expect("nothing to do");
+    assert!(!place.file().exists());
+    journal.record(collected("a"));
+    journal.commit().expect("it can be written");
+    let before = place.bytes();
+    [collected("a"), listed("b"), gone("b", 1)].into_iter().for_each(|record| journal.record(record));
+    journal.record(marked("nobody"));
+    journal.record(collected("a"));
+    journal.commit().expect("it can be written");
+    assert_ne!(place.bytes(), before, "b came and went");
+    let before = place.bytes();
+    journal.record(collected("a"));
+    journal.record(gone("nobody", 1));
+    journal.commit().expect("nothing to do");
+    assert_eq!(place.bytes(), before);
+}
+
+#[test]
+fn the_account_is_the_one_that_the_journal_began_with() {
+    let place = Place::new();
+    let mut journal = place.open();
+    assert_eq!(journal.account(), "alice@example.org");
+    journal.record(collected("a"));
+    journal.commit().expect("it can be written");
+    drop(journal);
+    let elsewhere = place.folder.with_file_name(Journal::folder_name("../work mail%"));
+    assert!(elsewhere.ends_with("%2E./work%20mail%25") || elsewhere.ends_with("%2E.%2Fwork%20mail%25"));
+    fs::rename(&place.folder, &elsewhere).expect("it can be renamed");
+    let journal = Journal::open(Arc::new(LocalDisk), &elsewhere).expect("it opens");
+    assert_eq!(journal.account(), "alice@example.org");
+    let other = elsewhere.with_file_name(Journal::folder_name("ü/x"));
+    assert_eq!(Journal::open(Arc::new(LocalDisk), &other).expect("it opens").account(), "ü/x");
+}
