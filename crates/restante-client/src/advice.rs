@@ -207,9 +207,7 @@ fn judge(error: &Error, route: &Route, shown: Shown) -> Judged {
         Error::Protocol(_) | Error::Malformed => {
             never(Kind::Protocol, "record the session and show it to the server's operator")
         }
-        Error::LmtpRejected(reply) if reply.is_temporary() => {
-            later(Kind::ServerFault, SOON, "try again later")
-        }
+        Error::LmtpRejected(reply) if reply.is_temporary() => server_fault(),
         Error::LmtpRejected(_) | Error::LmtpProtocol(_) => {
             never(Kind::Protocol, "check that this is the LMTP server that is meant")
         }
@@ -225,8 +223,9 @@ fn judge(error: &Error, route: &Route, shown: Shown) -> Judged {
             Kind::Configuration,
             "check user name, password and addresses for characters that cannot be sent",
         ),
-        Error::Local(_) => later(Kind::Local, SOON, "look at the disk or the program that takes the message"),
-        Error::NoChance => later(Kind::Local, SOON, "look why this machine has no random numbers"),
+        Error::Local(_) | Error::NoChance => {
+            later(Kind::Local, SOON, "look at this machine: the disk, the program that takes the message")
+        }
     }
 }
 
