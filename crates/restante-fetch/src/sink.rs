@@ -6,6 +6,7 @@ pub(crate) mod contents;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod maildir;
+pub mod mbox;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -46,9 +46,9 @@ fn what_is_missing_is_made_for_the_owner_alone() {
 
 #[test]
 fn a_batch_from_its_own_tmp_is_renamed() {
-    for syncs in [Syncs::Each(1), Syncs::Each(3), Syncs::Shared] {
+    for files_at_once in [0, 1, 3, 32] {
         let folder = folder();
-        let mut sink = open_as(Settings { syncs, ..Settings::new(&folder.path().join("Mail")) });
+        let mut sink = open_as(Settings { files_at_once, ..Settings::new(&folder.path().join("Mail")) });
         let tmp = sink.spool().unwrap();
         let laid: Vec<_> = (0..10).map(|n| Laid::new(&tmp, &n.to_string(), &odd())).collect();
         assert_eq!(deliver(&mut sink, &laid), vec![Ok(()); 10]);

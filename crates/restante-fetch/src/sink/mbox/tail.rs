@@ -1,0 +1,99 @@
+//! What a crash has left of a batch, and what others have appended behind it.
+
+use std::io;
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+use restante_store::disk::DiskFile;
+
+use super::form::{FROM, FROM_LINE_OCTETS_MAX, is_from_line};
+use super::notes::{Note, line_digest};
+use super::survey::{Found, survey};
+
+/// What lies behind the place where a batch began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Nothing of ours that is not whole.
+    Whole,
+    /// From `at` on there is nothing but a part of ours.
+    Torn {
+        /// Where it begins.
+        at: u64,
+    },
+    /// At `at` a part of ours begins, and at `other` a message of another program.
+    Covered {
+        /// Where ours begins.
+        at: u64,
+        /// Where the other one begins; it may be the middle of a line.
+        other: u64,
+    },
+}
+
+/// Looks at the part of an mbox that begins where a batch began. `ours` are the notes of the batch.
+///
+/// A program that has read whole messages may have put its notes into them; they are whole all the same. Other programs may have
+/// appended behind a torn one, even in the middle of a line of it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn look(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Result<Tail> {
+    let found = survey(file, part.clone())?;
+    // Blank lines at the end are in no digest.
+    let is_it = |found: &Found, note: &Note| note.digest == found.digest && found.octets >= note.octets;
+    let is_whole = |found: &&Found| ours.iter().any(|note| is_it(found, note));
+    let (at, other) = match found.iter().find(|found| !is_whole(found)) {
+        // Zeros, or half a line.
+        None if found.is_empty() => (part.start, next_other(file, part.clone(), ours)?),
+        None => return Ok(Tail::Whole),
+        Some(first) => (first.start, next_other(file, first.start..part.end, ours)?),
+    };
+    Ok(match other {
+        None => Tail::Torn { at },
+        // All that is ours is whole, and stands in front.
+        Some(other) if other == at => Tail::Whole,
+        Some(other) => Tail::Covered { at, other },
+    })
+}
+
+/// Ends the line in front of `other`, and puts a blank one behind it, by writing over the end of what is torn: it keeps its length, so nothing of
+/// the other message moves.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn part(file: &dyn DiskFile, at: u64, other: u64) -> io::Result<()> {
+    let length = other.saturating_sub(at).min(2);
+    let ends = b"\n\n".get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
+    file.write_at(ends, other - length)
+}
+
+/// Where the first From_ line begins that is none of ours, in the middle of a line or not. Behind a `>` it is a quoted line.
+fn next_other(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Result<Option<u64>> {
+    let mut window = vec![0; WINDOW_OCTETS + FROM_LINE_OCTETS_MAX + FROM.len()];
+    let mut start = part.start;
+    while start < part.end {
+        let length = usize::try_from(part.end - start).unwrap_or(usize::MAX).min(window.len());
+        let mut filled = 0;
+        while let Some(rest) = window.get_mut(filled..length).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, start + filled as u64)? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        let read = window.get(..filled).unwrap_or_default();
+        for found in memmem::find_iter(read, FROM).take_while(|&found| found < WINDOW_OCTETS) {
+            let rest = read.get(found..).unwrap_or_default();
+            let line =
+                rest.get(..memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default().trim_ascii_end();
+            let is_quoted = found.checked_sub(1).and_then(|before| read.get(before)) == Some(&b'>');
+            let is_ours = || ours.iter().any(|note| note.from_line == line_digest(line));
+            if !is_quoted && is_from_line(line) && !is_ours() {
+                return Ok(Some(start + found as u64));
+            }
+        }
+        // One octet twice, so that a `>` at the border is seen.
+        start += WINDOW_OCTETS as u64 - 1;
+    }
+    Ok(None)
+}
+
+const WINDOW_OCTETS: usize = 64 * 1024;
