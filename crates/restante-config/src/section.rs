@@ -105,6 +105,26 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
         self.problems.error(line, what, remedy);
     }
 
+    /// Reports what is wrong with this table as a whole, in its own line.
+    pub fn fault(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        let name = self.prefix.strip_suffix('.').unwrap_or(&self.prefix);
+        let line = self.lines.at(name);
+        let what = if name.is_empty() { what.into() } else { format!("{name}: {}", what.into()) };
+        self.problems.error(line, what, remedy);
+    }
+
+    /// Reports what is wrong with the value of a key, in its line.
+    pub fn fault_at(&mut self, key: &str, what: impl std::fmt::Display, remedy: impl Into<String>) {
+        let name = format!("{}{key}", self.prefix);
+        self.problems.error(self.lines.at(&name), format!("{name}: {what}"), remedy);
+    }
+
+    /// Is this key there, and not taken out yet?
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.left.iter().any(|(name, _)| name.get_ref().as_ref() == key)
+    }
+
     /// Reads a table inside this one with `read`; absent means an empty table, hence the defaults.
     pub fn table<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_, 'i, 'p>) -> T) -> T {
         let written = self.take(key);
@@ -145,9 +165,11 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
         values
     }
 
-    /// Everything that was not taken is unknown: named, with the nearest of the `known` keys.
-    pub fn finish(&mut self, known: &[&str]) {
-        for (name, _) in std::mem::take(&mut self.left) {
+    /// Everything that was not taken is unknown: named, with the nearest of the `known` keys. Says whether there was nothing.
+    pub fn finish(&mut self, known: &[&str]) -> bool {
+        let left = std::mem::take(&mut self.left);
+        let is_known = left.is_empty();
+        for (name, _) in left {
             let line = self.problems.line_at(name.span().start);
             let key = name.get_ref().as_ref();
             let remedy = match nearest(key, known) {
@@ -156,6 +178,7 @@ impl<'r, 'i, 'p> Section<'r, 'i, 'p> {
             };
             self.problems.error(line, format!("{}{key}: there is no such key", self.prefix), remedy);
         }
+        is_known
     }
 }
 
@@ -220,7 +243,7 @@ macro_rules! section {
         }
     ) => {
         $(#[$about])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug)]
         pub struct $name {
             $( $(#[$doc])* pub $key: $type, )*
         }

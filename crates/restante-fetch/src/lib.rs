@@ -26,11 +26,14 @@
 // Tests lay out files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod config;
 pub mod event;
 pub mod failure;
+pub mod header;
 pub mod journal;
 pub mod key;
 pub mod report;
+pub mod rule;
 pub mod secret;
 pub mod sink;
 pub mod spool;

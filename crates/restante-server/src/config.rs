@@ -324,6 +324,7 @@ impl Listen {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// One `[[listen]]` as written: a socket and what is spoken on it.
     pub struct ListenWritten {
         /// What is spoken: `pop3`, `lmtp`, or `pop2` (RFC 937). Has no default.
@@ -399,6 +400,7 @@ choice! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[tls]`: certificate, key and versions.
     pub struct Tls {
         /// The certificate chain, PEM, the server's own certificate first. Watched: a new file is used without a
@@ -440,6 +442,7 @@ choice! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[auth]`: who may log in, and how.
     pub struct Auth {
         /// Where a password may be sent without TLS: `never`, `loopback` (also unix sockets) or `always`.
@@ -509,6 +512,7 @@ choice! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// One `[[auth.source]]`: accounts.
     pub struct AuthSource {
         /// `file` (a passwd-file: `name:{SCHEME}secret`, one a line) or `embedded` (edited by `restante account`).
@@ -520,6 +524,7 @@ section! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// One `[[auth.token]]`: bearer tokens, for OAUTHBEARER and XOAUTH2.
     pub struct TokenSource {
         /// `file`: digests of tokens, `account:sha256[:expiry]`, one a line. Default `file`.
@@ -548,6 +553,7 @@ choice! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[lmtp]`: delivery.
     pub struct Lmtp {
         /// The largest message, in octets. Default 52,428,800 (50 MiB).
@@ -558,6 +564,7 @@ section! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[limits]`: how much and how long.
     pub struct Limits {
         /// Connections at the same time, all listeners together. Default 20,000.
@@ -584,6 +591,7 @@ section! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[log]`: one line for each session, each delivery and each removed message.
     pub struct Log {
         /// `logfmt` (`key=value`) or `json`. Default `logfmt`.
@@ -620,6 +628,7 @@ choice! {
 }
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[server]`: the process.
     pub struct Process {
         /// Threads that serve sessions; 0 means one for each processor. Default 0.

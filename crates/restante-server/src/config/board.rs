@@ -7,6 +7,7 @@ use restante_config::section::Lines;
 use std::path::{Path, PathBuf};
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// One `[[board]]`: a Maildir that everybody who has logged in may read, and nobody may change (RFC 1082).
     pub struct Board {
         /// Its name for clients: printable ASCII without spaces, not beginning with a dot, at most 40 characters. Has no default.

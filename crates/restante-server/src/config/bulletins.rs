@@ -8,6 +8,7 @@ use restante_store::maildir::bulletins;
 use std::path::PathBuf;
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[bulletins]`: messages that every account is given once, at its next login.
     pub struct Bulletins {
         /// The folder with one file for each; they are given in the order of their names. Default: none, and there are no

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[maildrop]`: where mail lies.
     pub struct Maildrop {
         /// The kind of maildrop: `maildir`, or `mbox` for one file with all messages. Default `maildir`.

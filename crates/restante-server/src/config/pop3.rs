@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use toml::de::DeValue;
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[pop3]`: how POP3 is spoken.
     pub struct Pop3 {
         /// Is UTF8 (RFC 6856) offered? USER, PASS and APOP then take UTF-8, and nothing else outside ASCII. Default true.

@@ -7,6 +7,7 @@ use restante_config::section::Lines;
 use restante_config::value::Size;
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[quota]`: how much a maildrop may hold. An account's own quota comes before this.
     pub struct Quota {
         /// Octets of the files as they are stored, for instance `"2 GiB"`. Default: no limit.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 section! {
+    #[derive(PartialEq, Eq)]
     /// `[submission]`: XTND XMIT, by which clients send mail over their POP3 session. Off unless `command` or `relay` is set.
     pub struct Submission {
         /// A program and its arguments, for instance `["/usr/sbin/sendmail", "-t", "-oi", "-f", "{sender}"]`. It reads the message
