@@ -114,13 +114,9 @@ impl Rules {
             match rule.holds(fields.as_deref(), octets) {
                 Some(false) => {}
                 None => return Verdict::HeaderWanted,
-                Some(true) if rule.then == Then::Delete && !is_complete => {
-                    match header {
-                        None => return Verdict::HeaderWanted,
-                        // There is no more of it to be had: nobody may say that this is to be deleted.
-                        Some(_) => {}
-                    }
-                }
+                Some(true) if rule.then == Then::Delete && header.is_none() => return Verdict::HeaderWanted,
+                // There is no more of it to be had: nobody may say that this is to be deleted.
+                Some(true) if rule.then == Then::Delete && !is_complete => {}
                 Some(true) => return Verdict::Rule(index, rule.then),
             }
         }

@@ -362,7 +362,7 @@ fn check(written: &AccountWritten, deliver: &[Option<SinkConfig>], section: &mut
 
 /// The URL, with what other keys say of it.
 fn server(written: &AccountWritten, section: &mut Section<'_, '_, '_>) -> Option<PopUrl> {
-    let Some(Url(url)) = written.server.clone() else { return None };
+    let Url(url) = written.server.clone()?;
     let user = match (url.user(), written.user.as_deref()) {
         (Some(_), Some(_)) => {
             section.fault_at("user", "there is a user in the URL as well", "take one of the two out");
@@ -408,10 +408,6 @@ fn server(written: &AccountWritten, section: &mut Section<'_, '_, '_>) -> Option
 }
 
 /// What proves who we are.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is a key, and what holds between them is said in one place"
-)]
 fn credential(
     written: &AccountWritten,
     oauth: Option<Oauth>,
