@@ -45,6 +45,7 @@ const PACKAGES: &[Package] = &[
         proof: "/usr/lib/python3.*/test/test_email/data",
         reason: "messages nobody here wrote: the test data of CPython's email package",
     },
+    Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },
     Package { name: "mpop", proof: "mpop", reason: "a real client, with pipelining" },
     Package {
         name: "openssl",
@@ -53,6 +54,7 @@ const PACKAGES: &[Package] = &[
     },
     Package { name: "postfix", proof: "postfix", reason: "the real MTA that delivers by LMTP" },
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },
+    Package { name: "tinyproxy-bin", proof: "tinyproxy", reason: "a real HTTP proxy" },
 ];
 
 /// Where Debian asks whether a service may be started by an installation.

@@ -69,7 +69,7 @@ fn mpop_logs_in_by_scram_digest_and_token() {
 }
 
 /// A certificate for alice and its key, with the authority that it is from.
-fn client(folder: &Path) -> [PathBuf; 3] {
+pub(crate) fn client(folder: &Path) -> [PathBuf; 3] {
     let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.distinguished_name.push(DnType::CommonName, "People of the test");

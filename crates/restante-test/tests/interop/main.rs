@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod clients;
+mod connections;
 mod corpus;
 mod judged;
 mod logins;
@@ -15,6 +16,7 @@ mod migration;
 mod others;
 mod quota;
 mod servers;
+mod sessions;
 mod submission;
 mod transcripts;
 

@@ -44,7 +44,7 @@ pub(crate) fn run(flags: &Check) -> Result<(), Failure> {
 
 /// What the command line asks for.
 fn settings(flags: &Check, url: &str) -> Result<Settings, Failure> {
-    let target = Target::parse(url).map_err(|error| Failure::new(Code::Usage, format!("{url}: {error}")))?;
+    let target = Target::parse(url).map_err(|error| login::bad_url(url, error))?;
     let user = flags.user.clone().or_else(|| target.user.clone());
     let mut settings = Settings::new(target, token()?, clock::wall(), clock::now);
     settings.credentials = match user {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use restante_client::connect::{pem_roots, platform_roots};
 use restante_proto::secret::Secret;
+use restante_proto::url::UrlError;
 use rustls::RootCertStore;
 
 use crate::exit::{self, Code, Failure};
@@ -38,6 +39,16 @@ pub(crate) fn password(source: Source<'_>, user: &str) -> Result<Secret, Failure
             .remedy("use --password-file, --password-command or the variable RESTANTE_PASSWORD"));
     };
     Ok(Secret::new(first_line(password.expose()).to_vec()))
+}
+
+/// What to say of a URL that is no POP URL: the same in every command that takes a server.
+pub(crate) fn bad_url(url: &str, error: UrlError) -> Failure {
+    // A password in it is not said again, in a log of somebody's perhaps.
+    let what = match error {
+        UrlError::Password => error.to_string(),
+        _ => format!("{}: {error}", terminal::visible(url)),
+    };
+    Failure::new(Code::Usage, what).remedy("write pops://USER@HOST, or pop://USER@HOST for STLS")
 }
 
 /// The authorities to trust: those of the file that was named, else those of the machine, if it has any.
@@ -109,6 +120,8 @@ const CA_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use restante_proto::url::PopUrl;
+
     use super::*;
 
     #[test]
@@ -118,6 +131,19 @@ mod tests {
         {
             assert_eq!(first_line(text), line);
         }
+    }
+
+    #[test]
+    fn a_bad_url_is_said_again_but_for_a_password() {
+        let said = |url: &str| bad_url(url, PopUrl::parse(url).unwrap_err()).line().unwrap();
+        assert!(
+            said("imap://mail.example.org").starts_with("imap://mail.example.org: a POP URL begins with")
+        );
+        for url in ["pop://alice:hunter2@h", "pops://alice:hunter2@h/x", "pop://a:hunter2@b@h"] {
+            let said = said(url);
+            assert!(said.contains("must not hold a password") && !said.contains("hunter2"), "{said}");
+        }
+        assert!(!said("pop://\u{1b}[31m").contains('\u{1b}'));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) struct Listed {
 impl Remote {
     /// The server of a URL. A `pop` one is spoken to with STLS, but in clear where a password may be shown.
     pub(super) fn new(url: &str, flags: &OldLogin) -> Result<Self, Failure> {
-        let url = PopUrl::parse(url).map_err(|error| Failure::new(Code::Usage, format!("{url}: {error}")))?;
+        let url = PopUrl::parse(url).map_err(|error| login::bad_url(url, error))?;
         let may_be_clear = flags.allow_plaintext || is_loopback(&url);
         let plaintext = if may_be_clear { Plaintext::Everywhere } else { Plaintext::WithTls };
         Ok(Self { url, roots: login::roots(flags.ca.as_deref())?, plaintext })
