@@ -153,6 +153,8 @@ impl Home {
         if written.is_err() {
             // It is in nobody's way; the next one removes it.
             let _ = self.disk.unlink(&new);
+            // The old file goes on. Where there is none, this was a commit, and a commit that failed is the last one.
+            self.is_broken = self.file.is_none();
         }
         let opened = written.map_err(JournalError::failed("write", &new))?;
         let named = self.disk.rename(&new, &self.path).and_then(|()| self.sync_names());

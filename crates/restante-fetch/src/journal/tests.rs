@@ -262,3 +262,174 @@ fn the_account_is_the_one_that_the_journal_began_with() {
     let other = elsewhere.with_file_name(Journal::folder_name("ü/x"));
     assert_eq!(Journal::open(Arc::new(LocalDisk), &other).expect("it opens").account(), "ü/x");
 }
+
+/// A journal to which a few blocks were appended, and where each of them begins.
+fn appended(place: &Place) -> Vec<usize> {
+    let mut journal = place.open();
+    let mut starts = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        starts.push(fs::metadata(place.file()).map_or(0, |file| file.len() as usize));
+        journal.record(listed(name));
+        journal.record(intended(name));
+        journal.record(collected(name));
+        journal.commit().expect("it can be written");
+    }
+    starts
+}
+
+#[test]
+fn a_torn_end_is_cut_off_and_nothing_of_it_stays() {
+    let place = Place::new();
+    let last = *appended(&place).last().expect("four");
+    let whole = place.bytes();
+    for cut in last..whole.len() {
+        let mut torn = whole.get(..cut).expect("a part").to_vec();
+        // What lay in the blocks before, a good deal longer than what is written next.
+        torn.resize(whole.len() + 3000, 0xA5);
+        for bytes in [&whole[..cut], &torn] {
+            fs::write(place.file(), bytes).expect("it can be written");
+            let mut journal = place.open();
+            assert!(journal.entry(&key("c")).is_some() && journal.entry(&key("d")).is_none(), "cut at {cut}");
+            journal.record(listed("e"));
+            journal.commit().expect("it can be written");
+            drop(journal);
+            assert!(!place.bytes().ends_with(&[0xA5; 8]), "cut at {cut}");
+            let journal = place.open();
+            assert_eq!(journal.entries().count(), 4, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_an_error_that_says_where_and_what_to_do() {
+    let place = Place::new();
+    let starts = appended(&place);
+    let (second, last) = (starts[1], starts[3]);
+    let whole = place.bytes();
+    for at in (0..last).step_by(3) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(place.file(), &bytes).expect("it can be written");
+        let error = place.try_open().expect_err("it is damaged");
+        match &error {
+            JournalError::Damaged { offset, .. } if at >= second => {
+                assert!(starts.contains(&(*offset as usize)) && *offset <= at as u64, "{at}: {error}");
+            }
+            // The first block was written with the header.
+            JournalError::Damaged { offset, .. } => assert!(*offset < second as u64, "{at}: {error}"),
+            JournalError::Later { .. } => assert!((12..16).contains(&at), "{at}: {error}"),
+            _ => panic!("{at}: {error}"),
+        }
+        assert_eq!(place.bytes(), bytes, "nothing is written over it");
+    }
+    fs::write(place.file(), &whole[..second - 1]).expect("it can be written");
+    assert!(place.try_open().is_ok(), "an end is only an end when nothing is known to have been behind it");
+    let error = JournalError::Damaged { path: place.file(), offset: 17, what: "this" }.to_string();
+    assert!(error.contains("journal is damaged at octet 17: this. Put it back from a backup."), "{error}");
+}
+
+#[test]
+fn an_empty_file_is_a_new_journal_and_a_later_version_is_refused() {
+    let place = Place::new();
+    appended(&place);
+    let mut later = place.bytes();
+    later[12] = 2;
+    fs::write(place.file(), &later).expect("it can be written");
+    let error = place.try_open().expect_err("it is of a later version");
+    assert!(matches!(error, JournalError::Later { version: 2, .. }), "{error}");
+    assert!(error.to_string().contains("use that version"), "{error}");
+    fs::write(place.file(), b"").expect("it can be written");
+    let mut journal = place.open();
+    assert!(journal.is_new() && journal.entries().count() == 0);
+    journal.record(collected("a"));
+    journal.commit().expect("it can be written");
+    drop(journal);
+    assert_eq!(place.open().entries().count(), 1);
+}
+
+#[test]
+fn two_in_one_block_of_memory_are_two_blocks_of_the_file_and_one_append() {
+    let place = Place::new();
+    let mut journal = place.open();
+    journal.record(collected("a"));
+    journal.commit().expect("it can be written");
+    for number in 0..30_000 {
+        let key = Key { unique_id: [b'u'; 60].into(), occurrence: number, generation: 0 };
+        journal.record(Record::Listed { key, octets: None, at: at(0) });
+    }
+    journal.commit().expect("it can be written");
+    drop(journal);
+    assert!(place.bytes().len() > codec::BLOCK_OCTETS_USUAL);
+    let journal = place.open();
+    assert_eq!(journal.entries().count(), 30_001);
+    assert_eq!(journal.with_unique_id(&[b'u'; 60]).count(), 30_000);
+}
+
+#[test]
+fn tombstones_live_as_long_as_polls_last_and_no_shorter() {
+    let (place, day) = (Place::new(), 24 * 60 * 60);
+    let mut journal = place.open();
+    let poll = |journal: &mut Journal, day_number: i64| {
+        journal.record(Record::Polled { at: at(day_number * day), messages: 0 });
+        journal.compact().expect("it can be written");
+    };
+    poll(&mut journal, 0);
+    [collected("old"), gone("old", 0), intended("lost"), gone("lost", 0)]
+        .into_iter()
+        .for_each(|record| journal.record(record));
+    // In use again for another message: the first tombstone tells that.
+    let used = Key { generation: 1, ..key("used") };
+    [collected("used"), gone("used", 0), Record::Collected { key: used, at: at(1) }]
+        .into_iter()
+        .for_each(|record| journal.record(record));
+    poll(&mut journal, 2 * 365);
+    poll(&mut journal, 4 * 365);
+    assert_eq!(journal.entries().count(), 4, "it slept for four years and forgot nothing");
+    (1..=398).for_each(|number| poll(&mut journal, 4 * 365 + number));
+    assert_eq!(journal.entries().count(), 4);
+    poll(&mut journal, 4 * 365 + 399);
+    assert_eq!(journal.entries().count(), 2, "{:?}", all(&journal));
+    assert!(journal.with_unique_id(b"used").count() == 2);
+    drop(journal);
+    assert_eq!(place.open().entries().count(), 2);
+}
+
+#[test]
+fn a_file_that_is_mostly_dead_is_written_anew() {
+    let place = Place::new();
+    let mut journal = place.open();
+    journal.record(collected("a"));
+    let mut longest = 0;
+    for number in 0..3_000 {
+        journal.record(Record::Polled { at: at(number), messages: 1 });
+        journal.compact().expect("it can be written");
+        longest = longest.max(place.bytes().len() as u64);
+    }
+    assert!((WASTE_OCTETS - 100..WASTE_OCTETS).contains(&longest), "{longest}");
+    assert_eq!(journal.last_poll().map(|poll| poll.at), Some(at(2_999)));
+    assert_eq!(journal.entry(&key("a")).map(|entry| entry.stage), Some(Stage::Collected));
+}
+
+#[test]
+fn a_status_counts_and_can_be_serialized() {
+    let place = Place::new();
+    let mut journal = place.open();
+    [listed("l"), skipped("s"), intended("i"), collected("c"), collected("d"), quarantined("q")]
+        .into_iter()
+        .chain([collected("g"), gone("g", 70), collected("h"), gone("h", 60)])
+        .chain([Record::Polled { at: at(80), messages: 6 }])
+        .chain([Record::Ended { at: at(81), deletions: 2, outcome: QuitOutcome::NotCommitted }])
+        .for_each(|record| journal.record(record));
+    let json = serde_json::to_value(journal.describe()).expect("it can be serialized");
+    let expected = serde_json::json!({
+        "account": "alice@example.org",
+        "listed": 1, "skipped": 1, "intended": 1, "collected": 2, "quarantined": 1, "gone": 2,
+        "last_poll": { "at": "2023-11-14T22:14:40Z", "messages": 6 },
+        "last_ending": { "at": "2023-11-14T22:14:41Z", "deletions": 2, "outcome": "not committed" },
+        "oldest_gone": "2023-11-14T22:14:20Z",
+    });
+    assert_eq!(json, expected);
+    assert_eq!(journal.forget(b"g"), 1);
+    assert_eq!(journal.forget(b"g"), 0);
+    assert_eq!(journal.describe().gone, 1);
+}

@@ -59,6 +59,10 @@ mod repair;
 mod trash;
 mod unique_ids;
 
+// What collects mail.
+mod fetch_journal;
+mod fetch_loops;
+
 // The running program.
 mod killing;
 mod real_disks;
