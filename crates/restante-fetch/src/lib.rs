@@ -32,6 +32,8 @@ pub mod failure;
 pub mod header;
 pub mod journal;
 pub mod key;
+pub mod plan;
+pub mod rename;
 pub mod report;
 pub mod rule;
 pub mod secret;

@@ -123,6 +123,15 @@ impl Rules {
         Verdict::NoRule
     }
 
+    /// A rule in words, with its number from 1.
+    #[must_use]
+    pub fn name(&self, index: usize) -> String {
+        match self.0.get(index) {
+            Some(rule) => format!("rule {}: {rule}", index + 1),
+            None => format!("rule {}", index + 1),
+        }
+    }
+
     /// Eight hexadecimal digits that change when the rules do.
     #[must_use]
     pub fn digest(&self) -> String {
