@@ -2,13 +2,18 @@
 //!
 //! Called by the pass, on a thread that may wait.
 
+pub mod command;
 pub(crate) mod contents;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod lmtp;
 pub mod maildir;
 pub mod mbox;
+pub mod smtp;
 
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -79,6 +84,62 @@ impl fmt::Display for Fault {
             Self::Later(reason) | Self::Refused(reason) => out.write_str(reason),
         }
     }
+}
+
+/// Why a sink cannot be.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Its files cannot be used.
+    File(Failure),
+    /// This is no `host:port`, nor `unix:/path` where that is possible.
+    Address(String),
+    /// This is no mail address.
+    MailAddress(String),
+    /// The password is not to be had.
+    Secret(String),
+    /// TLS cannot be prepared.
+    Tls(String),
+    /// The system gives no resources.
+    System(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(failure) => write!(out, "{failure}"),
+            Self::Address(text) => {
+                write!(out, "{text} is no address of a server: host:port, or unix:/path for LMTP")
+            }
+            Self::MailAddress(text) => write!(out, "{text} is no mail address"),
+            Self::Secret(reason) | Self::Tls(reason) => out.write_str(reason),
+            Self::System(error) => write!(out, "the system gives no resources for it: {error}"),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File(failure) => Some(failure),
+            Self::System(error) => Some(error),
+            Self::Address(_) | Self::MailAddress(_) | Self::Secret(_) | Self::Tls(_) => None,
+        }
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::File(failure)
+    }
+}
+
+/// The parts of `host:port`; an IPv6 address stands in brackets.
+fn host_and_port(server: &str) -> Option<(&str, u16)> {
+    let (host, port) = server.rsplit_once(':')?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bracketed.or_else(|| (!host.contains(':')).then_some(host))?;
+    let port = port.parse().ok().filter(|&port| port > 0)?;
+    (!host.is_empty()).then_some((host, port))
 }
 
 /// Something that takes messages.

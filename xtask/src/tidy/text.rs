@@ -19,6 +19,7 @@ const LIFTED: &[(&str, &str)] = &[
     ("crates/restante-auth/src/directory/", "sources of accounts that are files"),
     ("crates/restante-server/src/submission/command.rs", "starts the program that messages are handed to"),
     ("crates/restante-server/src/clock.rs", "the only place that reads a clock"),
+    ("crates/restante-fetch/src/sink/command.rs", "starts the program that takes messages"),
     ("crates/restante-fetch/src/secret/command.rs", "starts the program that tells a password"),
     ("crates/restante/src/", "the program: arguments, environment, files that a person named"),
     ("crates/restante-test/", "the judges start programs and lay out files"),

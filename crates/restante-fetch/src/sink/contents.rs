@@ -1,8 +1,9 @@
 //! The octets of a message on its way into a sink, read from its file in the line ends that the sink wants.
 
 use std::io;
+use std::path::PathBuf;
 
-use restante_store::disk::{Access, Disk};
+use restante_store::disk::{Access, Disk, DiskFile};
 
 use super::{LineEnds, Message};
 use crate::failure::Failure;
@@ -17,27 +18,68 @@ pub(super) fn read<E: From<Failure>>(
     wanted: LineEnds,
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let file = disk.open(message.path, Access::Read).map_err(Failure::at("open", message.path))?;
-    let mut chunk = vec![0; CHUNK_OCTETS];
-    let mut converter = Converter::new(message.line_ends, wanted);
-    let mut output = Vec::new();
-    let mut offset = 0;
-    while offset < message.file_octets {
-        let count = file.read_at(&mut chunk, offset).map_err(Failure::at("read", message.path))?;
-        if count == 0 {
-            let short = io::Error::new(io::ErrorKind::UnexpectedEof, "it has become shorter");
-            return Err(Failure::new("read", message.path, short).into());
-        }
-        let rest = usize::try_from(message.file_octets - offset).unwrap_or(usize::MAX);
-        let count = count.min(rest);
-        offset += count as u64;
-        output.clear();
-        converter.convert(chunk.get(..count).unwrap_or_default(), &mut output);
-        each(&output)?;
+    let mut reader = Reader::open(disk, message, wanted)?;
+    while let Some(piece) = reader.next()? {
+        each(piece)?;
     }
-    output.clear();
-    converter.finish(&mut output);
-    if output.is_empty() { Ok(()) } else { each(&output) }
+    Ok(())
+}
+
+/// A message that is being read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+    converter: Converter,
+    chunk: Vec<u8>,
+    output: Vec<u8>,
+    offset: u64,
+    end: u64,
+    is_finished: bool,
+}
+
+impl Reader {
+    /// Begins at its first octet.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn open(disk: &dyn Disk, message: &Message<'_>, wanted: LineEnds) -> Result<Self, Failure> {
+        let file = disk.open(message.path, Access::Read).map_err(Failure::at("open", message.path))?;
+        Ok(Self {
+            file,
+            path: message.path.to_owned(),
+            converter: Converter::new(message.line_ends, wanted),
+            chunk: vec![0; CHUNK_OCTETS],
+            output: Vec::new(),
+            offset: 0,
+            end: message.file_octets,
+            is_finished: false,
+        })
+    }
+
+    /// The next octets, at most 128 KiB; `None` at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has become shorter.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        self.output.clear();
+        while self.output.is_empty() && self.offset < self.end {
+            let failed = Failure::at("read", &self.path);
+            let count = match self.file.read_at(&mut self.chunk, self.offset) {
+                Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has become shorter")),
+                count => count,
+            };
+            let rest = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+            let count = count.map_err(failed)?.min(rest);
+            self.offset += count as u64;
+            self.converter.convert(self.chunk.get(..count).unwrap_or_default(), &mut self.output);
+        }
+        if self.output.is_empty() && !self.is_finished {
+            self.is_finished = true;
+            self.converter.finish(&mut self.output);
+        }
+        Ok(Some(self.output.as_slice()).filter(|output| !output.is_empty()))
+    }
 }
 
 /// Turns one kind of line ends into the other.

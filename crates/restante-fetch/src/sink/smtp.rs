@@ -1,0 +1,240 @@
+//! A server that takes mail by SMTP: one connection for a batch. lettre speaks SMTP.
+//!
+//! A message is in memory while it is sent, one at a time: lettre has no way to end a message that could not be read to its end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use restante_proto::secret::Secret;
+use restante_store::disk::Disk;
+
+use super::{Fault, LineEnds, Message, OpenError, Sink, SinkId, contents, host_and_port};
+use crate::failure::Failure;
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all: for a server on this machine.
+    None,
+    /// STARTTLS; nothing is said to a server without it.
+    Starttls,
+    /// TLS from the first octet.
+    Tls,
+}
+
+/// Who logs in.
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// An SMTP server as a sink.
+pub struct Smtp {
+    id: SinkId,
+    disk: Arc<dyn Disk>,
+    host: String,
+    port: u16,
+    security: Security,
+    tls: Option<TlsParameters>,
+    login: Option<Login>,
+    envelope: Envelope,
+    name: ClientId,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, security, login, .. } = self;
+        out.debug_struct("Smtp")
+            .field("id", id)
+            .field("security", security)
+            .field("login", login)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What it takes to reach an SMTP server.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// `host:port`.
+    pub server: &'a str,
+    /// How the connection is protected.
+    pub security: Security,
+    /// Who logs in, if anybody does: by PLAIN or LOGIN.
+    pub login: Option<Login>,
+    /// Whose the messages are there.
+    pub recipient: &'a str,
+    /// The reverse-path, empty for none.
+    pub sender: &'a str,
+    /// What we call ourselves.
+    pub name: &'a str,
+}
+
+impl Smtp {
+    /// Prepares for deliveries; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When an address is none, or TLS cannot be prepared.
+    pub fn new(disk: Arc<dyn Disk>, settings: Settings<'_>) -> Result<Self, OpenError> {
+        let Settings { server, security, login, recipient, sender, name } = settings;
+        let (host, port) = host_and_port(server).ok_or_else(|| OpenError::Address(server.to_owned()))?;
+        let address =
+            |text: &str| text.parse::<Address>().map_err(|_| OpenError::MailAddress(text.to_owned()));
+        let from = if sender.is_empty() { None } else { Some(address(sender)?) };
+        let envelope = Envelope::new(from, vec![address(recipient)?]);
+        let tls = match security {
+            Security::None => None,
+            Security::Starttls | Security::Tls => {
+                let parameters = TlsParameters::new(host.to_owned());
+                Some(
+                    parameters
+                        .map_err(|error| OpenError::Tls(format!("cannot prepare TLS: {}", chain(&error))))?,
+                )
+            }
+        };
+        Ok(Self {
+            id: SinkId(format!("smtp:{server}/{recipient}").into()),
+            disk,
+            host: host.to_owned(),
+            port,
+            security,
+            tls,
+            login,
+            envelope: envelope.map_err(|_| OpenError::MailAddress(recipient.to_owned()))?,
+            name: ClientId::Domain(name.to_owned()),
+        })
+    }
+
+    fn connect(&self) -> Result<SmtpConnection, Error> {
+        let from_start = self.tls.as_ref().filter(|_| self.security == Security::Tls);
+        let place = (self.host.as_str(), self.port);
+        let mut connection = SmtpConnection::connect(place, Some(TIME_LIMIT), &self.name, from_start, None)?;
+        let upgraded = match &self.tls {
+            Some(tls) if self.security == Security::Starttls => connection.starttls(tls, &self.name),
+            _ => Ok(()),
+        };
+        let logged_in = upgraded.and_then(|()| match &self.login {
+            Some(Login { user, password }) => {
+                let password = String::from_utf8_lossy(password.expose()).into_owned();
+                let credentials = Credentials::new(user.clone(), password);
+                connection.auth(DEFAULT_MECHANISMS, &credentials).map(drop)
+            }
+            None => Ok(()),
+        });
+        logged_in.map(|()| connection)
+    }
+
+    /// A message as SMTP wants it. A lone LF ends a line here: behind one, some servers take a dot for the end of the message, and
+    /// whoever wrote it could say what comes next.
+    fn read(&self, message: &Message<'_>) -> Result<Vec<u8>, Failure> {
+        let mut octets = Vec::with_capacity(usize::try_from(message.file_octets).unwrap_or(0));
+        contents::read(&*self.disk, message, LineEnds::Crlf, |piece| -> Result<(), Failure> {
+            for &octet in piece {
+                if octet == b'\n' && octets.last() != Some(&b'\r') {
+                    octets.push(b'\r');
+                }
+                octets.push(octet);
+            }
+            Ok(())
+        })?;
+        // lettre puts the line end before its dot itself, whether there is one or not.
+        if octets.ends_with(b"\r\n") {
+            octets.truncate(octets.len() - 2);
+        }
+        Ok(octets)
+    }
+}
+
+impl Sink for Smtp {
+    fn id(&self) -> &SinkId {
+        &self.id
+    }
+
+    fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
+        let mut answers = Vec::with_capacity(messages.len());
+        let mut connection: Option<SmtpConnection> = None;
+        let mut connections = 0;
+        for message in messages {
+            let octets = match self.read(message) {
+                Ok(octets) => octets,
+                Err(failure) => {
+                    answers.push(Err(failure.into()));
+                    continue;
+                }
+            };
+            if connection.is_none() && connections < CONNECTIONS_MAX {
+                connections += 1;
+                match self.connect() {
+                    Ok(connected) => connection = Some(connected),
+                    Err(error) => {
+                        // Also a refusal: it is about the login or about us, and not about a message.
+                        let reason = format!("cannot deliver to {}: {}", self.id, chain(&error));
+                        answers.resize(messages.len(), Err(Fault::Later(reason)));
+                        return answers;
+                    }
+                }
+            }
+            let Some(connected) = &mut connection else {
+                answers.push(Err(Fault::Later(format!("{} closes its connections", self.id))));
+                continue;
+            };
+            let sent = connected.send(&self.envelope, &octets);
+            answers.push(sent.map(drop).map_err(|error| fault(&error)));
+            if connected.has_broken() {
+                connection = None;
+            }
+        }
+        if let Some(mut connection) = connection {
+            // Everything is answered for.
+            let _ = connection.quit();
+        }
+        answers
+    }
+}
+
+/// What an error of one message means. When the answer was lost, the server may have the message.
+fn fault(error: &Error) -> Fault {
+    let reason = chain(error);
+    // "Client": the server cannot be told this message, for want of 8BITMIME or SMTPUTF8.
+    if error.is_permanent() || error.is_client() { Fault::Refused(reason) } else { Fault::Later(reason) }
+}
+
+/// What it says, with its causes, in one line that is not long.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    let line = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    line.take(REASON_CHARACTERS_MAX).collect()
+}
+
+/// For each step: to connect, to be answered. A server may take its time for a large message.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
+
+/// A server that closes more often within a batch is asked again by the next pass.
+const CONNECTIONS_MAX: usize = 3;
+
+const REASON_CHARACTERS_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests;
