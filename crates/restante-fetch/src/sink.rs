@@ -15,9 +15,20 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use restante_proto::secret::Secret;
+use restante_store::disk::Disk;
+
+use self::command::Command;
+use self::lmtp::Lmtp;
+use self::maildir::Maildir;
+use self::mbox::Mbox;
+use self::smtp::Smtp;
+use crate::config::deliver::SinkConfig;
 use crate::failure::Failure;
 use crate::key::Key;
+use crate::secret::SecretSource;
 
 /// A message on its way into a sink.
 #[derive(Clone, Debug)]
@@ -133,6 +144,66 @@ impl From<Failure> for OpenError {
     }
 }
 
+/// What sinks need beside their configuration.
+pub struct Surroundings<'a> {
+    /// Where files are.
+    pub disk: Arc<dyn Disk>,
+    /// The account's folder of state, for what an mbox needs.
+    pub state: &'a Path,
+    /// What we call ourselves to servers.
+    pub hostname: &'a str,
+    /// Finds the password of a user at a host; the error says why there is none.
+    pub password: &'a Password<'a>,
+}
+
+/// Finds the password of a user (second) at a host (third).
+pub type Password<'a> = dyn Fn(&SecretSource, &str, &str) -> Result<Secret, String> + 'a;
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Surroundings").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Opens a sink. A Maildir is made when it is missing; to servers nothing is connected before there is something to deliver.
+///
+/// # Errors
+/// When it cannot be used, with what it lacks.
+pub fn open(config: &SinkConfig, around: &Surroundings<'_>) -> Result<Box<dyn Sink>, OpenError> {
+    let disk = Arc::clone(&around.disk);
+    Ok(match config {
+        SinkConfig::Maildir { path, folder, look_in } => {
+            let mut settings = maildir::Settings::new(path);
+            settings.folder.clone_from(folder);
+            settings.look_in.clone_from(look_in);
+            Box::new(Maildir::open(disk, settings)?)
+        }
+        SinkConfig::Mbox { path } => Box::new(Mbox::open(disk, path, around.state)?),
+        SinkConfig::Lmtp { server, recipient, sender } => {
+            Box::new(Lmtp::new(disk, server, recipient, sender, around.hostname)?)
+        }
+        SinkConfig::Smtp { server, security, login, recipient, sender } => {
+            let host = host_and_port(server).map_or("", |(host, _)| host);
+            let login = login.as_ref().map(|(user, source)| -> Result<smtp::Login, OpenError> {
+                let password = (around.password)(source, user, host).map_err(OpenError::Secret)?;
+                Ok(smtp::Login { user: user.clone(), password })
+            });
+            let settings = smtp::Settings {
+                server,
+                security: *security,
+                login: login.transpose()?,
+                recipient,
+                sender,
+                name: around.hostname,
+            };
+            Box::new(Smtp::new(disk, settings)?)
+        }
+        SinkConfig::Command { command, timeout } => {
+            Box::new(Command::new(disk, command.clone(), *timeout).map_err(OpenError::System)?)
+        }
+    })
+}
+
 /// The parts of `host:port`; an IPv6 address stands in brackets.
 fn host_and_port(server: &str) -> Option<(&str, u16)> {
     let (host, port) = server.rsplit_once(':')?;
@@ -156,4 +227,72 @@ pub trait Sink: fmt::Debug + Send {
     /// Takes messages; answers for each, in their order. `Ok` when it is durable there (a Maildir, an mbox) or somebody else has
     /// taken responsibility (LMTP, SMTP, a program); that a message was there already is `Ok` too.
     fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use restante_store::disk::LocalDisk;
+
+    use super::*;
+    use crate::config::deliver::SmtpSecurity;
+
+    fn opened(config: &SinkConfig, state: &Path) -> Result<Box<dyn Sink>, OpenError> {
+        let password =
+            |_: &SecretSource, user: &str, host: &str| Err(format!("no password of {user} at {host}"));
+        let disk = Arc::new(LocalDisk);
+        open(config, &Surroundings { disk, state, hostname: "here.example.org", password: &password })
+    }
+
+    #[test]
+    fn every_kind_opens_and_is_called_by_its_place() {
+        let folder = fixtures::folder();
+        let at = |name: &str| folder.path().join(name);
+        let (recipient, sender) = ("a@x.example".to_owned(), String::new());
+        let server = "localhost:24".to_owned();
+        for (config, id) in [
+            (
+                SinkConfig::Maildir { path: at("m"), folder: None, look_in: vec![] },
+                "maildir:".to_owned() + at("m").to_str().unwrap(),
+            ),
+            (SinkConfig::Mbox { path: at("b") }, "mbox:".to_owned() + at("b").to_str().unwrap()),
+            (
+                SinkConfig::Lmtp {
+                    server: server.clone(),
+                    recipient: recipient.clone(),
+                    sender: sender.clone(),
+                },
+                "lmtp:localhost:24/a@x.example".to_owned(),
+            ),
+            (
+                SinkConfig::Smtp {
+                    server: server.clone(),
+                    security: SmtpSecurity::Tls,
+                    login: None,
+                    recipient: recipient.clone(),
+                    sender: sender.clone(),
+                },
+                "smtp:localhost:24/a@x.example".to_owned(),
+            ),
+        ] {
+            assert_eq!(opened(&config, folder.path()).unwrap().id().to_string(), id);
+        }
+        let command =
+            SinkConfig::Command { command: vec!["/bin/cat".into()], timeout: Duration::from_secs(1) };
+        assert!(opened(&command, folder.path()).unwrap().id().to_string().starts_with("command:/bin/cat#"));
+        let login = Some(("bob".to_owned(), SecretSource::Prompt));
+        let smtp = SinkConfig::Smtp { server, security: SmtpSecurity::None, login, recipient, sender };
+        let error = opened(&smtp, folder.path()).unwrap_err();
+        assert_eq!(error.to_string(), "no password of bob at localhost");
+    }
+
+    #[test]
+    fn a_place_has_a_host_and_a_port() {
+        assert_eq!(host_and_port("[::1]:25"), Some(("::1", 25)));
+        assert_eq!(host_and_port("a.example:25"), Some(("a.example", 25)));
+        for none in ["a.example", ":25", "a.example:0", "::1:25", "a.example:70000", "[::1]", "unix:/x"] {
+            assert_eq!(host_and_port(none), None, "{none}");
+        }
+    }
 }

@@ -16,18 +16,8 @@ use restante_proto::secret::Secret;
 use restante_store::disk::Disk;
 
 use super::{Fault, LineEnds, Message, OpenError, Sink, SinkId, contents, host_and_port};
+use crate::config::deliver::SmtpSecurity;
 use crate::failure::Failure;
-
-/// How the connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// Not at all: for a server on this machine.
-    None,
-    /// STARTTLS; nothing is said to a server without it.
-    Starttls,
-    /// TLS from the first octet.
-    Tls,
-}
 
 /// Who logs in.
 pub struct Login {
@@ -49,7 +39,7 @@ pub struct Smtp {
     disk: Arc<dyn Disk>,
     host: String,
     port: u16,
-    security: Security,
+    security: SmtpSecurity,
     tls: Option<TlsParameters>,
     login: Option<Login>,
     envelope: Envelope,
@@ -73,7 +63,7 @@ pub struct Settings<'a> {
     /// `host:port`.
     pub server: &'a str,
     /// How the connection is protected.
-    pub security: Security,
+    pub security: SmtpSecurity,
     /// Who logs in, if anybody does: by PLAIN or LOGIN.
     pub login: Option<Login>,
     /// Whose the messages are there.
@@ -97,8 +87,8 @@ impl Smtp {
         let from = if sender.is_empty() { None } else { Some(address(sender)?) };
         let envelope = Envelope::new(from, vec![address(recipient)?]);
         let tls = match security {
-            Security::None => None,
-            Security::Starttls | Security::Tls => {
+            SmtpSecurity::None => None,
+            SmtpSecurity::Starttls | SmtpSecurity::Tls => {
                 let parameters = TlsParameters::new(host.to_owned());
                 Some(
                     parameters
@@ -120,11 +110,11 @@ impl Smtp {
     }
 
     fn connect(&self) -> Result<SmtpConnection, Error> {
-        let from_start = self.tls.as_ref().filter(|_| self.security == Security::Tls);
+        let from_start = self.tls.as_ref().filter(|_| self.security == SmtpSecurity::Tls);
         let place = (self.host.as_str(), self.port);
         let mut connection = SmtpConnection::connect(place, Some(TIME_LIMIT), &self.name, from_start, None)?;
         let upgraded = match &self.tls {
-            Some(tls) if self.security == Security::Starttls => connection.starttls(tls, &self.name),
+            Some(tls) if self.security == SmtpSecurity::Starttls => connection.starttls(tls, &self.name),
             _ => Ok(()),
         };
         let logged_in = upgraded.and_then(|()| match &self.login {

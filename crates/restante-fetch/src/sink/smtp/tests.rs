@@ -57,7 +57,7 @@ fn serve(extensions: &'static str, answers: Vec<Option<&'static str>>) -> (Strin
 
 const ALL: &str = "250-here\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n";
 
-fn sink(server: &str, security: Security, login: Option<Login>) -> Smtp {
+fn sink(server: &str, security: SmtpSecurity, login: Option<Login>) -> Smtp {
     let settings = Settings {
         server,
         security,
@@ -75,7 +75,7 @@ fn a_batch_goes_over_one_connection_and_replies_decide() {
     let (server, serving) = serve(ALL, vec![Some("250 taken"), Some("250 taken")]);
     let laid = [Laid::new(folder.path(), "1", &odd()), Laid::new(folder.path(), "2", b"A: b\n\n.\nx\n")];
     let messages: Vec<_> = laid.iter().map(Laid::message).collect();
-    assert_eq!(sink(&server, Security::None, None).deliver(&messages), [Ok(()), Ok(())]);
+    assert_eq!(sink(&server, SmtpSecurity::None, None).deliver(&messages), [Ok(()), Ok(())]);
     let said = serving.join().unwrap().concat();
     let first = String::from_utf8_lossy(&odd()).replace('\n', "\r\n").replace("\r\n.", "\r\n..");
     let wanted = format!(
@@ -91,7 +91,7 @@ fn a_refusal_and_a_lost_answer() {
     let laid = Laid::new(folder.path(), "1", b"A: b\n\n");
     for (answer, is_refused) in [(Some("554 no"), true), (Some("451 busy"), false), (None, false)] {
         let (server, _serving) = serve(ALL, vec![answer]);
-        let answers = sink(&server, Security::None, None).deliver(&[laid.message()]);
+        let answers = sink(&server, SmtpSecurity::None, None).deliver(&[laid.message()]);
         assert_eq!(matches!(answers[0], Err(Fault::Refused(_))), is_refused, "{answers:?}");
         assert!(answers[0].is_err());
     }
@@ -103,7 +103,7 @@ fn a_lone_lf_cannot_end_a_message_for_the_server() {
     let (server, serving) = serve(ALL, vec![Some("250 taken")]);
     let wire = b"A: b\r\n\r\nx\n.\nMAIL FROM:<evil@x>\r\n\n.\r\n";
     let laid = Laid { line_ends: LineEnds::Crlf, ..Laid::new(folder.path(), "1", wire) };
-    assert_eq!(sink(&server, Security::None, None).deliver(&[laid.message()]), [Ok(())]);
+    assert_eq!(sink(&server, SmtpSecurity::None, None).deliver(&[laid.message()]), [Ok(())]);
     let said = String::from_utf8(serving.join().unwrap().concat()).unwrap();
     assert!(said.ends_with("x\r\n..\r\nMAIL FROM:<evil@x>\r\n\r\n..\r\n.\r\nQUIT\r\n"), "{said}");
 }
@@ -115,12 +115,12 @@ fn somebody_logs_in_and_nothing_is_said_without_the_tls_that_was_asked_for() {
     let login = || Some(Login { user: "alice".into(), password: Secret::new(b"hunter2".to_vec()) });
     assert!(!format!("{:?}", login()).contains("hunter2"));
     let (server, serving) = serve(ALL, vec![Some("250 taken")]);
-    assert_eq!(sink(&server, Security::None, login()).deliver(&[laid.message()]), [Ok(())]);
+    assert_eq!(sink(&server, SmtpSecurity::None, login()).deliver(&[laid.message()]), [Ok(())]);
     let said = String::from_utf8(serving.join().unwrap().concat()).unwrap();
     assert!(said.contains("AUTH PLAIN AGFsaWNlAGh1bnRlcjI=\r\n"), "{said}");
 
     let (server, serving) = serve(ALL, vec![]);
-    let answers = sink(&server, Security::Starttls, login()).deliver(&[laid.message()]);
+    let answers = sink(&server, SmtpSecurity::Starttls, login()).deliver(&[laid.message()]);
     let Err(Fault::Later(reason)) = &answers[0] else { panic!("{answers:?}") };
     assert!(reason.contains("STARTTLS is not supported"), "{reason}");
     assert_eq!(serving.join().unwrap().concat(), b"EHLO client.example.org\r\n");
@@ -131,6 +131,6 @@ fn an_eight_bit_message_is_refused_where_only_seven_pass() {
     let folder = folder();
     let laid = Laid::new(folder.path(), "1", b"A: b\n\n\xff\n");
     let (server, _serving) = serve("250 here\r\n", vec![]);
-    let answers = sink(&server, Security::None, None).deliver(&[laid.message()]);
+    let answers = sink(&server, SmtpSecurity::None, None).deliver(&[laid.message()]);
     assert!(matches!(answers[0], Err(Fault::Refused(_))), "{answers:?}");
 }
