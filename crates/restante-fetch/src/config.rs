@@ -12,6 +12,7 @@ pub mod keep;
 pub mod place;
 mod rule;
 pub mod secret;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

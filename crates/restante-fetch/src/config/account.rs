@@ -1,9 +1,7 @@
 //! One account: as written, as meant, as shown; and one that is made from a URL on the command line.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use restante_client::pin::Pin;
 use restante_client::proxy::Proxy;
 use restante_config::section::Section;
 use restante_config::value::{Fault, Size, Span, Value, quote, show_key};
@@ -14,6 +12,7 @@ use toml::de::DeValue;
 use super::deliver::{self, SinkConfig};
 use super::keep::Keep;
 use super::secret::{self, Password};
+use super::tls::{self, Tls};
 use super::{Reading, rule};
 use crate::rule::Rules;
 use crate::secret::SecretSource;
@@ -62,17 +61,6 @@ pub enum Credential {
     Certificate,
 }
 
-/// How the server is recognized, and who we are to it. Without any of it the machine's authorities are trusted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// The authorities to trust in place of the machine's, in PEM.
-    pub ca: Option<PathBuf>,
-    /// The keys one of which the server must have.
-    pub pins: Vec<Pin>,
-    /// Our own certificate and its key, in PEM.
-    pub own: Option<(PathBuf, PathBuf)>,
-}
-
 section! {
     /// One `[[account]]`, as written. It may have tables `tls` and `oauth`, and lists `deliver` and `rule`.
     pub struct AccountWritten {
@@ -108,20 +96,6 @@ section! {
         unique_ids: UniqueIds = UniqueIds::Server;
         /// How long to wait for the server to say anything. Default 2 minutes.
         timeout: Span = Span(TIMEOUT);
-    }
-}
-
-section! {
-    /// `tls` of an account.
-    pub struct TlsWritten {
-        /// The authorities to trust in place of the machine's: a PEM file.
-        ca: Option<String> = None;
-        /// The keys one of which the server must have: `sha256//` and base64. The second is that of the key to come.
-        pins: Vec<PinWritten> = Vec::new();
-        /// Our own certificate, with what it takes to reach an authority: a PEM file.
-        certificate: Option<String> = None;
-        /// The key of our own certificate: a PEM file.
-        key: Option<String> = None;
     }
 }
 
@@ -267,21 +241,6 @@ impl Value for ProxyWritten {
     }
 }
 
-/// A pin as a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PinWritten(pub Pin);
-
-impl Value for PinWritten {
-    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
-        let remedy = "write it as sha256// and 44 characters, in double quotes; `restante probe` prints it";
-        Pin::parse(&String::read(written)?).map(Self).map_err(|error| Fault::new(error.to_string(), remedy))
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(quote(&self.0.to_string()))
-    }
-}
-
 /// Reads one account; what is wrong is reported, and the account is then none.
 pub(super) fn read(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> Option<Account> {
     let has = |section: &Section<'_, '_, '_>, key| section.has(key);
@@ -289,7 +248,7 @@ pub(super) fn read(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> 
     let is_delivery_said = has(section, "deliver");
     let has_oauth = has(section, "oauth");
     let written = AccountWritten::read(section);
-    let tls = section.table("tls", |section| read_tls(section, reading));
+    let tls = section.table("tls", |section| tls::read(section, reading));
     let oauth = section.table("oauth", |section| has_oauth.then(|| read_oauth(section, reading)).flatten());
     let deliver = section.tables("deliver", |section| deliver::read(section, reading));
     let rules = section.tables("rule", rule::read);
@@ -442,31 +401,6 @@ fn credential(
     }
 }
 
-fn read_tls(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> Option<Tls> {
-    let written = TlsWritten::read(section);
-    section.finish(TlsWritten::KEYS);
-    let mut path = |key: &str, written: &Option<String>| match written {
-        None => Some(None),
-        Some(text) => reading.place(section, key, text).map(Some),
-    };
-    let ca = path("ca", &written.ca);
-    let certificate = path("certificate", &written.certificate);
-    let key = path("key", &written.key);
-    let own = match (certificate?, key?) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        (Some(_), None) => {
-            section.fault_at("certificate", "a certificate without its key", "add key = \"me.key\"");
-            return None;
-        }
-        (None, Some(_)) => {
-            section.fault_at("key", "a key without its certificate", "add certificate = \"me.pem\"");
-            return None;
-        }
-    };
-    Some(Tls { ca: ca?, pins: written.pins.into_iter().map(|PinWritten(pin)| pin).collect(), own })
-}
-
 fn read_oauth(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> Option<Oauth> {
     let is_provider_said = section.has("provider");
     let written = OauthWritten::read(section);
@@ -596,22 +530,6 @@ impl Account {
             output.push_str("\n[[account.rule]]\n");
             output.push_str(&rule::show(rule));
         }
-    }
-}
-
-impl Tls {
-    fn show(&self) -> String {
-        let text = |path: &PathBuf| quote(&path.to_string_lossy());
-        let mut parts = Vec::new();
-        parts.extend(self.ca.as_ref().map(|path| format!("ca = {}", text(path))));
-        if !self.pins.is_empty() {
-            let pins: Vec<String> = self.pins.iter().map(|pin| quote(&pin.to_string())).collect();
-            parts.push(format!("pins = [{}]", pins.join(", ")));
-        }
-        if let Some((certificate, key)) = &self.own {
-            parts.push(format!("certificate = {}, key = {}", text(certificate), text(key)));
-        }
-        format!("{{ {} }}", parts.join(", "))
     }
 }
 
