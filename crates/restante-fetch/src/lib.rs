@@ -32,6 +32,7 @@ pub mod failure;
 pub mod header;
 pub mod journal;
 pub mod key;
+pub mod oauth;
 pub mod plan;
 pub mod rename;
 pub mod report;

@@ -107,7 +107,7 @@ impl SecretSource {
                 let value = value.ok_or_else(|| SecretError::NoVariable(name.clone()))?;
                 first_line(Secret::new(value.into_vec()))
             }
-            Self::File(path) => first_line(read(&around.expanded(path)?, around)?),
+            Self::File(path) => first_line(read_file(around.disk, &around.expanded(path)?)?),
             Self::Keyring { service, user } => {
                 let user = user.as_deref().unwrap_or(around.user);
                 let words = ["secret-tool", "lookup", "service", service, "username", user];
@@ -115,7 +115,7 @@ impl SecretSource {
             }
             Self::Netrc(path) => {
                 let path = around.expanded(path.as_deref().unwrap_or_else(|| Path::new("~/.netrc")))?;
-                let text = read(&path, around)?;
+                let text = read_file(around.disk, &path)?;
                 let found = netrc::find(text.expose(), around.host, around.user)
                     .map_err(|fault| SecretError::Netrc { path: path.clone(), fault })?;
                 found.ok_or_else(|| SecretError::NotInNetrc {
@@ -193,9 +193,9 @@ impl fmt::Debug for Surroundings<'_> {
 /// Reads a file that holds a secret, whole, if nobody else can.
 ///
 /// # Errors
-/// As [`SecretSource::resolve`].
-pub fn read(path: &Path, around: &Surroundings<'_>) -> Result<Secret, SecretError> {
-    file::read(around.disk, path).map_err(|fault| SecretError::File { path: path.to_owned(), fault })
+/// [`SecretError::File`].
+pub fn read_file(disk: &dyn Disk, path: &Path) -> Result<Secret, SecretError> {
+    file::read(disk, path).map_err(|fault| SecretError::File { path: path.to_owned(), fault })
 }
 
 /// Whether others than the owner can read or change a file with these permissions. A file that root gives to a group is
