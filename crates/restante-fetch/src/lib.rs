@@ -34,6 +34,7 @@ pub mod journal;
 pub mod key;
 pub mod oauth;
 pub mod plan;
+pub mod quarantine;
 pub mod rename;
 pub mod report;
 pub mod rule;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When the file cannot be read, or is not as long as the message says; and whatever `each` says.
-pub(super) fn read<E: From<Failure>>(
+pub(crate) fn read<E: From<Failure>>(
     disk: &dyn Disk,
     message: &Message<'_>,
     wanted: LineEnds,
@@ -27,7 +27,7 @@ pub(super) fn read<E: From<Failure>>(
 
 /// A message that is being read.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: Box<dyn DiskFile>,
     path: PathBuf,
     converter: Converter,
@@ -43,7 +43,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn open(disk: &dyn Disk, message: &Message<'_>, wanted: LineEnds) -> Result<Self, Failure> {
+    pub(crate) fn open(disk: &dyn Disk, message: &Message<'_>, wanted: LineEnds) -> Result<Self, Failure> {
         let file = disk.open(message.path, Access::Read).map_err(Failure::at("open", message.path))?;
         Ok(Self {
             file,
@@ -61,7 +61,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the file cannot be read, or has become shorter.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
         self.output.clear();
         while self.output.is_empty() && self.offset < self.end {
             let failed = Failure::at("read", &self.path);
