@@ -9,6 +9,7 @@
 pub mod account;
 pub mod deliver;
 pub mod keep;
+pub mod oauth;
 pub mod place;
 mod rule;
 pub mod secret;
@@ -24,12 +25,17 @@ use toml::de::DeTable;
 
 use account::Account;
 use place::Around;
+use secret::Password;
+
+use crate::secret::SecretSource;
 
 /// A configuration, as meant.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The folder of state: journals, quarantines, tokens.
     pub state_dir: PathBuf,
+    /// What the files of tokens are sealed with; a key file in `state_dir` when missing.
+    pub token_key: Option<SecretSource>,
     /// Accounts that are looked at at a time.
     pub jobs: usize,
     /// Accounts of one host that are looked at at a time.
@@ -46,6 +52,9 @@ section! {
         /// The folder of state: journals, quarantines, tokens. `~/` and `${NAME}` are filled in. Default: `/var/lib/restante/fetch` for
         /// root, else `$XDG_STATE_HOME/restante/fetch` or `~/.local/state/restante/fetch`.
         state_dir: Option<String> = None;
+        /// What the files of tokens are sealed with, written like a password: best `{ keyring = "restante-tokens" }`. Default: a key that
+        /// is made and kept in `state_dir`.
+        token_key: Option<Password> = None;
         /// Accounts that are looked at at a time. Default 8.
         jobs: u64 = 8, in 1..=256;
         /// Accounts of one host that are looked at at a time. Default 2.
@@ -104,9 +113,9 @@ pub fn parse(text: &str, path: &Path, around: &Around<'_>) -> Result<Config, Vec
         return Err(errors);
     }
     let accounts = config.accounts.into_iter().flatten().collect();
-    let Half { state_dir, jobs, jobs_per_host, .. } = config;
+    let Half { state_dir, token_key, jobs, jobs_per_host, .. } = config;
     match state_dir {
-        Some(state_dir) => Ok(Config { state_dir, jobs, jobs_per_host, accounts, warnings }),
+        Some(state_dir) => Ok(Config { state_dir, token_key, jobs, jobs_per_host, accounts, warnings }),
         // Told in `Config::read`.
         None => Err(errors),
     }
@@ -115,6 +124,7 @@ pub fn parse(text: &str, path: &Path, around: &Around<'_>) -> Result<Config, Vec
 /// A configuration some of whose parts may be wrong.
 struct Half {
     state_dir: Option<PathBuf>,
+    token_key: Option<SecretSource>,
     jobs: usize,
     jobs_per_host: usize,
     accounts: Vec<Option<Account>>,
@@ -122,7 +132,7 @@ struct Half {
 
 impl Config {
     /// The keys and lists of the file itself.
-    pub const KEYS: &[&str] = &["state_dir", "jobs", "jobs_per_host", "account"];
+    pub const KEYS: &[&str] = &["state_dir", "token_key", "jobs", "jobs_per_host", "account"];
 
     /// The effective configuration as TOML: every key with the value it has. Secrets are not shown; what says where they are, is.
     #[must_use]
@@ -130,6 +140,7 @@ impl Config {
         let mut output = String::new();
         let written = ConfigWritten {
             state_dir: Some(self.state_dir.to_string_lossy().into_owned()),
+            token_key: self.token_key.clone().map(Password),
             jobs: self.jobs as u64,
             jobs_per_host: self.jobs_per_host as u64,
         };
@@ -158,8 +169,13 @@ impl Config {
         };
         let accounts = section.tables("account", |section| account::read(section, reading));
         section.finish(Self::KEYS);
+        let token_key = written.token_key.map(|Password(source)| source);
+        if let Some(source) = &token_key {
+            secret::check(source, "token_key", section, reading);
+        }
         let count = |number| usize::try_from(number).unwrap_or(1);
-        Half { state_dir, jobs: count(written.jobs), jobs_per_host: count(written.jobs_per_host), accounts }
+        let (jobs, jobs_per_host) = (count(written.jobs), count(written.jobs_per_host));
+        Half { state_dir, token_key, jobs, jobs_per_host, accounts }
     }
 }
 

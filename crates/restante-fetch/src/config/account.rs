@@ -13,7 +13,8 @@ use super::deliver::{self, SinkConfig};
 use super::keep::Keep;
 use super::secret::{self, Password};
 use super::tls::{self, Tls};
-use super::{Reading, rule};
+use super::{Reading, oauth, rule};
+use crate::oauth::settings::Settings;
 use crate::rule::Rules;
 use crate::secret::SecretSource;
 
@@ -56,7 +57,7 @@ pub enum Credential {
     /// A password.
     Password(SecretSource),
     /// A token, got and renewed by ourselves.
-    Oauth(Oauth),
+    Oauth(Settings),
     /// The certificate of [`Tls`] (AUTH EXTERNAL).
     Certificate,
 }
@@ -96,54 +97,6 @@ section! {
         unique_ids: UniqueIds = UniqueIds::Server;
         /// How long to wait for the server to say anything. Default 2 minutes.
         timeout: Span = Span(TIMEOUT);
-    }
-}
-
-section! {
-    /// `oauth` of an account: tokens in place of a password.
-    pub struct OauthWritten {
-        /// `google` or `microsoft`; or an `issuer` instead.
-        provider: Option<OauthProvider> = None;
-        /// The issuer of tokens: an https URL, below which its configuration is found.
-        issuer: Option<String> = None;
-        /// What the issuer calls this program. Default: the provider's preset, if it has one.
-        client_id: Option<String> = None;
-        /// The secret that belongs to it, for issuers that want one. Written like a password.
-        client_secret: Option<Password> = None;
-        /// What is asked for. Default: what the provider wants for POP3.
-        scopes: Vec<String> = Vec::new();
-    }
-}
-
-/// Tokens in place of a password.
-#[derive(Clone, Debug)]
-pub struct Oauth {
-    /// Who gives them.
-    pub issuer: OauthIssuer,
-    /// What the issuer calls this program, if it is not the preset.
-    pub client_id: Option<String>,
-    /// The secret that belongs to it.
-    pub client_secret: Option<SecretSource>,
-    /// What is asked for; empty for what the provider wants for POP3.
-    pub scopes: Vec<String>,
-}
-
-/// Who gives tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OauthIssuer {
-    /// One that is known here.
-    Known(OauthProvider),
-    /// Another, by its https URL.
-    Url(String),
-}
-
-choice! {
-    /// Issuers of tokens that are known here.
-    pub enum OauthProvider {
-        /// Google.
-        Google = "google",
-        /// Microsoft.
-        Microsoft = "microsoft",
     }
 }
 
@@ -249,7 +202,7 @@ pub(super) fn read(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> 
     let has_oauth = has(section, "oauth");
     let written = AccountWritten::read(section);
     let tls = section.table("tls", |section| tls::read(section, reading));
-    let oauth = section.table("oauth", |section| has_oauth.then(|| read_oauth(section, reading)).flatten());
+    let oauth = section.table("oauth", |section| has_oauth.then(|| oauth::read(section, reading)).flatten());
     let deliver = section.tables("deliver", |section| deliver::read(section, reading));
     let rules = section.tables("rule", rule::read);
     let known: Vec<&str> =
@@ -369,7 +322,7 @@ fn server(written: &AccountWritten, section: &mut Section<'_, '_, '_>) -> Option
 /// What proves who we are.
 fn credential(
     written: &AccountWritten,
-    oauth: Option<Oauth>,
+    oauth: Option<Settings>,
     has_oauth: bool,
     server: Option<&PopUrl>,
     tls: Option<&Tls>,
@@ -399,50 +352,6 @@ fn credential(
         }
         (None, false) => Some(Credential::Password(SecretSource::Prompt)),
     }
-}
-
-fn read_oauth(section: &mut Section<'_, '_, '_>, reading: &Reading<'_>) -> Option<Oauth> {
-    let is_provider_said = section.has("provider");
-    let written = OauthWritten::read(section);
-    section.finish(OauthWritten::KEYS);
-    let issuer = match (written.provider, written.issuer) {
-        (Some(provider), None) => OauthIssuer::Known(provider),
-        (None, Some(url)) => {
-            let is_url = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-                && url.chars().all(|letter| letter.is_ascii_graphic());
-            // Tests of the whole way run an issuer on this machine.
-            let is_near = ["http://127.0.0.1:", "http://[::1]:", "http://localhost:"]
-                .iter()
-                .any(|near| url.starts_with(near));
-            if !is_url && !is_near {
-                section.fault_at(
-                    "issuer",
-                    "tokens come by https only",
-                    "write issuer = \"https://login.example.org\"",
-                );
-                return None;
-            }
-            if written.client_id.is_none() {
-                section.fault("an issuer without client_id", "add client_id = \"…\", which you get from it");
-                return None;
-            }
-            OauthIssuer::Url(url)
-        }
-        (Some(_), Some(_)) => {
-            section.fault_at("issuer", "a provider and an issuer", "take one of the two out");
-            return None;
-        }
-        (None, None) if is_provider_said => return None,
-        (None, None) => {
-            section.fault("nobody to get tokens from", "add provider = \"google\", or issuer and client_id");
-            return None;
-        }
-    };
-    let client_secret = written.client_secret.map(|Password(source)| source);
-    if let Some(source) = &client_secret {
-        secret::check(source, "client_secret", section, reading);
-    }
-    Some(Oauth { issuer, client_id: written.client_id, client_secret, scopes: written.scopes })
 }
 
 impl SinkConfig {
@@ -510,8 +419,8 @@ impl Account {
         show_key(output, "security", &self.security);
         match &self.credential {
             Credential::Password(source) => show_key(output, "password", &Password(source.clone())),
-            Credential::Oauth(oauth) => {
-                let _ = writeln!(output, "oauth = {}", oauth.show());
+            Credential::Oauth(settings) => {
+                let _ = writeln!(output, "oauth = {}", oauth::shown(settings));
             }
             Credential::Certificate => {}
         }
@@ -530,24 +439,6 @@ impl Account {
             output.push_str("\n[[account.rule]]\n");
             output.push_str(&rule::show(rule));
         }
-    }
-}
-
-impl Oauth {
-    fn show(&self) -> String {
-        let mut parts = vec![match &self.issuer {
-            OauthIssuer::Known(provider) => format!("provider = {}", quote(provider.as_str())),
-            OauthIssuer::Url(url) => format!("issuer = {}", quote(url)),
-        }];
-        parts.extend(self.client_id.as_deref().map(|id| format!("client_id = {}", quote(id))));
-        parts.extend(
-            self.client_secret.as_ref().map(|from| format!("client_secret = {}", secret::shown(from))),
-        );
-        if !self.scopes.is_empty() {
-            let scopes: Vec<String> = self.scopes.iter().map(|scope| quote(scope)).collect();
-            parts.push(format!("scopes = [{}]", scopes.join(", ")));
-        }
-        format!("{{ {} }}", parts.join(", "))
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Lifetimes {
 
 impl Provider {
     /// What is asked for when the configuration says nothing.
-    pub(super) const fn scopes(&self) -> Option<&'static [&'static str]> {
+    pub(crate) const fn scopes(&self) -> Option<&'static [&'static str]> {
         match self {
             Self::Google { .. } => Some(&["https://mail.google.com/"]),
             Self::Microsoft { .. } => {
@@ -128,15 +128,15 @@ pub fn endpoints(settings: &Settings, http: &Http) -> Result<Endpoints, TokenErr
 }
 
 /// An issuer as configured: HTTPS, or this machine; without query and fragment (RFC 8414 section 2).
-pub(super) fn checked_issuer(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("issuer is no address: {error}"))?;
+pub(crate) fn checked_issuer(text: &str) -> Result<(), String> {
+    let url = Url::parse(text).map_err(|error| format!("this is no address: {error}"))?;
     if !may_be_asked(&url) {
-        return Err("issuer has to begin with https://".to_owned());
+        return Err("tokens come by https only".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err("issuer has neither user nor query nor fragment".to_owned());
+        return Err("an issuer has neither user nor query nor fragment".to_owned());
     }
-    Ok(text.to_owned())
+    Ok(())
 }
 
 /// Secrets go over HTTPS, or stay on this machine.

@@ -1,8 +1,10 @@
 //! Settings as they are written, and grants on a real disk. Whole logins and power cuts are in restante-test.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use restante_config::problem::Problem;
 use restante_proto::secret::Secret;
 use restante_store::disk::LocalDisk;
 use tempfile::TempDir;
@@ -14,9 +16,28 @@ use super::provider::{Endpoints, endpoints};
 use super::settings::{Provider, Settings};
 use super::source::TokenSource;
 use super::store::TokenStore;
+use crate::config::{self, account::Credential, place::Around};
 
+/// What a table `oauth` means; or the faults of the file.
 fn settings(written: &str) -> Result<Settings, String> {
-    toml::from_str::<Settings>(written).map_err(|error| error.message().to_owned())
+    let around = Around {
+        home: Some(Path::new("/home/ann")),
+        environment: &|_| None,
+        is_root: false,
+        mode: Some(0o600),
+    };
+    let text = format!(
+        "[[account]]\nserver = \"pops://ann@mail.example.org\"\ndeliver = [{{ type = \"maildir\", path = \"~/Mail\" }}]\n[account.oauth]\n{written}"
+    );
+    let faults =
+        |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let config = config::parse(&text, Path::new("/etc/fetch.toml"), &around).map_err(faults)?;
+    let again = config::parse(&config.show(), Path::new("/etc/fetch.toml"), &around).map_err(faults)?;
+    assert_eq!(config.show(), again.show());
+    match config.accounts.into_iter().next().map(|account| account.credential) {
+        Some(Credential::Oauth(settings)) => Ok(settings),
+        other => panic!("{other:?}"),
+    }
 }
 
 const ISSUER: &str = "issuer = \"https://id.example.org\"\nclient_id = \"me\"\nscopes = [\"mail\"]";
@@ -39,18 +60,22 @@ fn the_two_providers_need_a_client_id_only() {
 #[test]
 fn wrong_settings_are_told_with_what_is_right() {
     for (written, what) in [
-        ("client_id = \"x\"", "provider is missing"),
-        ("provider = \"yahoo\"\nclient_id = \"x\"", "neither \"google\" nor"),
+        ("client_id = \"x\"", "nobody to get tokens from"),
+        ("provider = \"yahoo\"\nclient_id = \"x\"", "account.0.oauth.provider"),
         ("provider = \"google\"", "register an application of your own, at console.cloud.google.com"),
-        ("provider = \"microsoft\"", "at entra.microsoft.com"),
-        ("provider = \"google\"\nissuer = \"https://x.example\"\nclient_id = \"x\"", "only one of them"),
-        ("provider = \"google\"\nclient_id = \"x\"\ntenant = \"t\"", "tenant is for"),
-        ("provider = \"microsoft\"\nclient_id = \"x\"\ntenant = \"a/b\"", "tenant is a domain"),
-        ("provider = \"microsoft\"\nclient_id = \"x\"\ntesting = true", "testing is for"),
-        ("provider = \"google\"\nclient_id = \"x\"\nscopes = [\"a b\"]", "a word without blanks"),
-        ("issuer = \"http://id.example.org\"\nclient_id = \"x\"\nscopes = [\"m\"]", "https://"),
-        ("issuer = \"https://id.example.org\"\nclient_id = \"x\"", "scopes is missing"),
-        ("provider = \"google\"\nclient = \"x\"", "unknown field"),
+        ("provider = \"microsoft\"\nclient_id = \"\"", "at entra.microsoft.com"),
+        (
+            "provider = \"google\"\nissuer = \"https://x.example\"\nclient_id = \"x\"",
+            "a provider and an issuer",
+        ),
+        ("provider = \"google\"\nclient_id = \"x\"\ntenant = \"t\"", "take tenant out"),
+        ("provider = \"microsoft\"\nclient_id = \"x\"\ntenant = \"a/b\"", "this is no directory"),
+        ("provider = \"microsoft\"\nclient_id = \"x\"\ntesting = true", "take testing out"),
+        ("provider = \"google\"\nclient_id = \"x\"\nscopes = [\"a b\"]", "blanks in it"),
+        ("issuer = \"http://id.example.org\"\nclient_id = \"x\"\nscopes = [\"m\"]", "https only"),
+        ("issuer = \"https://id.example.org\"\nclient_id = \"x\"", "without scopes"),
+        ("provider = \"google\"\nclient = \"x\"", "there is no such key"),
+        ("provider = \"google\"\nclient_id = \"x\"\nclient_secret = 4711", "client_secret"),
     ] {
         let error = settings(written).unwrap_err();
         assert!(error.contains(what), "{written}: {error}");
