@@ -317,6 +317,9 @@ fn tls(cause: &std::io::Error) -> Judged {
             | AlertDescription::CertificateUnknown,
         )) => never(Kind::Tls, "show the server a client certificate that it accepts"),
         Some(_) => never(Kind::Tls, "ask the server's operator what its TLS wants"),
+        None if cause.kind() == std::io::ErrorKind::Unsupported => {
+            never(Kind::Configuration, "use no TLS over a unix socket: nobody else can listen there")
+        }
         // The connection broke in the middle.
         None => later(Kind::Unreachable, SOON, "try again later; if it is always so, check the port"),
     }

@@ -207,6 +207,7 @@ fn the_network_and_tls_are_understood() {
             Retry::Never,
             "client certificate",
         ),
+        (Error::Tls(io::ErrorKind::Unsupported.into()), Kind::Configuration, Retry::Never, "unix socket"),
         (Error::Tls(io::ErrorKind::UnexpectedEof.into()), Kind::Unreachable, soon, "port"),
         (Error::Proxy(ProxyError::LoginNeeded), Kind::Proxy, Retry::Never, "user:password@"),
         (Error::Proxy(ProxyError::Refused(SocksRefusal(5))), Kind::Proxy, soon, "host and port"),

@@ -219,7 +219,9 @@ pub(super) fn host(url: &PopUrl) -> String {
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, Error> {
-    let parsed = ServerName::try_from(name).map_err(|_| Error::ServerName(name.to_owned()))?;
+    // The dot at the end of a whole name is the resolver's business: certificates have none (RFC 6066 section 3).
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let parsed = ServerName::try_from(bare).map_err(|_| Error::ServerName(name.to_owned()))?;
     Ok(parsed.to_owned())
 }
 

@@ -133,6 +133,7 @@ async fn a_pin_is_asked_for_beside_the_chain_and_in_place_of_it_only_when_told_s
     for (trust, name, expected) in [
         (chain(), "mail.example", full),
         (chain().and_pins([]), "mail.example", full),
+        (chain(), "mail.example.", full),
         (chain().and_pins([right]), "mail.example", full),
         // The next key beside this one, in any order.
         (chain().and_pins([wrong, right]), "mail.example", full),
