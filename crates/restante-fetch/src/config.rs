@@ -13,6 +13,8 @@ pub mod oauth;
 pub mod place;
 mod rule;
 pub mod secret;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use mail_parser::{HeaderValue, MessageParser};
+use mail_parser::{HeaderName, HeaderValue, MessageParser};
 use sha2::{Digest as _, Sha256};
 
 use crate::spool;
@@ -137,8 +137,9 @@ impl HeaderDigest {
         let name = self.start.strip_suffix(b":").map(<[u8]>::trim_ascii_end);
         if !is_continuation {
             self.is_left_out = match name {
-                Some(name) => is_own_book(name),
-                None => {
+                // `From : x` is a field, and `From x@example.org Thu Jan 1 00:` is not.
+                Some(name) if !name.contains(&b' ') => is_own_book(name),
+                _ => {
                     self.is_first_line
                         && (self.start.starts_with(b"From ") || self.start.starts_with(b">From "))
                 }
@@ -259,8 +260,11 @@ impl Header {
     /// The fields in their order: names as written, values unfolded and with encoded words (RFC 2047) decoded.
     #[must_use]
     pub fn fields(&self) -> Vec<(Cow<'_, str>, String)> {
-        let parser = MessageParser::new().default_header_text();
-        let Some(message) = parser.parse_headers(&self.octets) else { return Vec::new() };
+        // The parser takes the default for a field only if some field has a way of its own.
+        let parser = MessageParser::new().header_text(HeaderName::Subject).default_header_text();
+        // It wants an end.
+        let octets: Vec<u8> = [&self.octets, &b"\r\n\r\n"[..]].concat();
+        let Some(message) = parser.parse_headers(&octets) else { return Vec::new() };
         let fields = message.headers().iter().map(|field| {
             let name = self.octets.get(field.offset_field as usize..field.offset_start as usize);
             let name = String::from_utf8_lossy(name.unwrap_or_default());
@@ -307,3 +311,6 @@ const NAME_OCTETS_MAX: usize = 64;
 
 /// Headers of a hundred recipients and a dozen signatures have a tenth of it.
 pub const HEADER_OCTETS_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

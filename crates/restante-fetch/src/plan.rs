@@ -7,8 +7,10 @@
 mod matching;
 mod retention;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use jiff::Timestamp;
 use restante_client::pop3::Survey;
@@ -136,7 +138,7 @@ pub struct Plan {
     /// To be fetched.
     pub fetch: Vec<Item>,
     /// To be judged by the rules once their headers are there ([`Plan::judge`]).
-    pub look: Vec<Item>,
+    pub look: VecDeque<Item>,
     /// Known by their unique-ids, but with other octets: their headers tell whether they are the same (`replaced` of the next
     /// plan, for those that are not). A server without TOP cannot say: then they are other messages, for twice is better than
     /// never.
@@ -226,29 +228,22 @@ pub fn plan<'j>(
     policy: &Policy<'_>,
 ) -> Outcome {
     let mut groups = Groups::new(&listing.messages);
-    // With a story, listed or not; expected to be gone; gone.
-    let (mut remembered, mut expected, mut missing) = (0usize, 0usize, Vec::new());
-    let mut tombstones = Vec::new();
     let mut plan = Plan::default();
+    let (mut remembered, mut missing, mut tombstones) = (0, Vec::new(), Vec::new());
     for (key, entry) in known {
-        let has_story = matches!(entry.stage, Stage::Collected | Stage::Quarantined | Stage::Intended);
-        remembered += usize::from(has_story);
-        expected += usize::from(has_story && retention::is_expected_to_be_gone(entry, policy));
+        remembered += usize::from(has_story(entry));
         if groups.take(key, entry) {
             continue;
         }
         match entry.stage {
             Stage::Gone(_) => tombstones.push((key, entry)),
-            _ => {
+            _ if listing.is_whole => {
                 plan.gone.push(key.clone());
-                if has_story {
-                    missing.push((key, entry));
-                }
+                missing.push((key, entry));
             }
+            // It may be among those that nobody could read.
+            _ => {}
         }
-    }
-    if let Keep::Newest(count) = policy.keep {
-        expected = remembered.saturating_sub(count as usize);
     }
     let mut states = Vec::with_capacity(listing.messages.len());
     groups.settle(
@@ -256,26 +251,41 @@ pub fn plan<'j>(
         policy.replaced,
         |at, found| states.push((at, found)),
         |key, entry| {
-            plan.gone.push(key.clone());
-            if matches!(entry.stage, Stage::Collected | Stage::Quarantined | Stage::Intended) {
+            if policy.replaced.contains(key) {
+                plan.gone.push(key.clone());
+            } else if listing.is_whole {
+                plan.gone.push(key.clone());
                 missing.push((key, entry));
             }
         },
     );
     states.sort_by_key(|(at, _)| *at);
-    if !listing.is_whole {
-        plan.gone.retain(|key| policy.replaced.contains(key));
-        missing.clear();
-    }
+    missing.retain(|(_, entry)| has_story(entry));
     let unknown = states.iter().filter(|(_, found)| matches!(found, Found::New(_))).count();
-    let unexpected = missing.len().saturating_sub(expected);
-    let is_mass =
-        unknown >= MASS && unexpected >= MASS && unexpected * 2 >= remembered.saturating_sub(expected);
-    if is_mass && !policy.is_settled {
+    if !policy.is_settled && unknown >= MASS && is_mass(&missing, remembered, policy) {
         return Outcome::Changed(Box::new(mass_change(listing, states, &missing, &tombstones)));
     }
     plan.fill(listing, states, policy);
     Outcome::Plan(Box::new(plan))
+}
+
+/// Whether it would be a duplicate if it were fetched under another name.
+const fn has_story(entry: &Entry) -> bool {
+    matches!(entry.stage, Stage::Collected | Stage::Quarantined | Stage::Intended)
+}
+
+/// Whether so many are missing that it is likelier that they are called otherwise now. What we wanted to be deleted is not missed.
+fn is_mass(missing: &[(&Key, &Entry)], remembered: usize, policy: &Policy<'_>) -> bool {
+    let expected = match policy.keep {
+        Keep::Newest(count) => remembered.saturating_sub(count as usize).min(missing.len()),
+        _ => {
+            let expected =
+                missing.iter().filter(|(_, entry)| retention::is_expected_to_be_gone(entry, policy));
+            expected.count()
+        }
+    };
+    let unexpected = missing.len() - expected;
+    unexpected >= MASS && unexpected * 2 >= remembered - expected
 }
 
 fn mass_change(
@@ -310,7 +320,7 @@ fn new_item(listed: &Listed<'_>, key: Key) -> Item {
 impl Plan {
     /// Puts every listed message where it belongs.
     fn fill(&mut self, listing: &Listing<'_>, states: Vec<(usize, Found<'_>)>, policy: &Policy<'_>) {
-        let rules_digest = policy.rules.digest();
+        let rules = format!("[{}]", policy.rules.digest());
         let mut retention = retention::Retention::new(policy, listing.messages.len());
         for (at, found) in states {
             let Some(listed) = listing.messages.get(at) else { continue };
@@ -324,7 +334,7 @@ impl Plan {
                     (key, entry, matches!(entry.stage, Stage::Gone(_) | Stage::Intended))
                 }
                 Found::Resized(key, entry, header_digest) => {
-                    let item = self.known_item(listed, key, entry, retention.deletes_next(at));
+                    let item = Self::known_item(listed, key, entry, retention.deletes_next(at));
                     self.compare.push(Comparison { item, header_digest });
                     continue;
                 }
@@ -332,25 +342,24 @@ impl Plan {
             if is_returned {
                 self.returned.push(key.clone());
             }
-            let item = self.known_item(listed, key, entry, retention.deletes_next(at));
+            let item = Self::known_item(listed, key, entry, retention.deletes_next(at));
             match entry.stage {
                 Stage::Listed => self.judge_without_header(item, policy),
                 Stage::Skipped => {
                     let reason = entry.reason.as_deref().unwrap_or_default();
-                    match reason.starts_with(&format!("[{rules_digest}]")) {
+                    match reason.starts_with(&rules) {
                         true => self.skipped.push(Skipped { item, reason: reason.into() }),
                         false => self.judge_without_header(item, policy),
                     }
                 }
-                Stage::Intended => self.fetch.push(item),
+                Stage::Intended => self.fetch(item),
                 Stage::Collected | Stage::Quarantined | Stage::Gone(_) => retention.take(at, item, entry),
             }
         }
         retention.decide(self);
     }
 
-    #[expect(clippy::unused_self, reason = "reads as a step of the plan")]
-    fn known_item(&self, listed: &Listed<'_>, key: &Key, entry: &Entry, is_deleted_next: bool) -> Item {
+    fn known_item(listed: &Listed<'_>, key: &Key, entry: &Entry, is_deleted_next: bool) -> Item {
         Item {
             number: listed.number,
             key: key.clone(),
@@ -369,8 +378,9 @@ impl Plan {
     /// Says what becomes of a message of [`Plan::look`] whose header is there: it moves to another list. Nothing else does; a
     /// header that is not complete deletes nothing.
     pub fn judge(&mut self, number: MessageNumber, header: &Header, policy: &Policy<'_>) {
-        let Some(at) = self.look.iter().position(|item| item.number == number) else { return };
-        let item = self.look.remove(at);
+        // Headers come in the order in which they were asked for.
+        let at = self.look.iter().position(|item| item.number == number);
+        let Some(item) = at.and_then(|at| self.look.remove(at)) else { return };
         let verdict = policy.rules.verdict(Some(header), item.octets);
         self.put(item, verdict, policy);
     }
@@ -384,8 +394,8 @@ impl Plan {
 
     fn put(&mut self, item: Item, verdict: Verdict, policy: &Policy<'_>) {
         match verdict {
-            Verdict::HeaderWanted => self.look.push(item),
-            Verdict::Rule(_, Then::Fetch) => self.fetch.push(item),
+            Verdict::HeaderWanted => self.look.push_back(item),
+            Verdict::Rule(_, Then::Fetch) => self.fetch(item),
             Verdict::Rule(index, Then::Delete) => {
                 let why = DeletedBy::Rule(policy.rules.name(index).into());
                 self.delete.push(Deletion { item, why });
@@ -397,9 +407,15 @@ impl Plan {
             Verdict::NoRule => {
                 let is_large =
                     policy.max_size.is_some_and(|most| item.octets.is_some_and(|octets| octets > most));
-                if is_large { self.postponed.push(item) } else { self.fetch.push(item) }
+                if is_large { self.postponed.push(item) } else { self.fetch(item) }
             }
         }
+    }
+
+    /// In the order of the listing, whenever it was decided.
+    fn fetch(&mut self, item: Item) {
+        let at = self.fetch.partition_point(|other| other.number < item.number);
+        self.fetch.insert(at, item);
     }
 
     /// What is to be recorded of the listing before anything is done: what is new, returned and gone, and that it was read. Then, once
@@ -424,8 +440,8 @@ impl Plan {
 
     /// Every listed message.
     pub fn items(&self) -> impl Iterator<Item = &Item> {
-        let alone = [&self.fetch, &self.look, &self.postponed, &self.quarantined, &self.kept];
-        let alone = alone.into_iter().flatten();
+        let alone = [&self.fetch, &self.postponed, &self.quarantined, &self.kept];
+        let alone = alone.into_iter().flatten().chain(&self.look);
         let compared = self.compare.iter().map(|comparison| &comparison.item);
         let deleted = self.delete.iter().map(|deletion| &deletion.item);
         let skipped = self.skipped.iter().map(|skipped| &skipped.item);

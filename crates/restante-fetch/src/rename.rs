@@ -288,3 +288,6 @@ impl Doubt {
 
 /// See [`Doubt::is_any`].
 const MANY: usize = 10;
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,6 @@ impl Lowered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! fetch.toml, good and bad: what it means, and what is said about it.
