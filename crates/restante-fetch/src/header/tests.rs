@@ -1,3 +1,5 @@
+//! Headers, whole and in pieces: their digests and their fields.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Rules on a message that is all but welcome.
+
 use super::*;
 
 const MAIL: &[u8] = b"From: =?utf-8?q?J=C3=BCrgen?= <Juergen@Example.org>\r\nTo: list@example.net,\r\n other@example.net\r\n\
