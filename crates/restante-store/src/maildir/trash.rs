@@ -245,6 +245,7 @@ fn undelete_now(
         overrides,
         known: index.records.iter().map(places).collect(),
         leftovers: Vec::new(),
+        moved: Vec::new(),
     };
     for deleted in chosen {
         return_.put_back(deleted, form, &mut done);
@@ -263,6 +264,8 @@ struct Return<'a> {
     known: HashMap<&'a [u8], PathBuf>,
     /// Names in the trash of what is in the maildrop again.
     leftovers: Vec<PathBuf>,
+    /// What this undelete has put back: from where in the trash, and to where.
+    moved: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Return<'_> {
@@ -289,6 +292,9 @@ impl Return<'_> {
         };
         match moved {
             Ok(()) => {
+                if !is_done {
+                    self.moved.push((from.clone(), to));
+                }
                 self.leftovers.push(from);
                 let Deleted { unique_id: before, octets, .. } = deleted;
                 done.messages.push(PutBack { before, unique_id, octets });
@@ -320,10 +326,10 @@ impl Return<'_> {
         // Both, because other programs may have moved a message meanwhile.
         for folder in BOTH {
             let path = self.maildir.join(folder.name());
-            self.disk()
-                .sync_folder(&path)
-                .map_err(Failure::at("sync", &path))
-                .map_err(UndeleteError::Unsynced)?;
+            if let Err(error) = self.disk().sync_folder(&path) {
+                self.take_back();
+                return Err(UndeleteError::Unsynced(Failure::new("sync", &path, error)));
+            }
         }
         // What a crash between these two left in the trash a second time, and what was removed again since.
         let back: HashSet<&UniqueId> = done.messages.iter().map(|message| &message.before).collect();
@@ -339,6 +345,18 @@ impl Return<'_> {
         }
         let trash = &self.trash;
         self.disk().sync_folder(trash).map_err(Failure::at("sync", trash)).map_err(UndeleteError::Unsynced)
+    }
+
+    /// Leaves in the trash alone what could not be made durable in the maildrop: nobody may be shown a message that a crash takes
+    /// away again. Best effort, since the disk fails; what stays in both places is one file, which the next undelete sees.
+    fn take_back(&self) {
+        for (from, to) in &self.moved {
+            let _ = match self.disk().stat(from) {
+                Ok(_) => self.disk().unlink(to),
+                // It was renamed, on a file system that knows no links.
+                Err(_) => self.disk().rename_new(to, from),
+            };
+        }
     }
 
     /// A name that no other message ever had, and the same one again when a crash makes us ask again: made of the name in
