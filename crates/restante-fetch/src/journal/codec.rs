@@ -81,7 +81,7 @@ pub(super) struct Block {
     /// Octets of the steps.
     pub(super) octets: u32,
     /// Whoever wrote this knew that the file was durable up to here, this block not included. 0 in the blocks of a file that is
-    /// written whole.
+    /// written whole, except the last, which has no steps and says it of all before it: the file gets its name when it is durable.
     pub(super) durable: u64,
     checksum: u32,
 }
@@ -96,7 +96,7 @@ impl Block {
         let durable = u64::from(low) | u64::from(high) << 32;
         let (covered, _) = bytes.split_last_chunk::<CHECKSUM_OCTETS>()?;
         let is_whole = fields.u32()? == checksum_of(seed(nonce), &[covered, &at.to_le_bytes()]);
-        let is_sound = is_block && is_whole && octets <= BLOCK_OCTETS_MAX && durable <= at;
+        let is_sound = is_block && is_whole && durable <= at;
         is_sound.then_some(Self { octets, durable, checksum })
     }
 
@@ -553,11 +553,11 @@ pub(super) const BLOCK_OCTETS: usize = 24;
 
 pub(super) const BLOCK: &[u8; 4] = b"\xB6jrn";
 
-/// More than one step is ever behind the usual.
-pub(super) const BLOCK_OCTETS_MAX: u32 = 4 * BLOCK_OCTETS_USUAL as u32;
+/// More than one step ever adds to the usual. What says it is longer is refused.
+pub(super) const BLOCK_OCTETS_MAX: u32 = 4 * 1024 * 1024;
 
 /// A block that has so many octets ends with the next step: what is read at once, and what is written at once when the file is written whole.
-pub(super) const BLOCK_OCTETS_USUAL: usize = 1024 * 1024;
+pub(super) const BLOCK_OCTETS_USUAL: usize = 256 * 1024;
 
 const VERSION: u32 = 1;
 

@@ -399,6 +399,12 @@ pub(super) struct Replay {
 }
 
 impl Replay {
+    /// Room for so many messages.
+    pub(super) fn with_capacity(messages: usize) -> Self {
+        let (known, keys) = (Vec::with_capacity(messages), Vec::with_capacity(messages));
+        Self { known, keys, ..Self::default() }
+    }
+
     pub(super) fn found(&mut self, key: Key, known: Known) {
         self.keys.push(Some(key));
         self.known.push(Some(known));

@@ -7,7 +7,7 @@
 //! sync failed: then the system shows those octets and will never write them. So the first append after an opening writes what is in
 //! doubt once more, together with what is new: no call more, and nothing is built upon what is only shown.
 //!
-//! *Written anew* is another file, synced, renamed, and its folder synced. Until a block was appended, which only happens after that, the name is in
+//! *Written anew* is another file, synced, renamed, and its folder synced; its last block says that all of it was durable. Until a block was appended, which only happens after that, the name is in
 //! doubt too, and the folder is synced again.
 //!
 //! *Torn* is a block that is not whole, and none behind it knows it as durable: it is the end of the file, and is cut off durably
@@ -125,8 +125,12 @@ impl Home {
         if stat.size == 0 {
             return Ok(Entries::default());
         }
-        let mut reading =
-            Reading { path: &self.path, window: Window::new(&*file, stat.size), replay: Replay::default() };
+        let guess = (stat.size / MESSAGE_OCTETS_USUAL).min(MESSAGES_GUESSED_MAX) as usize;
+        let mut reading = Reading {
+            path: &self.path,
+            window: Window::new(&*file, stat.size),
+            replay: Replay::with_capacity(guess),
+        };
         let (header, replayed) = reading.whole()?;
         let entries =
             reading.replay.finish().ok_or_else(|| damaged(&self.path, 0, "it names a message twice"))?;
@@ -193,6 +197,9 @@ impl Home {
                 flush(&mut log, &mut bytes)?;
             }
         }
+        let end = flush(&mut log, &mut bytes)?;
+        // Says that nothing before it can be torn.
+        Block::write(&[], nonce, end, end, &mut bytes);
         let end = flush(&mut log, &mut bytes)?;
         file.sync()?;
         drop(file);
@@ -268,7 +275,7 @@ impl Reading<'_> {
         let mut replayed = Replayed { end: first, doubt: first, is_name_in_doubt: true };
         let mut is_appended = false;
         while let Some((block, after)) = self.block(nonce, replayed.end)? {
-            is_appended |= block.durable > 0;
+            is_appended |= block.durable > 0 && block.octets > 0;
             replayed.doubt = if block.durable > 0 { block.durable } else { after };
             replayed.end = after;
         }
@@ -301,6 +308,9 @@ impl Reading<'_> {
         let Some(block) = head.first_chunk().and_then(|head| Block::read(head, nonce, at)) else {
             return Ok(None);
         };
+        if block.octets > BLOCK_OCTETS_MAX {
+            return Err(damaged(self.path, at, "what stands here is too long"));
+        }
         let octets = block.octets as usize;
         let steps = self.window.get(at + BLOCK_OCTETS as u64, octets).map_err(failed)?;
         if steps.len() < octets || !block.is_of(steps, nonce) {
@@ -353,7 +363,7 @@ impl<'a> Window<'a> {
         let is_there = at >= self.start && at + wanted as u64 <= self.start + self.octets.len() as u64;
         if !is_there {
             let rest = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
-            self.octets.resize(rest.min(octets.max(BLOCK_OCTETS_USUAL)), 0);
+            self.octets.resize(rest.min(octets.max(WINDOW_OCTETS)), 0);
             self.start = at;
             let filled = read_up_to(self.file, &mut self.octets, at)?;
             self.octets.truncate(filled);
@@ -441,6 +451,15 @@ fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Resu
 fn damaged(path: &Path, offset: u64, what: &'static str) -> JournalError {
     JournalError::Damaged { path: path.to_owned(), offset, what }
 }
+
+/// A few blocks: what is read again because a block lies across the end of a piece is little.
+const WINDOW_OCTETS: usize = 4 * BLOCK_OCTETS_USUAL;
+
+/// Used to guess how many messages there are; a wrong guess costs a copy.
+const MESSAGE_OCTETS_USUAL: u64 = 150;
+
+/// A guess is no reason to take more room than this, in messages.
+const MESSAGES_GUESSED_MAX: u64 = 1 << 20;
 
 const JOURNAL: &str = "journal";
 

@@ -329,6 +329,20 @@ fn damage_in_the_middle_is_an_error_that_says_where_and_what_to_do() {
 }
 
 #[test]
+fn damage_in_a_file_that_was_written_anew_is_no_torn_end() {
+    let place = Place::new();
+    appended(&place);
+    place.open().rewrite().expect("it can be written");
+    let whole = place.bytes();
+    for at in (0..whole.len()).rev().skip(codec::BLOCK_OCTETS) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(place.file(), &bytes).expect("it can be written");
+        assert!(place.try_open().is_err(), "{at} of {}", whole.len());
+    }
+}
+
+#[test]
 fn an_empty_file_is_a_new_journal_and_a_later_version_is_refused() {
     let place = Place::new();
     appended(&place);
@@ -432,4 +446,51 @@ fn a_status_counts_and_can_be_serialized() {
     assert_eq!(journal.forget(b"g"), 1);
     assert_eq!(journal.forget(b"g"), 0);
     assert_eq!(journal.describe().gone, 1);
+}
+
+/// A file of version 1, made by docs/on-disk.md and not by this code.
+const FIXTURE: &[u8] = include_bytes!("../../fixtures/journal-1");
+
+#[test]
+fn a_file_of_version_1_is_read_as_the_page_says() {
+    let place = Place::new();
+    fs::create_dir_all(&place.folder).expect("a folder");
+    fs::write(place.file(), FIXTURE).expect("it can be written");
+    let mut journal = place.open();
+    let contents = |byte| Some(Contents { octets: 4096, digest: [byte; 32], header_digest: [byte + 1; 16] });
+    let known = |stage, octets, contents, name: Option<&str>, reason: Option<&str>| Entry {
+        stage,
+        listed_octets: octets,
+        contents,
+        name: name.map(Into::into),
+        reason: reason.map(Into::into),
+        marks: Vec::new(),
+        first_listed: at(0),
+        collected: None,
+    };
+    let early = Timestamp::from_second(-5).expect("a moment");
+    let quarantined =
+        known(Stage::Quarantined, Some(300), contents(1), Some("1.Ra.restante"), Some("554 spam"));
+    let renamed = known(Stage::Collected, Some(4096), contents(2), Some("1.Rb.restante"), None);
+    let new = known(Stage::Collected, Some(4096), contents(9), Some("2.Rd.restante"), None);
+    let returned = known(Stage::Collected, None, None, None, None);
+    let expected = [
+        (key("0 listed"), known(Stage::Skipped, Some(10), None, None, Some("rule 1"))),
+        (key("1 skipped"), known(Stage::Skipped, Some(11), None, None, Some("too large"))),
+        (key("2 intended"), Entry { marks: vec![sink("lmtp:localhost")], ..quarantined }),
+        (key("3 renamed"), Entry { first_listed: early, collected: Some(at(2)), ..renamed }),
+        (key("new"), Entry { first_listed: at(10), collected: Some(at(11)), ..new }),
+        (
+            Key { unique_id: b"\xff gone"[..].into(), occurrence: 1, generation: 2 },
+            Entry { collected: Some(at(2)), ..returned },
+        ),
+    ];
+    assert_eq!(all(&journal), expected);
+    assert_eq!(journal.last_poll(), Some(Poll { at: at(100_000), messages: 5 }));
+    let ending = Ending { at: at(100_001), deletions: 1, outcome: QuitOutcome::Committed };
+    assert_eq!(journal.last_ending(), Some(ending));
+    assert_eq!(journal.account(), "alice@example.org");
+    journal.rewrite().expect("it can be written");
+    drop(journal);
+    assert_eq!(all(&place.open()), expected, "written anew it says the same");
 }
