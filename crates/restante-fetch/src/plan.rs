@@ -139,8 +139,8 @@ pub struct Plan {
     pub fetch: Vec<Item>,
     /// To be judged by the rules once their headers are there ([`Plan::judge`]).
     pub look: VecDeque<Item>,
-    /// Known by their unique-ids, but with other octets: their headers tell whether they are the same (`replaced` of the next
-    /// plan, for those that are not). A server without TOP cannot say: then they are other messages, for twice is better than
+    /// Known by their unique-ids, but with other octets: their headers tell whether they are the same ([`Plan::confirm`]) or
+    /// others (`replaced` of the next plan). A server without TOP cannot say: then they are other messages, for twice is better than
     /// never.
     pub compare: Vec<Comparison>,
     /// To be deleted: collected, or in the quarantine, and not wanted on the server any more; or so by a rule.
@@ -389,6 +389,25 @@ impl Plan {
     pub fn judge_none(&mut self, policy: &Policy<'_>) {
         for item in std::mem::take(&mut self.look) {
             self.put(item, Verdict::NoRule, policy);
+        }
+    }
+
+    /// Says that a message of [`Plan::compare`] is the one that `entry` tells of, whatever LIST says of its octets: it moves to where its
+    /// stage puts it.
+    pub fn confirm(&mut self, number: MessageNumber, entry: &Entry, policy: &Policy<'_>) {
+        let Some(at) = self.compare.iter().position(|comparison| comparison.item.number == number) else {
+            return;
+        };
+        let item = self.compare.swap_remove(at).item;
+        match entry.stage {
+            Stage::Listed | Stage::Skipped => self.judge_without_header(item, policy),
+            Stage::Intended => self.fetch(item),
+            _ if item.is_deleted_next || retention::is_old(entry, policy) => {
+                self.delete.push(Deletion { item, why: DeletedBy::Keep });
+            }
+            _ if entry.stage == Stage::Quarantined => self.quarantined.push(item),
+            // What is in a local Maildir is asked when LIST tells the octets it told before.
+            _ => self.kept.push(item),
         }
     }
 

@@ -111,7 +111,7 @@ const fn is_doubtful(missing: usize, of: usize) -> bool {
     (missing == of && missing >= ALL_OF) || (missing >= MOST_OF && missing * 2 > of)
 }
 
-fn is_old(entry: &Entry, policy: &Policy<'_>) -> bool {
+pub(super) fn is_old(entry: &Entry, policy: &Policy<'_>) -> bool {
     let Keep::For(age) = policy.keep else { return false };
     // What is in the quarantine was never collected, and counts from its first listing.
     let since = match is_quarantined(entry) {

@@ -105,7 +105,7 @@ impl fmt::Display for LocalDoubt {
             Self::Missing { missing, of } => write!(
                 out,
                 "{missing} of {of} messages are gone from the local Maildir at once, so nothing of them is deleted on the server: \
-                 put it back, or say --local-is-right if you have deleted them"
+                 put it back"
             ),
         }
     }

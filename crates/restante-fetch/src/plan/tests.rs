@@ -212,6 +212,25 @@ fn one_with_other_octets_is_compared_and_then_known_or_another() {
 }
 
 #[test]
+fn what_is_the_same_after_all_is_treated_as_its_stage_wants() {
+    for (stage, keep, list) in [
+        (Stage::Collected, Keep::All, "keep"),
+        (Stage::Collected, Keep::None, "delete"),
+        (Stage::Collected, Keep::For(Duration::from_secs(60)), "delete"),
+        (Stage::Collected, Keep::For(Duration::from_secs(100_000)), "keep"),
+        (Stage::Quarantined, Keep::All, "quarantined"),
+        (Stage::Intended, Keep::None, "fetch"),
+    ] {
+        let known = entry(stage, 1, Some(7));
+        let wish = Wish { keep, ..Wish::default() };
+        let mut plan = wish.plan(&listing(&[("a", 2)]), &Known::from([(key("a", 0, 0), known.clone())]));
+        plan.confirm(MessageNumber::new(1).unwrap(), &known, &wish.policy());
+        let acts: Vec<_> = plan.acts(&wish.policy()).iter().map(|act| act.act).collect();
+        assert_eq!(acts, [list], "{stage:?} {keep:?}");
+    }
+}
+
+#[test]
 fn ten_thousand_messages_with_one_unique_id_are_no_trouble() {
     let known: Known =
         (0..10_000).map(|at| (key("a", at, 0), entry(Stage::Collected, u64::from(at), Some(1)))).collect();
