@@ -30,6 +30,7 @@ pub mod config;
 pub mod event;
 pub mod failure;
 pub mod header;
+pub mod import;
 pub mod journal;
 pub mod key;
 pub mod oauth;
