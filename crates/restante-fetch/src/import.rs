@@ -22,7 +22,7 @@ use restante_proto::url::PopUrl;
 use crate::secret::{SecretSource, netrc};
 
 pub use render::render;
-pub use state::state;
+pub use state::{adopt, state};
 
 /// Whose configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

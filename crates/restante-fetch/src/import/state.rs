@@ -7,7 +7,13 @@
 //! | mpop | one an account, or one for several | ` count host user`, then so many `unique-id`, since 1.4.23 with ` seconds` behind |
 //! | fdm | one an account, named by the configuration | `octets unique-id` |
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
 use super::{ImportError, Kind, Known};
+use crate::journal::{Journal, JournalError, Record, Stage};
+use crate::key::Key;
 
 /// The unique-ids in `octets` that belong to the account `known`, each once, in the order of the file.
 ///
@@ -20,9 +26,27 @@ pub fn state(kind: Kind, octets: &[u8], known: &Known) -> Result<Vec<Box<[u8]>>,
         Kind::Mpop => mpop(octets, known)?,
         Kind::Fdm => fdm(octets)?,
     };
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(*id));
     Ok(ids.into_iter().map(Box::from).collect())
+}
+
+/// Records messages with these unique-ids as collected by another program, so that no pass fetches them; durable on return. Of a
+/// message that was on its way here already the journal knows better: it is left. Says how many are known now that were not.
+///
+/// # Errors
+/// As [`Journal::commit`].
+pub fn adopt(journal: &mut Journal, unique_ids: &[Box<[u8]>], at: Timestamp) -> Result<usize, JournalError> {
+    let mut count = 0;
+    for unique_id in unique_ids.iter().filter(|unique_id| !unique_id.is_empty()) {
+        let is_known = journal.with_unique_id(unique_id).any(|(_, entry)| entry.stage != Stage::Skipped);
+        if !is_known {
+            journal.record(Record::Collected { key: Key::new(unique_id), at });
+            count += 1;
+        }
+    }
+    journal.commit()?;
+    Ok(count)
 }
 
 /// The lines of a file and their numbers, without their ends.

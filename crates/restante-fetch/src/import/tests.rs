@@ -4,7 +4,12 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use restante_store::disk::LocalDisk;
+
 use super::*;
+use crate::config::{self, place};
+use crate::journal::{Contents, Journal, Record, Stage};
+use crate::key::Key;
 
 const AROUND: Around<'_> = Around { user: "esr", netrc: None };
 
@@ -14,9 +19,20 @@ fn taken(kind: Kind, text: &str) -> String {
     let rendered = render(&imported, Path::new("/home/esr/rc"));
     let rendered = String::from_utf8(rendered.expose().to_vec()).expect("it is text");
     let table: toml::Table = rendered.parse().unwrap_or_else(|error| panic!("{error}\n{rendered}"));
-    let accounts = table.get("account").and_then(|accounts| accounts.as_array()).map_or(0, Vec::len);
     let wanted = imported.accounts.iter().filter(|account| account.set_aside.is_none()).count();
-    assert_eq!(accounts, wanted, "{rendered}");
+    if wanted > 0 {
+        let around = place::Around {
+            home: Some(Path::new("/home/esr")),
+            environment: &|_| Some("/home/esr".into()),
+            is_root: false,
+            mode: Some(0o600),
+        };
+        let config = config::parse(&rendered, Path::new("/home/esr/fetch.toml"), &around);
+        let config = config.unwrap_or_else(|problems| panic!("{problems:?}\n{rendered}"));
+        assert_eq!(config.accounts.len(), wanted, "{rendered}");
+    } else {
+        assert!(!table.contains_key("account"), "{rendered}");
+    }
     rendered.split_once('\n').expect("a head").1.trim_start_matches('\n').to_owned()
 }
 
@@ -453,6 +469,27 @@ fn damaged_state_is_told_with_its_line() {
     ] {
         assert_eq!(state(kind, text, &known()).unwrap_err().to_string(), wanted);
     }
+}
+
+#[test]
+fn what_another_program_has_is_collected_and_what_is_known_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = jiff::Timestamp::from_second(1_795_351_581).unwrap();
+    let mut journal = Journal::open(Arc::new(LocalDisk), folder.path()).unwrap();
+    let (skipped, intended) = (Key::new(b"skipped"), Key::new(b"intended"));
+    journal.record(Record::Skipped { key: skipped.clone(), reason: "large".into() });
+    let contents = Contents { octets: 1, digest: [0; 32], header_digest: [0; 16] };
+    journal.record(Record::Intended { key: intended.clone(), contents, name: "1.R.restante".into() });
+    let ids: Vec<Box<[u8]>> = [&b"a"[..], b"skipped", b"intended", b""].into_iter().map(Box::from).collect();
+    assert_eq!(adopt(&mut journal, &ids, at).unwrap(), 2);
+    assert_eq!(adopt(&mut journal, &ids, at).unwrap(), 0, "twice does no harm");
+    drop(journal);
+    let journal = Journal::open(Arc::new(LocalDisk), folder.path()).unwrap();
+    assert!(!journal.is_new());
+    let entry = journal.entry(&Key::new(b"a")).unwrap();
+    assert_eq!((entry.stage, entry.contents, entry.collected), (Stage::Collected, None, Some(at)));
+    assert_eq!(journal.entry(&skipped).unwrap().stage, Stage::Collected);
+    assert_eq!(journal.entry(&intended).unwrap().stage, Stage::Intended);
 }
 
 /// Words of all four languages, and what is between them.
