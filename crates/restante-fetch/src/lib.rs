@@ -26,6 +26,7 @@
 // Tests lay out files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod assemble;
 pub mod config;
 pub mod event;
 pub mod failure;
@@ -34,6 +35,7 @@ pub mod import;
 pub mod journal;
 pub mod key;
 pub mod oauth;
+pub mod pass;
 pub mod plan;
 pub mod quarantine;
 pub mod rename;

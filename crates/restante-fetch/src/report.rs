@@ -71,6 +71,14 @@ pub enum Kind {
     Stopped,
 }
 
+impl Kind {
+    /// Whether what was shown to log in is in doubt.
+    #[must_use]
+    pub const fn is_about_credentials(self) -> bool {
+        matches!(self, Self::Credentials | Self::Doubtful)
+    }
+}
+
 impl Failure {
     /// A failure of `kind`, explained by `what` (lower case, no full stop).
     #[must_use]
@@ -115,6 +123,18 @@ impl Report {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.ending() == Ending::Complete
+    }
+
+    /// Adds what the delivery has counted.
+    pub(crate) fn take(&mut self, delivered: Self) {
+        self.collected += delivered.collected;
+        self.octets += delivered.octets;
+        self.later += delivered.later;
+        self.quarantined += delivered.quarantined;
+        self.refused += delivered.refused;
+        if delivered.failure.is_some() {
+            self.failure = delivered.failure;
+        }
     }
 
     /// How it ended.

@@ -16,6 +16,7 @@ pub mod dice;
 pub mod disk;
 pub mod judge;
 pub mod mail;
+pub mod odd_server;
 pub mod peer;
 pub mod real;
 pub mod replay;

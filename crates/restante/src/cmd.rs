@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod configuration;
 pub(crate) mod deliver;
 pub(crate) mod demo;
+pub(crate) mod fetch;
 pub(crate) mod login;
 pub(crate) mod maildrop;
 pub(crate) mod man;

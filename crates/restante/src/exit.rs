@@ -11,9 +11,9 @@ use std::process::ExitCode;
 /// An exit status, named and numbered as in sysexits.h, but for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Code {
-    /// A server that was judged violates a standard, or two servers differ. Not of sysexits.h: it is the answer to a
-    /// question, no failure.
-    Violated = 1,
+    /// Not all is as it should be: a server that was judged violates a standard, two servers differ, some of the mail could
+    /// not be collected. Not of sysexits.h.
+    NotAll = 1,
     /// The command line was wrong.
     Usage = 64,
     /// What came in was wrong: a message too large, a file that is not what it should be.
@@ -32,6 +32,8 @@ pub(crate) enum Code {
     Io = 74,
     /// A fault that passes: the caller keeps the message and tries again.
     Temporary = 75,
+    /// A server broke the protocol, or TLS could not be established with the right one.
+    Protocol = 76,
     /// Not allowed.
     Permission = 77,
     /// The configuration is wrong.

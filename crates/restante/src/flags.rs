@@ -2,6 +2,7 @@
 //! and the shell completions are made. Nothing is decided here; `cmd/` acts on what was parsed.
 
 pub(crate) mod deletion;
+pub(crate) mod fetch;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use restante_auth::directory::embedded::accounts::Figure;
 use restante_config::value::Size;
 
 use deletion::{Deleted, Expire, Undelete};
+use fetch::Fetch;
 
 /// The command line as a whole.
 #[derive(Debug, Parser)]
@@ -44,6 +46,7 @@ pub(crate) enum Command {
     Account(Account),
     Maildrop(Maildrop),
     Check(Check),
+    Fetch(Fetch),
     Completions(Completions),
     Man(Man),
 }
@@ -565,12 +568,13 @@ fn figure(text: &str, number: impl FnOnce(&str) -> Result<u64, String>) -> Resul
 /// What the exit status means, shown at the end of `restante --help`.
 const EXIT_STATUS: &str = "Exit status, as in sysexits.h:
    0 done                 69 unavailable            75 temporary fault
-  64 wrong usage          70 fault of the program   77 not permitted
-  65 wrong data           73 cannot create          78 wrong configuration
-  66 no input             74 cannot read or write
+  64 wrong usage          70 fault of the program   76 protocol or TLS
+  65 wrong data           73 cannot create          77 not permitted
+  66 no input             74 cannot read or write   78 wrong configuration
   67 no such account
    1 of 'restante check': the server violates a standard;
-     of 'restante maildrop rehearse': the servers differ";
+     of 'restante maildrop rehearse': the servers differ;
+     of 'restante fetch': some is collected and some is not";
 
 #[cfg(test)]
 mod tests;

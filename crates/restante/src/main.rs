@@ -42,6 +42,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Account(flags) => cmd::account::run(&flags.command),
         Command::Maildrop(flags) => cmd::maildrop::run(&flags.command),
         Command::Check(flags) => cmd::check::run(&flags),
+        Command::Fetch(flags) => cmd::fetch::run(&flags),
         Command::Completions(flags) => cmd::completions::run(&flags),
         Command::Man(flags) => cmd::man::run(&flags),
     }

@@ -216,6 +216,19 @@ pub(crate) fn password(account: &str) -> Result<Secret, Failure> {
     prompt(&format!("Password for {}: ", visible(account)))
 }
 
+/// Whether there is a person to be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Something that nobody may see, asked for with this question on the terminal.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn secret(question: &str) -> Result<Secret, Failure> {
+    prompt(&visible(question))
+}
+
 fn prompt(question: &str) -> Result<Secret, Failure> {
     rpassword::prompt_password(question)
         .map(|password| Secret::new(password.into_bytes()))

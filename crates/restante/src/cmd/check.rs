@@ -149,7 +149,7 @@ fn broken(finding: &Finding, breach: &Breach, paint: Paint) -> String {
 fn outcome(report: &Report) -> Result<(), Failure> {
     let summary = report.summary();
     if summary.failed > 0 {
-        return Err(Failure::said(Code::Violated));
+        return Err(Failure::said(Code::NotAll));
     }
     match summary.undecided {
         0 => Ok(()),

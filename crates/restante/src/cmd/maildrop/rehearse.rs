@@ -44,7 +44,7 @@ pub(super) async fn run(flags: &Rehearse) -> Result<(), Failure> {
     }
     match outcomes.iter().all(|outcome| outcome.differences.is_empty()) {
         true => Ok(()),
-        false => Err(Failure::new(Code::Violated, "clients would see differences")),
+        false => Err(Failure::new(Code::NotAll, "clients would see differences")),
     }
 }
 

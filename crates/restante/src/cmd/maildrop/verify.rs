@@ -54,7 +54,7 @@ pub(super) async fn run(
     }
     match (failed, left) {
         (0, 0) => Ok(()),
-        (0, _) => Err(Failure::said(Code::Violated)),
+        (0, _) => Err(Failure::said(Code::NotAll)),
         _ => Err(Failure::new(Code::Io, "not every maildrop could be looked at")),
     }
 }

@@ -1,0 +1,15 @@
+//! `restante fetch` as its users run it: against Restante's own server, and against servers on their bad days.
+
+// Tests fail by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// The judges stand outside the house.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod bad_days;
+mod flags;
+mod killing;
+mod kitchen;
+mod memory;
+mod several;
+mod signals;
+mod uses;

@@ -1,0 +1,167 @@
+//! Right uses, against Restante's own server and an honest one.
+
+use restante_test::mail::numbered;
+use restante_test::odd_server::{Conduct, OddServer, messages};
+use restante_test::real::{Kind, Server, Setup};
+
+use crate::kitchen::{Home, SECRET};
+
+#[test]
+fn mail_of_our_own_server_comes_once_and_byte_for_byte() {
+    let mut odd = numbered(2, 0);
+    odd.extend_from_slice(b"nul \0, 8-bit \xff\xfe, bare\rCR\n.dot\n..dots\nFrom me\n");
+    odd.extend(vec![b'x'; 100_000]);
+    odd.push(b'\n');
+    let mail = vec![numbered(1, 3), odd];
+    let setup =
+        Setup { mail: vec![("alice".into(), mail.clone())], tls: false, mbox: false, ..Setup::default() };
+    let server = Server::start(Kind::Restante, &setup);
+    let url = format!("pop://alice@{}", server.pop3_address());
+    let home = Home::new();
+    home.collect(&url, &[]).ended(0).says("collected 2 messages");
+    let mut found = home.messages();
+    found.sort();
+    let mut wanted = mail;
+    wanted.sort();
+    assert!(found == wanted, "they are not what they were");
+    home.collect(&url, &[]).ended(0).says("nothing new");
+    assert_eq!(home.messages().len(), 2);
+}
+
+#[test]
+fn over_tls_by_the_first_octet_and_by_stls() {
+    let setup = Setup { mail: vec![("alice".into(), vec![numbered(1, 3)])], ..Setup::default() };
+    let server = Server::start(Kind::Restante, &setup);
+    let ca = server.site().path().join("authority.pem").display().to_string();
+    for (scheme, address) in [("pop", server.pop3_address()), ("pops", server.pop3s_address())] {
+        let home = Home::new();
+        let (to, state) =
+            (format!("maildir:{}", home.maildir().display()), home.state().display().to_string());
+        let url = format!("{scheme}://alice@{address}");
+        let words = [&url, "--to", &to, "--state", &state, "--password-env", "PW", "--ca", &ca, "--verbose"];
+        home.run(&words).ended(0).says("over TLS").says("collected 1 message");
+        // Another authority than the server's.
+        let words = [&url, "--to", &to, "--state", &state, "--password-env", "PW"];
+        home.run(&words).ended(76);
+    }
+}
+
+#[test]
+fn nothing_is_deleted_unless_somebody_says_so() {
+    let server = OddServer::with_messages(5, 300);
+    let home = Home::new();
+    home.collect(&server.url(), &[]).ended(0);
+    assert_eq!(server.unique_ids().len(), 5);
+    // What was collected before is deleted when that is wanted later.
+    home.collect(&server.url(), &["--delete"]).ended(0).says("5 deleted on the server");
+    assert_eq!(server.unique_ids().len(), 0);
+    home.has_each_once(5);
+}
+
+#[test]
+fn delete_and_keep_none_delete_what_is_collected() {
+    for flags in [&["--delete"][..], &["--keep", "none"]] {
+        let server = OddServer::with_messages(70, 300);
+        let home = Home::new();
+        home.collect(&server.url(), flags).ended(0).says("collected 70 messages").says("70 deleted");
+        home.has_each_once(70);
+        assert_eq!(server.unique_ids().len(), 0);
+    }
+}
+
+#[test]
+fn the_newest_are_kept() {
+    let server = OddServer::with_messages(10, 300);
+    let home = Home::new();
+    home.collect(&server.url(), &["--keep", "newest 3"]).ended(0);
+    home.has_each_once(10);
+    assert_eq!(server.unique_ids(), ["u8", "u9", "u10"]);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let server = OddServer::with_messages(3, 300);
+    let home = Home::new();
+    let ran = home.collect(&server.url(), &["--dry-run", "--delete"]).ended(0);
+    for number in 1..=3 {
+        assert!(ran.out.contains(&format!("would fetch u{number}")), "{}", ran.out);
+    }
+    assert!(!home.maildir().exists());
+    assert!(server.said().iter().all(|command| !command.starts_with("RETR") && !command.starts_with("DELE")));
+    // It has not forgotten that it knows nothing.
+    home.collect(&server.url(), &[]).ended(0).says("collected 3 messages");
+}
+
+#[test]
+fn large_messages_are_left_and_said() {
+    let mut conduct = Conduct { messages: messages(3, 300), ..Conduct::default() };
+    conduct.messages[1].1.extend(b"a line\r\n".repeat(20_000));
+    let server = OddServer::start(conduct);
+    let home = Home::new();
+    let ran = home.collect(&server.url(), &["--max-size", "100 KiB", "--verbose", "--delete"]).ended(0);
+    assert!(ran.out.contains("left u2 on the server"), "{}", ran.out);
+    assert_eq!(home.messages().len(), 2);
+    assert_eq!(server.unique_ids(), ["u2"]);
+    home.collect(&server.url(), &[]).ended(0).says("collected 1 message");
+}
+
+#[test]
+fn json_is_one_event_a_line() {
+    let server = OddServer::with_messages(2, 300);
+    let home = Home::new();
+    let events = home.collect(&server.url(), &["--json", "--delete"]).ended(0).events();
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names[..3], ["connecting", "logged-in", "listed"], "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "collected").count(), 2);
+    assert_eq!(names.last(), Some(&"ended"));
+    let account = format!("alice@{}", server.address().ip());
+    assert!(events.iter().all(|event| event["account"] == account.as_str()), "{events:?}");
+    let ended = events.last().unwrap();
+    assert_eq!((&ended["collected"], &ended["deleted"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn no_secret_is_in_anything_that_is_said() {
+    let server = OddServer::with_messages(2, 300);
+    for flags in [&["--trace", "--verbose"][..], &["--trace", "--json"]] {
+        let home = Home::new();
+        let ran = home.collect(&server.url(), flags).ended(0);
+        assert!(ran.err.contains("C: CAPA") && ran.err.contains("S: +OK"), "{}", ran.err);
+        assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "{}{}", ran.out, ran.err);
+        assert!(!ran.err.contains("Subject: number 1"), "a message is in the trace");
+    }
+}
+
+#[test]
+fn the_number_of_round_trips_does_not_grow_with_the_messages() {
+    let server = OddServer::with_messages(100, 300);
+    let home = Home::new();
+    home.collect(&server.url(), &["--delete"]).ended(0);
+    let said = server.said();
+    let count = |verb: &str| said.iter().filter(|command| command.starts_with(verb)).count();
+    assert_eq!(
+        (count("CAPA"), count("LIST"), count("UIDL"), count("RETR"), count("DELE")),
+        (2, 1, 1, 100, 100)
+    );
+    assert_eq!((count("STAT"), count("TOP"), count("NOOP"), count("QUIT")), (0, 0, 0, 1));
+}
+
+#[test]
+fn quiet_says_nothing_when_all_is_well() {
+    let server = OddServer::with_messages(2, 300);
+    let home = Home::new();
+    let ran = home.collect(&server.url(), &["--quiet"]).ended(0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+}
+
+#[test]
+fn status_tells_what_is_known() {
+    let server = OddServer::with_messages(4, 300);
+    let home = Home::new();
+    home.collect(&server.url(), &[]).ended(0);
+    let state = home.state().display().to_string();
+    home.run(&["status", "--state", &state]).ended(0).says("alice@127.0.0.1");
+    let ran = home.run(&["status", "--state", &state, "--json"]).ended(0);
+    let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&status[0]["collected"], &status[0]["last_poll"]["messages"]), (&4.into(), &4.into()));
+}
