@@ -5,8 +5,9 @@
 use libfuzzer_sys::fuzz_target;
 use restante_proto::body::Decoder;
 use restante_proto::capability::Capability;
+use restante_proto::client::argument::LanguageRange;
 use restante_proto::client::request::{Login, Request};
-use restante_proto::client::{Ending, Limits, ProtocolError, Session, Step};
+use restante_proto::client::{Ending, ProtocolError, Session, Settings, Step};
 use restante_proto::line::Input;
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::reply::{Reply, ResponseCode};
@@ -57,7 +58,7 @@ fn encode(capability: Capability<'_>) -> Vec<u8> {
 
 /// Everything a client can ask for, answered by these octets.
 fn session(pieces: &[&[u8]]) -> Outcome {
-    let (mut session, mut input, mut output) = (Session::new(Limits::default()), Input::new(), Vec::new());
+    let (mut session, mut input, mut output) = (Session::new(Settings::default()), Input::new(), Vec::new());
     let (mut told, mut said, mut pieces) = (Vec::new(), Vec::new(), pieces.iter());
     let asked =
         requests().into_iter().map(|request| session.submit(request).expect("they can be said")).count();
@@ -111,12 +112,12 @@ fn requests() -> Vec<Request> {
     let number = MessageNumber::new(1).expect("not 0");
     let login = |method| {
         let password = Secret::new(b"secret".to_vec());
-        Request::Login(Login::new(method, b"user".to_vec(), password))
+        Request::Login(Login::of(method, b"user", password).expect("sound"))
     };
     vec![
         Request::Capabilities,
         Request::StartTls,
-        Request::Language("de".to_owned()),
+        Request::Language(LanguageRange::new("de").expect("a range")),
         Request::Utf8,
         Request::Capabilities,
         login(Method::Apop),

@@ -106,7 +106,7 @@ struct World {
 impl World {
     fn new(messages: Vec<Vec<u8>>, transport: Transport, has_timestamp: bool) -> Self {
         Self {
-            client: client::Session::new(Limits::default()),
+            client: client::Session::new(Settings::default()),
             client_input: Input::new(),
             client_output: Vec::new(),
             is_client_over: false,

@@ -15,13 +15,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use restante_proto::client::deadline;
 use restante_proto::url::{PopUrl, Scheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Error;
 use crate::proxy::Proxy;
 
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Given, Stream};
 pub use trust::{Tls, Trust, pem_roots, platform_roots};
 
 /// A server: how to reach it and how to recognize it. What a configuration comes to; [`crate::pop3::Client::connect_to`]
@@ -170,16 +171,47 @@ impl Security {
 pub struct Deadlines {
     /// For a connection, and again for the TLS handshake.
     pub connect: Duration,
+    /// For the greeting of a POP3 server.
+    pub greeting: Duration,
+    /// For a POP3 server's reply to each line of a login: it may delay the refusal of a wrong password, and open the maildrop
+    /// before it answers to a right one.
+    pub login: Duration,
     /// For the peer to send the next octets, or to take some.
     pub idle: Duration,
 }
 
 impl Deadlines {
-    /// For POP3: half a minute to connect, two minutes of silence. Servers that open a large maildrop take their time.
-    pub const POP3: Self = Self { connect: Duration::from_secs(30), idle: Duration::from_secs(120) };
+    /// For POP3: half a minute to connect, and else what
+    /// [`restante_proto::client::deadline::Deadlines::DEFAULT`] says.
+    pub const POP3: Self = {
+        let dialogue = deadline::Deadlines::DEFAULT;
+        let deadline::Deadlines { greeting, login, reply, .. } = dialogue;
+        Self { connect: Duration::from_secs(30), greeting, login, idle: reply }
+    };
     /// For LMTP: half a minute to connect, ten minutes of silence, as RFC 5321 4.5.3.2.6 asks of a client that awaits
     /// the reply to a message.
-    pub const LMTP: Self = Self { connect: Duration::from_secs(30), idle: Duration::from_secs(600) };
+    pub const LMTP: Self = Self {
+        connect: Duration::from_secs(30),
+        greeting: Duration::from_secs(600),
+        login: Duration::from_secs(600),
+        idle: Duration::from_secs(600),
+    };
+
+    /// The same for everything.
+    #[must_use]
+    pub const fn all(within: Duration) -> Self {
+        Self { connect: within, greeting: within, login: within, idle: within }
+    }
+
+    /// Those of a POP3 session.
+    pub(crate) const fn dialogue(&self) -> deadline::Deadlines {
+        deadline::Deadlines {
+            greeting: self.greeting,
+            login: self.login,
+            reply: self.idle,
+            progress: self.idle,
+        }
+    }
 }
 
 /// An open connection for somebody who speaks himself: octets in and out, and what TLS says of the peer.

@@ -1,5 +1,7 @@
 //! The LMTP client.
 
+use std::time::Duration;
+
 use restante_proto::body::{Encoder, Extent};
 use restante_proto::lmtp::client::{Extensions, Form, Reply, Session, Step, Transaction};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -31,6 +33,8 @@ impl Default for Settings {
 pub struct Client {
     wire: Wire,
     session: Session,
+    /// How long the server may be silent.
+    idle: Duration,
     /// A call is under way, or was and did not come to its end.
     is_busy: bool,
 }
@@ -67,8 +71,13 @@ impl Client {
     /// # Errors
     /// The connection, or a server that refuses it.
     pub async fn connect(address: &Address, settings: Settings) -> Result<Self, Error> {
-        let wire = Wire::open(&address.clone().into(), settings.deadlines, settings.trace).await?;
-        let mut client = Self { wire, session: Session::new(&settings.name), is_busy: true };
+        let wire = Wire::open(&address.clone().into(), settings.deadlines.connect, settings.trace).await?;
+        let mut client = Self {
+            wire,
+            session: Session::new(&settings.name),
+            idle: settings.deadlines.idle,
+            is_busy: true,
+        };
         match client.next().await? {
             Step::Idle => {
                 client.is_busy = false;
@@ -158,11 +167,11 @@ impl Client {
                 break;
             }
             encoder.encode(chunk.get(..count).unwrap_or_default(), &mut wire);
-            self.wire.write(&wire).await?;
+            self.wire.write(&wire, self.idle).await?;
             wire.clear();
         }
         encoder.finish(&mut wire);
-        self.wire.write(&wire).await?;
+        self.wire.write(&wire, self.idle).await?;
         Ok(encoder.octets())
     }
 
@@ -179,7 +188,7 @@ impl Client {
             if count == 0 {
                 break;
             }
-            self.wire.write(chunk.get(..count).unwrap_or_default()).await?;
+            self.wire.write(chunk.get(..count).unwrap_or_default(), self.idle).await?;
         }
         if message.limit() > 0 {
             return Err(Error::Local(std::io::ErrorKind::UnexpectedEof.into()));
@@ -193,9 +202,9 @@ impl Client {
             let mark = self.wire.mark();
             let step = self.session.step(&mut self.wire.input, &mut self.wire.output);
             self.wire.say_used(mark.as_deref());
-            self.wire.flush().await?;
+            self.wire.flush(self.idle).await?;
             match step.map_err(Error::LmtpProtocol)? {
-                Step::Read => self.wire.fill().await?,
+                Step::Read => self.wire.fill(self.idle).await?,
                 step => return Ok(step),
             }
         }

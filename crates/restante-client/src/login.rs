@@ -3,8 +3,7 @@
 //! The order of safety and the rules of POP URLs are in [`restante_proto::client::choice`]. Here are the things that need
 //! a connection and chance: the binding to the TLS connection, the nonce, SASLprep.
 
-use std::borrow::Cow;
-
+use restante_proto::client::argument::Argument;
 use restante_proto::client::capabilities::Capabilities;
 use restante_proto::client::choice::{Proof, Situation, choose_for};
 use restante_proto::client::request::{Extras, InvalidRequest, Login};
@@ -93,20 +92,20 @@ impl Wish<'_> {
         };
         let method = choose_for(self.auth, capabilities, has_timestamp, situation).map_err(Error::NoWay)?;
         let user = self.user.unwrap_or_default();
-        let mut login = Login::new(method, user.into(), secret);
+        let mut login = Login::of(method, user.as_bytes(), secret).map_err(Error::Request)?;
         match method {
             Method::Sasl(mechanism) if mechanism.scram().is_some() => {
                 // RFC 5802 section 5.1
-                login.user = prepared(user)?.into_owned().into_bytes();
-                login.password = match std::str::from_utf8(login.password.expose()) {
-                    Ok(password) => Secret::new(prepared(password)?.into_owned().into_bytes()),
+                login.user = prepared(user)?;
+                login.password = match std::str::from_utf8(login.password.octets()) {
+                    Ok(password) => prepared(password)?,
                     Err(_) => return Err(Error::Request(InvalidRequest::Argument)),
                 };
                 login.extras = Extras { nonce: nonce()?, binding, ..Extras::default() };
             }
             _ if proof == Proof::Certificate => {
-                login.authorization = self.user.map(Into::into);
-                login.user = Vec::new();
+                login.authorization = self.user.map(Argument::new).transpose().map_err(Error::Request)?;
+                login.user = Argument::EMPTY;
             }
             _ => {}
         }
@@ -124,8 +123,9 @@ fn binding(tls: &ClientConnection) -> Option<Binding> {
 }
 
 /// SASLprep.
-fn prepared(text: &str) -> Result<Cow<'_, str>, Error> {
-    stringprep::saslprep(text).map_err(|_| Error::Request(InvalidRequest::Argument))
+fn prepared(text: &str) -> Result<Argument, Error> {
+    let prepared = stringprep::saslprep(text).map_err(|_| Error::Request(InvalidRequest::Argument))?;
+    Argument::new(prepared.into_owned()).map_err(Error::Request)
 }
 
 fn nonce() -> Result<Vec<u8>, Error> {

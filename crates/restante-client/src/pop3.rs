@@ -5,13 +5,17 @@ mod closing;
 mod listing;
 mod retrieval;
 
+use restante_proto::body::Decoder;
+use restante_proto::client::argument::LanguageRange;
 use restante_proto::client::capabilities::Capabilities;
+use restante_proto::client::quirk::{Profile, Quirk};
 use restante_proto::client::request::{Login, Request};
-use restante_proto::client::{Event, Limits, Outcome, Session, Step};
+use restante_proto::client::{self, Event, Limits, Outcome, Session, Step};
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Mechanism, Method};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::connect::{Address, Deadlines, Security, Server, Tls};
+use crate::connect::{Address, Deadlines, Given, Security, Server, Stream, Tls};
 use crate::error::Error;
 use crate::login::Wish;
 use crate::trace::Trace;
@@ -26,6 +30,8 @@ pub use retrieval::{Piece, Retrieval};
 pub struct Settings {
     /// Bounds on what a server may make us hold.
     pub limits: Limits,
+    /// How much of a server is forgiven.
+    pub profile: Profile,
     /// How long to wait.
     pub deadlines: Deadlines,
     /// Who is told what is said.
@@ -38,7 +44,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // R6858-5.2
-        Self { limits: Limits::default(), deadlines: Deadlines::POP3, trace: None, utf8: true }
+        let (limits, profile) = (Limits::default(), Profile::Lenient);
+        Self { limits, profile, deadlines: Deadlines::POP3, trace: None, utf8: true }
+    }
+}
+
+impl Settings {
+    fn session(&self) -> Session {
+        let deadlines = self.deadlines.dialogue();
+        Session::new(client::Settings { limits: self.limits, profile: self.profile, deadlines })
     }
 }
 
@@ -54,6 +68,8 @@ pub struct Client {
     tls: Option<Tls>,
     /// UTF8 is to be issued before a login.
     wants_utf8: bool,
+    /// What the server did that it should not, or that surprises.
+    quirks: Vec<Quirk>,
     /// A call is under way, or was and did not come to its end.
     is_busy: bool,
 }
@@ -72,8 +88,8 @@ impl Client {
     /// # Errors
     /// The same, and those of the proxy.
     pub async fn connect_to(server: &Server, settings: Settings) -> Result<Self, Error> {
-        let mut wire = Wire::open(&server.route, settings.deadlines, settings.trace).await?;
-        let mut session = Session::new(settings.limits);
+        let mut session = settings.session();
+        let mut wire = Wire::open(&server.route, settings.deadlines.connect, settings.trace).await?;
         let mut stls = None;
         match &server.security {
             Security::None => {}
@@ -83,7 +99,52 @@ impl Client {
             }
             Security::Stls(tls) => stls = Some(tls.clone()),
         }
-        let mut client = Self { wire, session, tls: stls, wants_utf8: settings.utf8, is_busy: true };
+        Self::greeted(wire, session, stls, settings.utf8).await
+    }
+
+    /// The same over a connection that is there already, as it is: in memory, through a tunnel, to a program. What the caller
+    /// knows of its safety nobody here does: it counts as not encrypted.
+    ///
+    /// ```
+    /// use restante_client::login::{Means, Plaintext, Wish};
+    /// use restante_client::pop3::{Client, Quit, Settings};
+    /// use restante_proto::secret::Secret;
+    /// use restante_proto::url::Auth;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/served.in"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), restante_client::error::Error> {
+    /// let (here, there) = tokio::io::duplex(1024);
+    /// tokio::spawn(serve(there));
+    /// let mut client = Client::over(here, Settings::default()).await?;
+    /// let means = Means::Password(Secret::new(b"secret".to_vec()));
+    /// let plaintext = Plaintext::Everywhere;
+    /// client.log_in(Wish { user: Some("alice"), auth: &Auth::Any, means, plaintext }).await?;
+    /// assert_eq!(client.stat().await?.messages, 2);
+    /// assert!(matches!(client.quit().await, Quit::Committed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the connection, and a greeting that refuses.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let session = settings.session();
+        let stream = Stream::Given(Given::new(stream));
+        let wire = Wire::over(stream, settings.deadlines.connect, settings.trace);
+        Self::greeted(wire, session, None, settings.utf8).await
+    }
+
+    async fn greeted(
+        wire: Wire,
+        session: Session,
+        tls: Option<Tls>,
+        wants_utf8: bool,
+    ) -> Result<Self, Error> {
+        let mut client = Self { wire, session, tls, wants_utf8, quirks: Vec::new(), is_busy: true };
         client.finished(|_| {}).await.map_err(|error| match error {
             Error::Refused(refusal) => Error::Rejected(refusal),
             error => error,
@@ -139,7 +200,7 @@ impl Client {
     /// # Errors
     /// The server refuses or does not know the language, or those of the connection.
     pub async fn language(&mut self, range: &str) -> Result<(), Error> {
-        self.ask(Request::Language(range.to_owned()), |_| {}).await
+        self.ask(Request::Language(LanguageRange::new(range).map_err(Error::Request)?), |_| {}).await
     }
 
     /// Whether the server shows messages as they are stored: UTF8 was issued and taken.
@@ -176,6 +237,12 @@ impl Client {
         };
         let cause = refused.login_cause(self.session.capabilities());
         Err(Error::Login { refusal: refused, cause })
+    }
+
+    /// What the server has done so far that the standards do not allow, or that surprises; each once.
+    #[must_use]
+    pub fn quirks(&self) -> &[Quirk] {
+        &self.quirks
     }
 
     /// What the dialogue has cost so far.
@@ -253,7 +320,7 @@ impl Client {
     }
 
     /// One request to its end; `each` sees its content.
-    async fn ask(&mut self, request: Request, each: impl FnMut(Event)) -> Result<(), Error> {
+    async fn ask(&mut self, request: Request, each: impl FnMut(Event<'_>)) -> Result<(), Error> {
         self.begin(vec![request])?;
         let result = self.finished(each).await;
         self.settle(&result);
@@ -266,37 +333,48 @@ impl Client {
     }
 
     /// The end of the oldest request.
-    async fn finished(&mut self, mut each: impl FnMut(Event)) -> Result<(), Error> {
-        loop {
-            match self.next().await? {
-                Progress::Event(Event::Finished(outcome)) => return finish(outcome),
-                Progress::Event(event) => each(event),
-                // Only RETR and TOP bring one, and those are not asked here.
-                Progress::Message => return Err(Error::OutOfStep),
-                Progress::Over => return Err(Error::Closed),
-            }
+    async fn finished(&mut self, mut each: impl FnMut(Event<'_>)) -> Result<(), Error> {
+        match self.next(&mut each).await? {
+            Progress::Finished(outcome) => finish(outcome),
+            // Only RETR and TOP bring one, and those are not asked here.
+            Progress::Message(_) => Err(Error::OutOfStep),
+            Progress::Over => Err(Error::Closed),
         }
     }
 
-    /// Drives the session to the next thing it has to tell.
-    async fn next(&mut self) -> Result<Progress, Error> {
+    /// Drives the session to the next end of a request, or a message; `each` sees what is told before.
+    async fn next(&mut self, each: &mut impl FnMut(Event<'_>)) -> Result<Progress, Error> {
         loop {
             let mark = self.wire.mark();
             let step = self.session.step(&mut self.wire.input, &mut self.wire.output);
+            let next = step.map(|step| match step {
+                Step::Event(_, Event::Finished(outcome)) => Next::Told(Progress::Finished(outcome)),
+                Step::Event(_, Event::Quirk(quirk)) => {
+                    self.quirks.push(quirk);
+                    Next::Step
+                }
+                Step::Event(_, event) => {
+                    each(event);
+                    Next::Step
+                }
+                Step::ReceiveMessage(_, decoder) => Next::Told(Progress::Message(decoder)),
+                Step::Idle | Step::Closed => Next::Told(Progress::Over),
+                Step::Read => Next::Read,
+                Step::StartTls => Next::StartTls,
+            });
             self.wire.say_used(mark.as_deref());
             // Also when the step has something to tell: commands sent ahead are on their way while it is told.
             self.wire.push(|| self.session.redaction()).await;
-            match step.map_err(Error::Protocol)? {
-                Step::Read => self.wire.fill().await?,
-                Step::Event(event) => return Ok(Progress::Event(event)),
-                Step::ReceiveMessage => return Ok(Progress::Message),
-                Step::StartTls => {
+            match next.map_err(Error::Protocol)? {
+                Next::Told(progress) => return Ok(progress),
+                Next::Step => {}
+                Next::Read => self.wire.fill(self.session.deadline().1).await?,
+                Next::StartTls => {
                     // Asked for only when there is a configuration for it.
                     let tls = self.tls.as_ref().ok_or(Error::OutOfStep)?;
                     self.wire.start_tls(tls).await?;
                     self.session.tls_started();
                 }
-                Step::Idle | Step::Closed => return Ok(Progress::Over),
             }
         }
     }
@@ -316,11 +394,20 @@ pub struct Statistics {
 
 /// What the session came to.
 enum Progress {
-    Event(Event),
+    /// The oldest request is answered.
+    Finished(Outcome),
     /// A message follows in the input.
-    Message,
+    Message(Decoder),
     /// Nothing is left to be told.
     Over,
+}
+
+/// What to do after a step.
+enum Next {
+    Told(Progress),
+    Step,
+    Read,
+    StartTls,
 }
 
 fn finish(outcome: Outcome) -> Result<(), Error> {

@@ -1,16 +1,17 @@
 //! One connection with its two buffers, its deadlines and its trace; shared by the two clients.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use restante_proto::line::Input;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use zeroize::Zeroize;
 
-use crate::connect::{Deadlines, Route, Stream, Tls};
+use crate::connect::{Route, Stream, Tls};
 use crate::error::{Error, Waiting};
 use crate::trace::{Said, Trace};
 
@@ -29,20 +30,20 @@ pub(crate) struct Wire {
     is_unflushed: bool,
     /// Why nothing can be written any more. What the peer has said before can be read all the same.
     broken: Option<io::Error>,
-    buffer: Box<[u8]>,
-    deadlines: Deadlines,
+    /// How long a connection, TLS and the goodbye may take.
+    connect: Duration,
     trace: Option<Trace>,
     octets: (u64, u64),
 }
 
 impl Wire {
-    pub(crate) async fn open(
-        route: &Route,
-        deadlines: Deadlines,
-        trace: Option<Trace>,
-    ) -> Result<Self, Error> {
-        let stream = Stream::open(route, deadlines.connect).await?;
-        Ok(Self {
+    pub(crate) async fn open(route: &Route, connect: Duration, trace: Option<Trace>) -> Result<Self, Error> {
+        Ok(Self::over(Stream::open(route, connect).await?, connect, trace))
+    }
+
+    /// Over a connection that is there.
+    pub(crate) fn over(stream: Stream, connect: Duration, trace: Option<Trace>) -> Self {
+        Self {
             stream,
             input: Input::new(),
             output: Vec::new(),
@@ -50,17 +51,16 @@ impl Wire {
             told: 0,
             is_unflushed: false,
             broken: None,
-            buffer: vec![0; BUFFER_OCTETS].into_boxed_slice(),
-            deadlines,
+            connect,
             trace,
             octets: (0, 0),
-        })
+        }
     }
 
     /// Does the TLS handshake. What was received before it is gone.
     pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), Error> {
         self.input.clear();
-        self.stream.start_tls(tls, self.deadlines.connect).await?;
+        self.stream.start_tls(tls, self.connect).await?;
         self.say(Said::Tls);
         Ok(())
     }
@@ -76,14 +76,13 @@ impl Wire {
     }
 
     /// Reads what there is into the input, and writes the output meanwhile: a peer that writes to us and does not read
-    /// keeps nobody waiting, since we do both.
+    /// keeps nobody waiting, since we do both. Waits no longer than `within`.
     ///
     /// # Errors
     /// [`Error::Closed`] at the end of the connection.
-    pub(crate) async fn fill(&mut self) -> Result<(), Error> {
-        let idle = self.deadlines.idle;
+    pub(crate) async fn fill(&mut self, within: Duration) -> Result<(), Error> {
         let filled = timeout(
-            idle,
+            within,
             poll_fn(|cx| {
                 let _ = self.poll_output(cx);
                 self.poll_input(cx)
@@ -112,25 +111,25 @@ impl Wire {
     }
 
     /// Writes all of the output, and reads nothing: for a protocol where the peer is silent meanwhile.
-    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+    pub(crate) async fn flush(&mut self, within: Duration) -> Result<(), Error> {
         if self.output.is_empty() {
             return Ok(());
         }
         self.tell(|| None);
-        let written = timeout(self.deadlines.idle, poll_fn(|cx| self.poll_output(cx))).await;
+        let written = timeout(within, poll_fn(|cx| self.poll_output(cx))).await;
         written.map_err(|_| Error::Timeout(Waiting::Write))?;
         self.broken.take().map_or(Ok(()), |error| Err(Error::Network(error)))
     }
 
     /// Writes octets of a message, which are not traced.
-    pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+    pub(crate) async fn write(&mut self, octets: &[u8], within: Duration) -> Result<(), Error> {
         // A deadline for each piece, so that a large message over a slow line is no timeout.
         for piece in octets.chunks(BUFFER_OCTETS) {
             let writing = async {
                 self.stream.write_all(piece).await?;
                 self.stream.flush().await
             };
-            let written = timeout(self.deadlines.idle, writing).await;
+            let written = timeout(within, writing).await;
             written.map_err(|_| Error::Timeout(Waiting::Write))?.map_err(Error::Network)?;
         }
         Ok(())
@@ -180,13 +179,14 @@ impl Wire {
 
     /// Reads into the input.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut buffer = ReadBuf::new(&mut self.buffer);
-        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
-        let filled = buffer.filled();
-        Poll::Ready(match read {
-            Ok(()) if !filled.is_empty() => {
-                self.octets.0 += filled.len() as u64;
-                self.input.fill(filled);
+        let stream = &mut self.stream;
+        let read = self.input.fill_with(BUFFER_OCTETS, |octets| {
+            // Fills the room that there is. Holds nothing when it is dropped unfinished.
+            pin!(stream.read_buf(octets)).poll(cx)
+        });
+        Poll::Ready(match ready!(read) {
+            Ok(count) if count > 0 => {
+                self.octets.0 += count as u64;
                 Ok(())
             }
             // A peer that just goes away without the closing words of TLS has closed too.
@@ -197,7 +197,7 @@ impl Wire {
 
     /// Says goodbye to TLS and closes (R8314-3.4.1). What goes wrong with that interests nobody any more.
     pub(crate) async fn close(mut self) {
-        let _ = timeout(self.deadlines.connect, self.stream.shutdown()).await;
+        let _ = timeout(self.connect, self.stream.shutdown()).await;
     }
 
     /// What is in the input now, if a trace will want to know what a step used of it.
@@ -227,4 +227,4 @@ impl Wire {
 }
 
 /// Octets read and written at once.
-pub(crate) const BUFFER_OCTETS: usize = 16 * 1024;
+pub(crate) const BUFFER_OCTETS: usize = 32 * 1024;

@@ -8,9 +8,11 @@ mod expand;
 mod plain;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
+use crate::line::LineEnd;
 use expand::expand;
 pub use plain::Plain;
 
@@ -151,6 +153,10 @@ fn keeps_blank(before: u8, text: &[u8]) -> bool {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     position: Position,
+    /// What ends a line.
+    end: LineEnd,
+    octets: u64,
+    has_bare_line_feed: bool,
 }
 
 /// Where in the wire form the decoder stands.
@@ -179,19 +185,101 @@ pub struct Decoded {
     pub end: bool,
 }
 
+/// A piece of a message that [`Decoder::piece`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    run: Run,
+    /// How many octets of the input were used for it.
+    pub consumed: usize,
+    /// Whether the end of the message was reached. What follows in the input belongs to someone else.
+    pub end: bool,
+}
+
+/// Where the octets of a piece are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Run {
+    /// In the input.
+    Input(Range<usize>),
+    /// Nowhere in the input as they should be.
+    Made(&'static [u8]),
+}
+
+impl Found {
+    /// Octets of the canonical form, borrowed from the `input` that the piece was found in. Empty at the end of the message
+    /// and when more input is needed.
+    #[must_use]
+    pub fn octets<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        match &self.run {
+            Run::Input(range) => input.get(range.clone()).unwrap_or_default(),
+            Run::Made(octets) => octets,
+        }
+    }
+
+    /// How many octets it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.run {
+            Run::Input(range) => range.len(),
+            Run::Made(octets) => octets.len(),
+        }
+    }
+
+    /// Whether there are none: the message ends here, or more input is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Decoder {
     /// A decoder at the first octet of a message.
     #[must_use]
     pub const fn new() -> Self {
-        Self { position: Position::LineStart }
+        Self::with(LineEnd::Crlf)
+    }
+
+    /// A decoder at the first octet of a message, for a peer whose lines end so. [`LineEnd::CrlfOrLf`] is only for a peer that
+    /// has ended the line before the message with LF alone: with others, a message that holds LF "." LF could end early.
+    #[must_use]
+    pub const fn with(end: LineEnd) -> Self {
+        Self { position: Position::LineStart, end, octets: 0, has_bare_line_feed: false }
+    }
+
+    /// The octets of the canonical form so far.
+    #[must_use]
+    pub const fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Whether a line feed without carriage return has come.
+    #[must_use]
+    pub const fn has_bare_line_feed(&self) -> bool {
+        self.has_bare_line_feed
     }
 
     /// Appends the canonical form of `input` to `output`, as far as the message goes: at most twice the octets of
     /// `input` and one more. After the end nothing is used any more.
     pub fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Decoded {
         output.reserve(input.len() + 1);
+        let mut consumed = 0;
+        loop {
+            let rest = input.get(consumed..).unwrap_or_default();
+            let found = self.piece(rest);
+            consumed += found.consumed;
+            output.extend_from_slice(found.octets(rest));
+            if found.is_empty() {
+                return Decoded { consumed, end: found.end };
+            }
+        }
+    }
+
+    /// The next piece of the message, as long as it can be had without copying. To be called until it is empty.
+    pub fn piece(&mut self, input: &[u8]) -> Found {
         let mut rest = input;
-        while let Some((&first, after)) = rest.split_first() {
+        let mut run = Run::Made(&[]);
+        while run == Run::Made(&[])
+            && let Some((&first, after)) = rest.split_first()
+        {
             (self.position, rest) = match (self.position, first) {
                 (Position::End, _) => break,
                 // R1939-3.13: exactly one dot is taken off.
@@ -203,42 +291,55 @@ impl Decoder {
                     rest = after;
                     break;
                 }
+                (Position::Dot, b'\n') if self.end == LineEnd::CrlfOrLf => {
+                    self.has_bare_line_feed = true;
+                    self.position = Position::End;
+                    rest = after;
+                    break;
+                }
                 (Position::DotCr, _) => {
-                    output.push(b'\r');
+                    run = Run::Made(b"\r");
                     (Position::TextCr, rest)
                 }
+                (position, b'\n') if position != Position::TextCr => {
+                    self.has_bare_line_feed = true;
+                    run = Run::Made(b"\r\n");
+                    let is_end = self.end == LineEnd::CrlfOrLf;
+                    (if is_end { Position::LineStart } else { Position::Text }, after)
+                }
                 (Position::LineStart | Position::Dot | Position::Text | Position::TextCr, _) => {
-                    self.copy_lines(rest, output)
+                    let (position, length) = self.run(rest);
+                    let start = input.len() - rest.len();
+                    run = Run::Input(start..start + length);
+                    (position, rest.get(length..).unwrap_or_default())
                 }
             };
         }
-        Decoded { consumed: input.len() - rest.len(), end: self.position == Position::End }
+        let found = Found { run, consumed: input.len() - rest.len(), end: self.position == Position::End };
+        self.octets += found.len() as u64;
+        found
     }
 
-    /// Copies text up to the next dot at the start of a line, or all of it.
-    fn copy_lines<'a>(&self, text: &'a [u8], output: &mut Vec<u8>) -> (Position, &'a [u8]) {
-        let mut run = text;
+    /// How much of the text, which is not empty, is as it should be: up to the next dot at the start of a line or the next
+    /// LF without CR, or all of it.
+    fn run(&self, text: &[u8]) -> (Position, usize) {
         let mut at = 0;
         let mut is_after_cr = self.position == Position::TextCr;
-        while let Some(offset) = run.get(at..).and_then(|line| memchr(b'\n', line)) {
-            let (line, rest) = run.split_at_checked(at + offset).unwrap_or((run, &[]));
-            if line.last().map_or(is_after_cr, |&octet| octet == b'\r') {
-                at += offset + 1;
-                if rest.get(1) == Some(&b'.') || rest.len() == 1 {
-                    output.extend_from_slice(run.get(..at).unwrap_or_default());
-                    return (Position::LineStart, run.get(at..).unwrap_or_default());
-                }
-            } else {
-                output.extend_from_slice(line);
-                output.push(b'\r');
-                run = rest;
-                at = 1;
+        while let Some(offset) = text.get(at..).and_then(|line| memchr(b'\n', line)) {
+            let (line, rest) = text.split_at_checked(at + offset).unwrap_or((text, &[]));
+            let is_line_end = line.last().map_or(is_after_cr, |&octet| octet == b'\r');
+            if !is_line_end {
+                // Octets before it; the line feed itself is the next piece.
+                return (Position::Text, at + offset);
             }
+            at += offset + 1;
             is_after_cr = false;
+            if rest.get(1) == Some(&b'.') || rest.len() == 1 {
+                return (Position::LineStart, at);
+            }
         }
-        output.extend_from_slice(run);
-        let is_cr = run.last().map_or(is_after_cr, |&octet| octet == b'\r');
-        (if is_cr { Position::TextCr } else { Position::Text }, &[])
+        let is_cr = text.last().map_or(is_after_cr, |&octet| octet == b'\r');
+        (if is_cr { Position::TextCr } else { Position::Text }, text.len())
     }
 }
 

@@ -1,22 +1,75 @@
 //! The POP3 client session: the mirror image of `server`, without sockets, files or clocks.
 //!
 //! A [`Session`] is given requests, writes the commands for them, and reads the replies. Like its mirror image it is
-//! driven: its only verb is [`Session::step`], and message octets go past it through a [`crate::body::Decoder`] of the
-//! driver. The commands are spelled in [`request`], what a server can do stands in [`capabilities`].
+//! driven: its only verb is [`Session::step`], and message octets go past it through a [`Decoder`] that it hands to the
+//! driver. The commands are spelled in [`request`], of what can stand in them ([`argument`]); what a server can do stands in
+//! [`capabilities`], what it does beside the standards in [`quirk`], and how long it may take in [`deadline`].
+//!
+//! # One whole loop
+//!
+//! The sizes and unique-ids of a maildrop, of a server that is a slice of octets:
+//!
+//! ```
+//! use restante_proto::client::request::{Login, Request};
+//! use restante_proto::client::{Event, Outcome, Session, Settings, Step};
+//! use restante_proto::line::Input;
+//! use restante_proto::sasl::Method;
+//! use restante_proto::secret::Secret;
+//!
+//! let replies = ["+OK ready", "+OK", "+OK", "+OK", "1 120", "2 200", ".", "+OK bye"];
+//! let mut replies = replies.into_iter();
+//!
+//! let mut session = Session::new(Settings::default());
+//! let password = Secret::new(b"secret".to_vec());
+//! session.submit(Request::Login(Login::of(Method::UserPass, b"alice", password).unwrap())).unwrap();
+//! let list = session.submit(Request::List).unwrap();
+//! session.submit(Request::Quit).unwrap();
+//!
+//! let (mut input, mut output) = (Input::new(), Vec::new());
+//! let (mut said, mut sizes) = (Vec::new(), Vec::new());
+//! loop {
+//!     match session.step(&mut input, &mut output).expect("the server keeps to the protocol") {
+//!         Step::Read => {
+//!             // A real driver writes and waits here, no longer than Session::deadline says.
+//!             said.append(&mut output);
+//!             input.fill(replies.next().expect("the server has an answer").as_bytes());
+//!             input.fill(b"\r\n");
+//!         }
+//!         Step::Event(handle, Event::ScanListing { number, octets }) => {
+//!             assert_eq!(handle, list);
+//!             sizes.push((number.as_u32(), octets.as_u64()));
+//!         }
+//!         Step::Event(_, Event::Finished(outcome)) => assert_eq!(outcome, Outcome::Done),
+//!         Step::Event(..) => {}
+//!         Step::ReceiveMessage(..) | Step::StartTls => unreachable!("not asked for"),
+//!         Step::Idle | Step::Closed => break,
+//!     }
+//! }
+//! assert_eq!(sizes, [(1, 120), (2, 200)]);
+//! assert_eq!(said, b"USER alice\r\nPASS secret\r\nLIST\r\nQUIT\r\n");
+//! ```
 
+pub mod argument;
 pub mod capabilities;
 pub mod cause;
 pub mod choice;
+pub mod deadline;
 mod login;
+pub mod quirk;
+mod reading;
 pub mod request;
 mod session;
+mod window;
 
 use alloc::string::String;
 use core::fmt;
 
+use crate::body::Decoder;
 use crate::maildrop::{MessageNumber, Octets};
 use crate::reply::{Reply, ResponseCode};
 use capabilities::text;
+use deadline::Deadlines;
+use quirk::{Profile, Quirk};
 pub use session::Session;
 
 /// Bounds on what a server may make the client hold.
@@ -49,16 +102,37 @@ impl Default for Limits {
     }
 }
 
+/// How a [`Session`] behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Bounds on what a server may make us hold.
+    pub limits: Limits,
+    /// How much is forgiven.
+    pub profile: Profile,
+    /// How long to wait; see [`Session::deadline`].
+    pub deadlines: Deadlines,
+}
+
+/// Which request, in the order in which they were submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(u64);
+
+impl Handle {
+    /// The greeting, which is answered like a request.
+    pub const GREETING: Self = Self(0);
+}
+
 /// What the session needs its driver to do, or has to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Write all output, then fill the input with what the server sends next.
+#[derive(Clone, Debug)]
+pub enum Step<'a> {
+    /// Write all output, and fill the input with what the server sends next: both at the same time, when not all output
+    /// can be written at once.
     Read,
-    /// Something was learned.
-    Event(Event),
-    /// A message follows in the input: drive a [`crate::body::Decoder`] over it to its end, then call
+    /// Something was learned, and to which request it belongs.
+    Event(Handle, Event<'a>),
+    /// The message of this request follows in the input: drive the decoder over it to its end, then call
     /// [`Session::message_received`].
-    ReceiveMessage,
+    ReceiveMessage(Handle, Decoder),
     /// Do the TLS handshake, then call [`Session::tls_started`]; when it fails, close.
     StartTls,
     /// Every request is answered and all output is written: submit another.
@@ -70,7 +144,7 @@ pub enum Step {
 /// What was learned from the server. For each request, and first of all for the greeting, there is one
 /// [`Finished`](Self::Finished), in the order of the requests; the content, if any, comes before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<'a> {
     /// STAT: how much is in the maildrop.
     Stat {
         /// Messages.
@@ -91,8 +165,10 @@ pub enum Event {
         number: MessageNumber,
         /// Its unique-id as sent, opaque and not empty. It need not obey RFC 1939, and two messages may share one
         /// (R1939-7.16, R1939-7.17).
-        unique_id: alloc::vec::Vec<u8>,
+        unique_id: &'a [u8],
     },
+    /// The server did something that it should not, or that surprises; each is told once a session.
+    Quirk(Quirk),
     /// The request is answered.
     Finished(Outcome),
 }
@@ -171,8 +247,10 @@ pub enum ProtocolError {
     NotAReply,
     /// A line is longer than [`Limits::line_octets_max`].
     LineTooLong,
-    /// A reply line ends with, or holds, a line feed without carriage return.
+    /// A reply line ends with a line feed alone, and the profile is strict.
     BareLineFeed,
+    /// The server did this, and the profile is strict.
+    Deviation(Quirk),
     /// A listing is longer than [`Limits::listing_lines_max`].
     ListingTooLong,
     /// The server asked for a SASL response where none is due.
@@ -197,6 +275,7 @@ pub enum ProtocolError {
 impl fmt::Display for ProtocolError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
+            Self::Deviation(quirk) => return quirk.fmt(out),
             Self::NotAReply => "the server sent a line that is no reply",
             Self::LineTooLong => "the server sent a line that is too long",
             Self::BareLineFeed => "the server ended a line without a carriage return",

@@ -34,18 +34,22 @@ impl Input {
 
     /// Appends what was received.
     pub fn fill(&mut self, received: &[u8]) {
-        if self.start == 0 && self.octets.capacity() - self.octets.len() >= received.len() {
-            return self.octets.extend_from_slice(received);
+        self.fill_with(received.len(), |octets| octets.extend_from_slice(received));
+    }
+
+    /// Lets `receive` append what it receives: at most `room` octets, for which there is room then.
+    pub fn fill_with<T>(&mut self, room: usize, receive: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        if self.start > 0 || self.octets.capacity() - self.octets.len() < room {
+            let unused = self.octets();
+            // Twice what is there, so that a line received octet by octet is not copied for every octet.
+            let capacity = (unused.len() + room).max(2 * unused.len());
+            let mut octets = Vec::with_capacity(capacity);
+            octets.extend_from_slice(unused);
+            self.octets.zeroize();
+            self.octets = octets;
+            self.start = 0;
         }
-        let unused = self.octets();
-        // Twice what is there, so that a line received octet by octet is not copied for every octet.
-        let capacity = (unused.len() + received.len()).max(2 * unused.len());
-        let mut octets = Vec::with_capacity(capacity);
-        octets.extend_from_slice(unused);
-        octets.extend_from_slice(received);
-        self.octets.zeroize();
-        self.octets = octets;
-        self.start = 0;
+        receive(&mut self.octets)
     }
 
     /// The octets not yet used.
@@ -59,6 +63,14 @@ impl Input {
         self.start += count.min(self.len());
         self.searched = 0;
         self.free_when_empty();
+    }
+
+    /// Lends the first `count` octets, which count as used. Their memory lives until the next call that uses some.
+    pub(crate) fn take(&mut self, count: usize) -> &[u8] {
+        let start = self.start;
+        self.start += count.min(self.len());
+        self.searched = 0;
+        self.octets.get(start..self.start).unwrap_or_default()
     }
 
     /// Throws everything away, also the memory of being inside an over-long line.
@@ -153,7 +165,8 @@ impl Input {
         &self.octets
     }
 
-    fn free_when_empty(&mut self) {
+    /// Gives memory back that only used octets are in.
+    pub(crate) fn free_when_empty(&mut self) {
         if self.is_empty() && self.octets.capacity() > 0 {
             self.octets = Vec::new();
             self.start = 0;

@@ -111,6 +111,38 @@ impl<'a> Reply<'a> {
     }
 }
 
+impl<'a> Reply<'a> {
+    /// Reads a line as servers have been seen to write it: the status indicator in any case, and with no space behind it.
+    ///
+    /// # Errors
+    /// When it begins with no status indicator at all.
+    pub fn parse_loosely(line: &'a [u8]) -> Result<(Self, Form), InvalidReply> {
+        if let Ok(reply) = Self::parse(line) {
+            return Ok((reply, Form::Exact));
+        }
+        let indicators = [(Status::Ok, &b"+OK"[..]), (Status::Err, b"-ERR")];
+        let found = indicators.into_iter().find_map(|(status, indicator)| {
+            let (head, text) = line.split_at_checked(indicator.len())?;
+            let form = if head == indicator { Form::NoSpace } else { Form::Case };
+            head.eq_ignore_ascii_case(indicator).then_some((status, form, text))
+        });
+        let (status, form, text) = found.ok_or(InvalidReply)?;
+        let (code, text) = split_code(text.trim_ascii_start());
+        Ok((Self { status, code, text }, form))
+    }
+}
+
+/// How a status indicator is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As RFC 1939 has it.
+    Exact,
+    /// Not in upper case (R1939-3.8).
+    Case,
+    /// With something else than a space behind it.
+    NoSpace,
+}
+
 /// R2449-3.3: a response code stands first in the text; an unknown one is taken off all the same.
 fn split_code(text: &[u8]) -> (Option<ResponseCode>, &[u8]) {
     let Some((code, rest)) = text.strip_prefix(b"[").and_then(|text| {

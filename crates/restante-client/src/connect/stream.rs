@@ -1,5 +1,6 @@
 //! The open socket, with or without TLS. The only file that opens one.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,8 +26,30 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Whatever the caller has connected.
+    Given(Given),
     /// Inside an upgrade, and after one that failed.
     Broken,
+}
+
+/// A connection of the caller's own: a pipe in memory, a tunnel, a program.
+pub(crate) struct Given(Box<dyn Both>);
+
+/// Both directions.
+trait Both: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Both for T {}
+
+impl Given {
+    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Given(..)")
+    }
 }
 
 impl Stream {
@@ -81,7 +104,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::Tls(stream) => stream.get_ref().0.peer_addr().ok(),
-            Self::Unix(_) | Self::Broken => None,
+            Self::Unix(_) | Self::Given(_) | Self::Broken => None,
         }
     }
 }
@@ -110,6 +133,7 @@ impl AsyncRead for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Given(Given(stream)) => Pin::new(stream).poll_read(cx, buffer),
             Self::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -121,6 +145,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, octets),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, octets),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Given(Given(stream)) => Pin::new(stream).poll_write(cx, octets),
             Self::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -130,6 +155,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Given(Given(stream)) => Pin::new(stream).poll_flush(cx),
             Self::Broken => Poll::Ready(Ok(())),
         }
     }
@@ -139,6 +165,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Given(Given(stream)) => Pin::new(stream).poll_shutdown(cx),
             Self::Broken => Poll::Ready(Ok(())),
         }
     }

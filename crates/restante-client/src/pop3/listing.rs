@@ -78,7 +78,7 @@ impl Client {
     /// A refusal, an answer that cannot be read, or those of the connection.
     pub async fn stat(&mut self) -> Result<Stat, Error> {
         let mut stat = None;
-        let each = |event| {
+        let each = |event: Event<'_>| {
             if let Event::Stat { messages, octets } = event {
                 stat = Some(Stat { messages, octets });
             }
@@ -114,7 +114,7 @@ impl Client {
     /// As for [`stat`](Self::stat).
     pub async fn unique_ids(&mut self) -> Result<Vec<UniqueIdListing>, Error> {
         let mut listings = Vec::new();
-        self.ask(Request::Uidl, |event| listings.extend(unique_id_listing(event))).await?;
+        self.ask(Request::Uidl, |event| listings.extend(unique_id_listing(&event))).await?;
         Ok(listings)
     }
 
@@ -125,7 +125,7 @@ impl Client {
     pub async fn unique_id(&mut self, number: MessageNumber) -> Result<UniqueIdListing, Error> {
         let mut listing = None;
         self.ask(Request::UidlOne(number), |event| {
-            listing = listing.take().or_else(|| unique_id_listing(event))
+            listing = listing.take().or_else(|| unique_id_listing(&event))
         })
         .await?;
         listing.filter(|listing| listing.number == number).ok_or(Error::Malformed)
@@ -150,7 +150,7 @@ impl Client {
         let mut names = Vec::new();
         let uidl = match &list {
             Ok(()) | Err(Error::Refused(_) | Error::Malformed) => {
-                self.finished(|event| names.extend(unique_id_listing(event))).await
+                self.finished(|event| names.extend(unique_id_listing(&event))).await
             }
             Err(_) => Ok(()),
         };
@@ -204,16 +204,18 @@ fn entry(scan: ScanListing, name: UniqueIdListing) -> Entry {
     Entry { number: scan.number, octets: scan.octets, unique_id: name.unique_id }
 }
 
-const fn scan_listing(event: &Event) -> Option<ScanListing> {
+const fn scan_listing(event: &Event<'_>) -> Option<ScanListing> {
     match *event {
         Event::ScanListing { number, octets } => Some(ScanListing { number, octets }),
         _ => None,
     }
 }
 
-fn unique_id_listing(event: Event) -> Option<UniqueIdListing> {
-    match event {
-        Event::UniqueIdListing { number, unique_id } => Some(UniqueIdListing { number, unique_id }),
+fn unique_id_listing(event: &Event<'_>) -> Option<UniqueIdListing> {
+    match *event {
+        Event::UniqueIdListing { number, unique_id } => {
+            Some(UniqueIdListing { number, unique_id: unique_id.to_vec() })
+        }
         _ => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use restante_proto::body::Decoder;
+use restante_proto::body::{Decoder, Found};
+use restante_proto::client::Refusal;
 use restante_proto::client::request::Request;
-use restante_proto::client::{Event, Refusal};
 use restante_proto::maildrop::MessageNumber;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -38,7 +38,8 @@ pub struct Retrieval<'a> {
     asked: VecDeque<MessageNumber>,
     /// Of the message that is coming.
     decoder: Option<Decoder>,
-    chunk: Vec<u8>,
+    /// Octets at the beginning of the input that were lent to the caller.
+    lent: usize,
     octets: u64,
 }
 
@@ -131,13 +132,13 @@ impl Client {
         unsent: Box<dyn Iterator<Item = (MessageNumber, Request)> + Send + 'a>,
     ) -> Result<Retrieval<'a>, Error> {
         self.begin(Vec::new())?;
-        let (asked, chunk) = (VecDeque::new(), Vec::new());
-        Ok(Retrieval { client: self, unsent, asked, decoder: None, chunk, octets: 0 })
+        Ok(Retrieval { client: self, unsent, asked: VecDeque::new(), decoder: None, lent: 0, octets: 0 })
     }
 }
 
 impl Retrieval<'_> {
-    /// The next piece, and of which message. `None` when there is no more; then the client can be used on.
+    /// The next piece, and of which message. `None` when there is no more; then the client can be used on. The octets are
+    /// those that were received, lent and not copied.
     ///
     /// # Errors
     /// Those of the connection.
@@ -145,14 +146,14 @@ impl Retrieval<'_> {
         let told = self.advance().await?;
         let number = match told {
             Told::Nothing => None,
-            Told::Octets => self.asked.front().copied(),
+            Told::Octets(_) => self.asked.front().copied(),
             Told::End | Told::Refused(_) => self.asked.pop_front(),
         };
         Ok(number.map(|number| {
             let piece = match told {
                 Told::Refused(refusal) => Piece::Refused(refusal),
-                Told::End => Piece::End { octets: self.octets },
-                Told::Octets | Told::Nothing => Piece::Octets(&self.chunk),
+                Told::Octets(found) => Piece::Octets(found.octets(self.client.wire.input.octets())),
+                Told::End | Told::Nothing => Piece::End { octets: self.octets },
             };
             (number, piece)
         }))
@@ -160,22 +161,23 @@ impl Retrieval<'_> {
 
     async fn advance(&mut self) -> Result<Told, Error> {
         loop {
-            self.chunk.clear();
             if let Some(decoder) = &mut self.decoder {
                 let wire = &mut self.client.wire;
+                wire.input.consume(std::mem::take(&mut self.lent));
                 if wire.input.is_empty() {
-                    wire.fill().await?;
+                    wire.fill(self.client.session.deadline().1).await?;
                 }
-                let decoded = decoder.decode(wire.input.octets(), &mut self.chunk);
-                wire.input.consume(decoded.consumed);
-                self.octets += self.chunk.len() as u64;
-                if decoded.end {
-                    self.decoder = None;
+                let found = decoder.piece(wire.input.octets());
+                if !found.is_empty() {
+                    self.lent = found.consumed;
+                    return Ok(Told::Octets(found));
+                }
+                wire.input.consume(found.consumed);
+                if found.end {
+                    self.octets = decoder.octets();
                     wire.say(Said::Message { octets: self.octets });
-                    self.client.session.message_received();
-                }
-                if !self.chunk.is_empty() {
-                    return Ok(Told::Octets);
+                    self.client.session.message_received(decoder);
+                    self.decoder = None;
                 }
                 continue;
             }
@@ -189,19 +191,15 @@ impl Retrieval<'_> {
                 self.client.is_busy = false;
                 return Ok(Told::Nothing);
             }
-            match self.client.next().await? {
-                Progress::Event(Event::Finished(outcome)) => {
+            match self.client.next(&mut |_| {}).await? {
+                Progress::Finished(outcome) => {
                     return match finish(outcome) {
                         Ok(()) => Ok(Told::End),
                         Err(Error::Refused(refusal)) => Ok(Told::Refused(refusal)),
                         Err(error) => Err(error),
                     };
                 }
-                Progress::Event(_) => {}
-                Progress::Message => {
-                    self.octets = 0;
-                    self.decoder = Some(Decoder::new());
-                }
+                Progress::Message(decoder) => self.decoder = Some(decoder),
                 Progress::Over => return Err(Error::Closed),
             }
         }
@@ -242,8 +240,8 @@ impl std::fmt::Debug for Retrieval<'_> {
 
 /// What came, and where it is.
 enum Told {
-    /// Octets, in the chunk.
-    Octets,
+    /// Octets, in the input.
+    Octets(Found),
     /// The message is complete.
     End,
     /// There is no message.

@@ -258,10 +258,8 @@ async fn a_proxy_that_is_not_there_or_does_not_answer_is_an_error_in_time() {
     let (silent, _queued) = listener_that_never_accepts("127.0.0.1:0").await;
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let deadlines = restante_client::connect::Deadlines {
-        connect: std::time::Duration::from_millis(300),
-        idle: PATIENT.idle,
-    };
+    let connect = std::time::Duration::from_millis(300);
+    let deadlines = restante_client::connect::Deadlines { connect, ..PATIENT };
     for (place, is_timeout) in
         [(silent.local_addr().unwrap(), true), (mute.local_addr().unwrap(), true), (closed, false)]
     {

@@ -34,7 +34,7 @@ fn scan(at: u32, octets: u64) -> ScanListing {
 }
 
 fn login(method: Method) -> Login {
-    Login::new(method, b"fred".to_vec(), Secret::new(b"secret".to_vec()))
+    Login::of(method, b"fred", Secret::new(b"secret".to_vec())).unwrap()
 }
 
 /// A client that has logged in with PLAIN to a server with PIPELINING that then follows `script`.

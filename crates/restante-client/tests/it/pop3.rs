@@ -26,7 +26,7 @@ fn scan(at: u32, octets: u64) -> ScanListing {
 }
 
 fn login(method: Method) -> Login {
-    Login::new(method, b"fred".to_vec(), Secret::new(b"secret".to_vec()))
+    Login::of(method, b"fred", Secret::new(b"secret".to_vec())).unwrap()
 }
 
 /// A client that is logged in to a server that then follows `script`.
@@ -328,7 +328,7 @@ async fn a_refused_connection() {
 #[tokio::test]
 async fn a_server_that_says_nothing_is_a_timeout() {
     let (address, server) = serve(vec![Act::Sulk]).await;
-    let deadlines = Deadlines { idle: Duration::from_millis(1), ..PATIENT };
+    let deadlines = Deadlines { greeting: Duration::from_millis(1), ..PATIENT };
     let settings = Settings { deadlines, ..Settings::default() };
     let error = Client::connect(&address, Security::None, settings).await.unwrap_err();
     assert!(matches!(error, Error::Timeout(Waiting::Read)), "{error:?}");
@@ -353,8 +353,9 @@ async fn nobody_there() {
 async fn what_cannot_be_said_is_not_sent() {
     let (address, server) = serve(acts("S: +OK hi\nC: QUIT\nS: +OK")).await;
     let mut client = Client::connect(&address, Security::None, settings()).await.unwrap();
-    let wrong = Login { user: b"a\r\nQUIT".to_vec(), ..login(Method::Sasl(Mechanism::Plain)) };
-    assert!(matches!(client.login(wrong).await, Err(Error::Request(InvalidRequest::Argument))));
+    let wrong = Login::of(Method::Sasl(Mechanism::Plain), b"a\r\nQUIT", Secret::new(b"secret".to_vec()));
+    assert!(matches!(wrong, Err(InvalidRequest::Argument)));
+    assert!(matches!(client.language("de\r\nQUIT").await, Err(Error::Request(InvalidRequest::Language))));
     assert!(matches!(client.login(login(Method::Apop)).await, Err(Error::NotPossible(_))));
     assert!(matches!(client.quit().await, Quit::Committed));
     server.await.unwrap();

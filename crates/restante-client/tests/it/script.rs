@@ -13,8 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// Far more than any test needs; a test that reaches it has failed.
-pub(crate) const PATIENT: Deadlines =
-    Deadlines { connect: Duration::from_secs(20), idle: Duration::from_secs(20) };
+pub(crate) const PATIENT: Deadlines = Deadlines::all(Duration::from_secs(20));
 
 /// What a scripted server does next.
 pub(crate) enum Act {

@@ -15,7 +15,7 @@ fn settings() -> Settings {
 }
 
 fn login() -> Login {
-    Login::new(Method::UserPass, b"fred".to_vec(), Secret::new(b"secret".to_vec()))
+    Login::of(Method::UserPass, b"fred", Secret::new(b"secret".to_vec())).unwrap()
 }
 
 async fn logged_in(script: &str, settings: Settings) -> Client {

@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
+use super::argument::Argument;
 use super::capabilities::Capabilities;
 use super::request::{COMMAND_OCTETS_MAX, InitialResponse, Login};
 use super::{NotPossible, ProtocolError, Refusal};
 use crate::command::Command;
-use crate::reply::{Reply, Status, parse_challenge};
+use crate::reply::{Reply, Status};
 use crate::sasl::oauth::{self, Form};
 use crate::sasl::scram::client::{self as scram, Bound, Fault, Verdict};
 use crate::sasl::{self, Mechanism, Method, apop, cram_md5, plain};
@@ -77,9 +78,9 @@ impl Exchange {
     ) -> Result<Self, NotPossible> {
         let stage = match login.method {
             Method::UserPass => {
-                Command::User(&login.user).encode(output);
+                Command::User(login.user.octets()).encode(output);
                 if capabilities.is_some_and(|listed| listed.pipelining) {
-                    Command::Pass(login.password.expose()).encode(output);
+                    Command::Pass(login.password.octets()).encode(output);
                     Stage::UserAndPass
                 } else {
                     Stage::User
@@ -88,8 +89,8 @@ impl Exchange {
             Method::Apop => {
                 // R1939-7.26 R1939-7.29
                 let timestamp = timestamp.ok_or(NotPossible::NoTimestamp)?;
-                let digest = apop::digest(timestamp, &login.password);
-                Command::Apop { user: &login.user, digest }.encode(output);
+                let digest = apop::digest(timestamp, login.password.secret());
+                Command::Apop { user: login.user.octets(), digest }.encode(output);
                 Stage::Last
             }
             Method::Sasl(mechanism) => {
@@ -107,7 +108,7 @@ impl Exchange {
             (Stage::ClientFirst(Opening { is_sent: false, .. }), _) => return None,
             (Stage::UserAndPass, _) => {
                 let mut shown = Vec::new();
-                Command::User(&self.login.user).encode(&mut shown);
+                Command::User(self.login.user.octets()).encode(&mut shown);
                 shown.extend_from_slice(b"PASS ****\r\n");
                 return Some(shown);
             }
@@ -127,17 +128,22 @@ impl Exchange {
         }
     }
 
-    /// Takes a line of the server.
-    pub(super) fn advance(&mut self, line: &[u8], output: &mut Vec<u8>) -> Result<Progress, ProtocolError> {
-        if let Some(challenge) = parse_challenge(line) {
-            self.respond(challenge, output)?;
-            output.extend_from_slice(b"\r\n");
-            return Ok(Progress::Sent);
-        }
-        let reply = Reply::parse(line).map_err(|_| ProtocolError::NotAReply)?;
+    /// Takes a challenge of the server, in base64; appends the response.
+    pub(super) fn challenged(&mut self, challenge: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        self.respond(challenge, output)?;
+        output.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Takes a reply of the server.
+    pub(super) fn replied(
+        &mut self,
+        reply: &Reply<'_>,
+        output: &mut Vec<u8>,
+    ) -> Result<Progress, ProtocolError> {
         match (&self.stage, reply.status) {
             (Stage::User, Status::Ok) => {
-                Command::Pass(self.login.password.expose()).encode(output);
+                Command::Pass(self.login.password.octets()).encode(output);
                 self.stage = Stage::Last;
                 Ok(Progress::Sent)
             }
@@ -146,7 +152,7 @@ impl Exchange {
                 Ok(Progress::More)
             }
             (Stage::UserAndPass, Status::Err) => {
-                self.stage = Stage::PassInVain(Refusal::of(&reply));
+                self.stage = Stage::PassInVain(Refusal::of(reply));
                 Ok(Progress::More)
             }
             (Stage::PassInVain(_), Status::Ok) => Err(ProtocolError::LoginContradicted),
@@ -156,7 +162,7 @@ impl Exchange {
                 Err(ProtocolError::ServerUnproven)
             }
             (_, Status::Ok) => Ok(Progress::Granted),
-            (_, Status::Err) => Ok(Progress::Refused(Refusal::of(&reply))),
+            (_, Status::Err) => Ok(Progress::Refused(Refusal::of(reply))),
         }
     }
 
@@ -192,17 +198,20 @@ impl Login {
         mechanism: Mechanism,
         capabilities: Option<&Capabilities>,
     ) -> Result<Option<Opening>, NotPossible> {
-        let user = (!self.user.is_empty()).then_some(&self.user[..]);
+        let name = self.user.octets();
+        let user = (!name.is_empty()).then_some(name);
+        let authorization = self.authorization.as_ref().map(Argument::octets);
+        let password = self.password.secret();
         let message = match mechanism {
             Mechanism::CramMd5 | Mechanism::Login => return Ok(None),
-            Mechanism::Plain => plain::encode(self.authorization.as_deref(), &self.user, &self.password),
-            Mechanism::External => Some(Secret::new(self.authorization.clone().unwrap_or_default())),
-            Mechanism::Anonymous => Some(Secret::new(self.user.clone())),
+            Mechanism::Plain => plain::encode(authorization, name, password),
+            Mechanism::External => Some(Secret::new(authorization.unwrap_or_default().to_vec())),
+            Mechanism::Anonymous => Some(Secret::new(name.to_vec())),
             Mechanism::OAuthBearer => {
                 let endpoint = self.extras.endpoint.as_ref().map(|(host, port)| (&host[..], *port));
-                oauth::bearer(user, endpoint, &self.password)
+                oauth::bearer(user, endpoint, password)
             }
-            Mechanism::XOAuth2 => oauth::xoauth2(&self.user, &self.password),
+            Mechanism::XOAuth2 => oauth::xoauth2(name, password),
             _ => return self.scram_opening(mechanism, capabilities).map(Some),
         };
         let message = message.ok_or(NotPossible::NotEncodable)?;
@@ -224,7 +233,7 @@ impl Login {
             (Some(_), false) => Bound::NotOffered,
             (None, _) => Bound::Unsupported,
         };
-        let names = (&self.user[..], self.authorization.as_deref());
+        let names = (self.user.octets(), self.authorization.as_ref().map(Argument::octets));
         let begun = scram::Exchange::begin(hash, bound, names, &self.extras.nonce);
         let (exchange, message) = begun.ok_or(NotPossible::NotEncodable)?;
         Ok(Opening { message: Secret::new(message), scram: Some(exchange), is_sent: false })
@@ -267,16 +276,19 @@ impl Login {
     fn respond(&self, stage: Stage, challenge: &[u8], output: &mut Vec<u8>) -> Result<Stage, ProtocolError> {
         Ok(match stage {
             Stage::ServerFirst if self.method == Method::Sasl(Mechanism::CramMd5) => {
-                sasl::encode_base64(&cram_md5::response(&self.user, &self.password, challenge), output);
+                sasl::encode_base64(
+                    &cram_md5::response(self.user.octets(), self.password.secret(), challenge),
+                    output,
+                );
                 Stage::Last
             }
             // What the challenges of LOGIN say differs from server to server and is ignored.
             Stage::ServerFirst => {
-                sasl::encode_base64(&self.user, output);
+                sasl::encode_base64(self.user.octets(), output);
                 Stage::LoginUser
             }
             Stage::LoginUser => {
-                sasl::encode_base64(self.password.expose(), output);
+                sasl::encode_base64(self.password.octets(), output);
                 Stage::Last
             }
             Stage::ClientFirst(opening) if !opening.is_sent || challenge.is_empty() => {
@@ -285,7 +297,7 @@ impl Login {
             }
             Stage::ClientFirst(Opening { scram: Some(mut exchange), .. })
             | Stage::ScramFirst(mut exchange) => {
-                let message = exchange.prove(challenge, &self.password).map_err(server_fault)?;
+                let message = exchange.prove(challenge, self.password.secret()).map_err(server_fault)?;
                 sasl::encode_base64(&message, output);
                 Stage::ScramLast(exchange)
             }

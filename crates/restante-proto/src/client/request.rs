@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::argument::{Argument, LanguageRange};
 use crate::command::Command;
 use crate::maildrop::{MessageNumber, Octets};
 use crate::sasl::scram::client::Binding;
@@ -20,7 +21,7 @@ pub enum Request {
     /// UTF8: messages and texts may be UTF-8 from now on. Only before the login, and after STLS (RFC 6856 section 2.1).
     Utf8,
     /// LANG: what the server says to the user is to be in this language, a basic language range (RFC 4647) or "*".
-    Language(String),
+    Language(LanguageRange),
     /// All commands of one login.
     Login(Login),
     /// STAT.
@@ -67,14 +68,14 @@ pub enum Request {
 pub struct Login {
     /// USER and PASS, one of the SASL mechanisms, or APOP.
     pub method: Method,
-    /// The user name: without CR, LF and NUL, and not empty, except that [`Mechanism::OAuthBearer`] can leave it to follow
+    /// The user name: not empty, except that [`Mechanism::OAuthBearer`] can leave it to follow
     /// from the token. For [`Mechanism::Anonymous`] what we tell of ourselves, see [`anonymous::is_trace`]; may be empty.
     /// Not sent by [`Mechanism::External`].
-    pub user: Vec<u8>,
+    pub user: Argument,
     /// On whose behalf, if that is somebody else; only PLAIN, EXTERNAL and the SCRAM mechanisms can say it.
-    pub authorization: Option<Vec<u8>>,
-    /// The password, shared secret or token: not empty, without CR, LF and NUL. Not looked at by EXTERNAL and ANONYMOUS.
-    pub password: Secret,
+    pub authorization: Option<Argument>,
+    /// The password, shared secret or token: not empty. Not looked at by EXTERNAL and ANONYMOUS.
+    pub password: Argument,
     /// What some mechanisms need beside that.
     pub extras: Extras,
 }
@@ -106,7 +107,7 @@ pub enum InitialResponse {
 /// Why a request is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidRequest {
-    /// A user name or password is empty, or holds CR, LF or NUL, which would make it another command.
+    /// A user name or password is empty where it must not be, or holds CR, LF or NUL, which would make it another command.
     Argument,
     /// The user name holds a space, which only a SASL mechanism can carry.
     UserHasSpace,
@@ -144,28 +145,36 @@ impl core::error::Error for InvalidRequest {}
 impl Login {
     /// A login on one's own behalf, with a password or token and nothing beside it.
     #[must_use]
-    pub fn new(method: Method, user: Vec<u8>, password: Secret) -> Self {
+    pub fn new(method: Method, user: Argument, password: Argument) -> Self {
         Self { method, user, authorization: None, password, extras: Extras::default() }
+    }
+
+    /// The same from octets.
+    ///
+    /// # Errors
+    /// [`InvalidRequest::Argument`] when one of them holds CR, LF or NUL.
+    pub fn of(method: Method, user: &[u8], password: Secret) -> Result<Self, InvalidRequest> {
+        Ok(Self::new(method, Argument::new(user)?, Argument::of(password)?))
     }
 
     /// Whether it takes "UTF8 USER" to say it (R6856-2.2.7, R6856-2.2.9).
     pub(super) fn needs_utf8_user(&self) -> bool {
         let is_sasl = !matches!(self.method, Method::UserPass | Method::Apop);
         // The password of APOP does not go onto the wire, but what is done to it before the digest must be agreed on.
-        !(is_sasl || self.user.is_ascii() && self.password.expose().is_ascii())
+        !(is_sasl || self.user.octets().is_ascii() && self.password.octets().is_ascii())
     }
 
     /// Whether the login can be said at all; all that is left to do after this is to say it.
     pub(super) fn check(&self, is_encrypted: bool) -> Result<(), InvalidRequest> {
         self.check_parts()?;
-        let password = self.password.expose();
+        let (user, password) = (self.user.octets(), self.password.octets());
         // R2449-4.4. Lines of a SASL exchange have no limit of their own (R5034-4.15).
         let octets = match self.method {
-            Method::UserPass | Method::Apop if self.user.contains(&b' ') => {
+            Method::UserPass | Method::Apop if user.contains(&b' ') => {
                 return Err(InvalidRequest::UserHasSpace);
             }
-            Method::UserPass => self.user.len().max(password.len()) + b"USER \r\n".len(),
-            Method::Apop => b"APOP  \r\n".len() + self.user.len() + 32,
+            Method::UserPass => user.len().max(password.len()) + b"USER \r\n".len(),
+            Method::Apop => b"APOP  \r\n".len() + user.len() + 32,
             Method::Sasl(mechanism) if mechanism.is_token() && !is_encrypted => {
                 return Err(InvalidRequest::NeedsTls);
             }
@@ -185,11 +194,9 @@ impl Login {
 
     /// Which of name, authorization and password are needed, and what may stand in them.
     fn check_parts(&self) -> Result<(), InvalidRequest> {
-        let is_sound = |part: &[u8]| !part.iter().any(|octet| b"\r\n\0".contains(octet));
-        let authorization = self.authorization.as_deref().unwrap_or(b"-");
-        let parts = [&self.user[..], self.password.expose(), authorization];
+        let authorization = self.authorization.as_ref().map_or(&b"-"[..], Argument::octets);
         let (needs_user, needs_password, takes_authorization) = match self.method {
-            Method::Sasl(Mechanism::Anonymous) if !anonymous::is_trace(&self.user) => {
+            Method::Sasl(Mechanism::Anonymous) if !anonymous::is_trace(self.user.octets()) => {
                 return Err(InvalidRequest::Argument);
             }
             Method::Sasl(Mechanism::Anonymous) => (false, false, false),
@@ -202,7 +209,7 @@ impl Login {
         let is_missing = (needs_user && self.user.is_empty())
             || (needs_password && self.password.is_empty())
             || authorization.is_empty();
-        if is_missing || !parts.into_iter().all(is_sound) {
+        if is_missing {
             return Err(InvalidRequest::Argument);
         }
         if self.authorization.is_some() && !takes_authorization {
@@ -212,19 +219,13 @@ impl Login {
     }
 }
 
-/// Whether this can be said with LANG.
-pub(super) fn is_language_range(range: &str) -> bool {
-    let is_letter = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
-    range == "*" || (!range.is_empty() && range.len() <= RANGE_OCTETS_MAX && range.bytes().all(is_letter))
-}
-
 impl Request {
     /// The command. `None` for a login, which is spoken by `login`, command by command.
     // R1939-3.4 R1939-3.5
-    pub(super) const fn command(&self) -> Option<Command<'_>> {
+    pub(super) fn command(&self) -> Option<Command<'_>> {
         Some(match *self {
             Self::Utf8 => Command::Utf8,
-            Self::Language(ref range) => Command::Lang(Some(range.as_bytes())),
+            Self::Language(ref range) => Command::Lang(Some(range.as_str().as_bytes())),
             Self::Login(_) => return None,
             Self::Capabilities => Command::Capa,
             Self::StartTls => Command::Stls,
@@ -312,9 +313,6 @@ impl Flight {
 
 /// How large a message, or the answer to TOP, is taken to be when nobody says.
 pub const EXPECTED_OCTETS: u64 = 16 * 1024;
-
-/// Longer than any tag of RFC 5646 has reason to be.
-const RANGE_OCTETS_MAX: usize = 100;
 
 /// The longest command with its CRLF (R2449-4.4).
 pub(super) const COMMAND_OCTETS_MAX: usize = 255;

@@ -2,46 +2,63 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
 
 use super::capabilities::Capabilities;
+use super::deadline::Awaited;
 use super::login::{Exchange, Progress};
-use super::request::{Flight, InvalidRequest, Request, is_language_range};
-use super::{Ending, Event, Limits, NotPossible, Outcome, ProtocolError, Refusal, Step};
-use crate::line::Input;
+use super::quirk::{Met, Profile, Quirk};
+use super::reading::{Line, find_line};
+use super::request::{Flight, InvalidRequest, Request};
+use super::window::{Cost, Window};
+use super::{Ending, Event, Handle, NotPossible, Outcome, ProtocolError, Refusal, Settings, Step};
+use crate::body::Decoder;
+use crate::line::{Input, LineEnd};
 use crate::maildrop::{MessageNumber, Octets};
-use crate::reply::{Reply, Status};
+use crate::reply::{Form, Reply, Status, parse_challenge};
 use crate::sasl::apop;
+
+mod listing;
+
+use listing::Listed;
 
 /// One POP3 connection, client side.
 ///
 /// The driver [`submit`](Self::submit)s requests and calls [`step`](Self::step) until it says [`Step::Idle`]. Requests
-/// are answered in their order (R2449-6.6.2). They are sent ahead of replies only when the server's last CAPA listed
-/// PIPELINING (R2449-6.6.4), and never behind a login, STLS or QUIT. QUIT itself is sent ahead behind DELE and NOOP only.
+/// are answered in their order (R2449-6.6.2), and what is told of one carries the [`Handle`] that submitting it gave. They
+/// are sent ahead of replies only when the server's last CAPA listed PIPELINING (R2449-6.6.4), and never behind a login, STLS
+/// or QUIT; QUIT itself is sent ahead behind DELE and NOOP only, so that nothing becomes final before all that led to it is
+/// known.
 ///
-/// Strict in framing, since every mistake there gives one message's octets to another: lines end with CRLF, every
-/// octet answers something, limits hold. Tolerant in all else. Dropping the session deletes nothing: only a QUIT that
-/// was submitted can.
+/// What could give one message's octets to another is an error always: every octet answers something, limits hold, only
+/// the line end that the server's replies have ends a message. What else is not as it should be is a [`Quirk`]: told, or
+/// refused, as the [`Profile`] says. Dropping the session deletes nothing: only a QUIT that was submitted can.
 #[derive(Debug)]
 pub struct Session {
-    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    /// How many requests were taken, the greeting included.
+    submitted: u64,
     /// Not yet sent.
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<(Handle, Request)>,
     /// Sent and not yet answered, the oldest first.
     pending: VecDeque<Pending>,
-    /// Octets of the commands in `pending`.
-    octets_in_flight: usize,
-    /// Messages that are asked for in `pending`, and the octets they are expected to have.
-    messages_in_flight: (usize, u64),
-    /// Requests in `pending` that keep QUIT waiting.
-    before_quit: usize,
+    window: Window,
     /// How many times something was sent while nothing was unanswered.
     flights: u64,
     /// Octets at the end of the output that belong to the login under way.
     login_octets: usize,
     state: State,
+    /// Blank lines where the next reply is due.
+    blank_lines: u8,
+    met: Met,
+    /// What is told when the quirks of its line are told.
+    held: Option<Told>,
     capabilities: Option<Capabilities>,
     /// The list that is coming, until it is complete.
     incoming: Option<Capabilities>,
+    /// What STAT said, as long as LIST must say the same.
+    stat: Option<(u32, Octets)>,
     timestamp: Option<Vec<u8>>,
     is_logged_in: bool,
     /// UTF8 was answered positively.
@@ -58,8 +75,8 @@ pub struct Session {
 enum State {
     /// Commands and replies.
     Dialogue,
-    /// `ReceiveMessage` was said.
-    Message,
+    /// `ReceiveMessage` was said; how lines end there.
+    Message(LineEnd),
     /// `StartTls` was said.
     StartTls,
     /// QUIT was answered, or the greeting was a refusal.
@@ -71,18 +88,11 @@ enum State {
 /// A command that was sent, or the greeting.
 #[derive(Debug)]
 struct Pending {
+    handle: Handle,
     kind: Kind,
-    /// Octets of the command.
-    octets: usize,
+    cost: Cost,
     /// The positive first line was read, lines of the listing follow.
     listed: Option<Listed>,
-}
-
-/// The lines of a listing so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Listed {
-    lines: u32,
-    is_malformed: bool,
 }
 
 #[derive(Debug)]
@@ -92,22 +102,41 @@ enum Kind {
     Request(Request),
 }
 
+/// What a step comes to, before what it lends is lent.
+#[derive(Debug)]
+enum Told {
+    Step(Step<'static>),
+    /// The next line of the input, of so many octets, tells of a unique-id.
+    UniqueId {
+        handle: Handle,
+        number: MessageNumber,
+        line: usize,
+        unique_id: Range<usize>,
+    },
+}
+
 impl Session {
     /// A session on a new connection. The greeting is answered like a request, with one [`Event::Finished`].
-    pub fn new(limits: Limits) -> Self {
-        let greeting = Pending { kind: Kind::Greeting, octets: 0, listed: None };
+    pub fn new(settings: Settings) -> Self {
+        let cost = Cost { delays_quit: true, ..Cost::default() };
+        let mut window = Window::default();
+        window.sent(cost);
+        let greeting = Pending { handle: Handle::GREETING, kind: Kind::Greeting, cost, listed: None };
         Self {
-            limits,
+            settings,
+            submitted: 1,
             waiting: VecDeque::new(),
             pending: VecDeque::from([greeting]),
-            octets_in_flight: 0,
-            messages_in_flight: (0, 0),
-            before_quit: 1,
+            window,
             flights: 0,
             login_octets: 0,
             state: State::Dialogue,
+            blank_lines: 0,
+            met: Met::default(),
+            held: None,
             capabilities: None,
             incoming: None,
+            stat: None,
             timestamp: None,
             is_logged_in: false,
             is_utf8: false,
@@ -122,8 +151,8 @@ impl Session {
         self.is_encrypted = true;
     }
 
-    /// What the server listed last, in answer to CAPA. `None` before that, when CAPA was refused (R2449-5.8), and
-    /// again once TLS has begun (R2595-4.11).
+    /// What the server listed last, in answer to CAPA. `None` before that, when CAPA was refused before the login
+    /// (R2449-5.8), and again once TLS has begun (R2595-4.11).
     pub fn capabilities(&self) -> Option<&Capabilities> {
         self.capabilities.as_ref()
     }
@@ -152,6 +181,18 @@ impl Session {
             }
             _ => None,
         }
+    }
+
+    /// What is waited for while the step is [`Step::Read`] or a message is received, and how long at most. The driver owns
+    /// the clock: it begins when waiting does, and again whenever octets come.
+    pub fn deadline(&self) -> (Awaited, Duration) {
+        let awaited = match (self.pending.front(), self.state) {
+            (_, State::Message(_)) | (Some(Pending { listed: Some(_), .. }), _) => Awaited::Progress,
+            (Some(Pending { kind: Kind::Greeting, .. }), _) => Awaited::Greeting,
+            (Some(Pending { kind: Kind::Login(_), .. }), _) => Awaited::Login,
+            _ => Awaited::Reply,
+        };
+        (awaited, self.settings.deadlines.of(awaited))
     }
 
     /// How many times something was sent while nothing was unanswered: each is a round trip that somebody waits for.
@@ -183,15 +224,17 @@ impl Session {
         }
     }
 
-    /// Takes a request; it is sent by one of the next steps.
+    /// Takes a request; it is sent by one of the next steps. What is told of it carries the handle.
     ///
     /// # Errors
     /// When it cannot be said in POP3, or QUIT was submitted before, or the dialogue is over. Nothing is changed.
-    pub fn submit(&mut self, request: Request) -> Result<(), InvalidRequest> {
+    pub fn submit(&mut self, request: Request) -> Result<Handle, InvalidRequest> {
         self.check(&request)?;
         self.is_quitting = matches!(request, Request::Quit);
-        self.waiting.push_back(request);
-        Ok(())
+        let handle = Handle(self.submitted);
+        self.submitted += 1;
+        self.waiting.push_back((handle, request));
+        Ok(handle)
     }
 
     /// Whether [`submit`](Self::submit) would take the request.
@@ -204,7 +247,6 @@ impl Session {
         }
         match request {
             Request::Login(login) => login.check(self.is_encrypted),
-            Request::Language(range) if !is_language_range(range) => Err(InvalidRequest::Language),
             _ => Ok(()),
         }
     }
@@ -213,14 +255,37 @@ impl Session {
     ///
     /// # Errors
     /// When the server breaks the protocol; then and ever after.
-    pub fn step(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Result<Step, ProtocolError> {
-        self.advance(input, output).inspect_err(|&error| self.state = State::Dead(error))
+    pub fn step<'i>(
+        &mut self,
+        input: &'i mut Input,
+        output: &mut Vec<u8>,
+    ) -> Result<Step<'i>, ProtocolError> {
+        input.free_when_empty();
+        let told = self.advance(input, output).inspect_err(|&error| self.state = State::Dead(error))?;
+        Ok(match told {
+            Told::Step(step) => step,
+            Told::UniqueId { handle, number, line, unique_id } => {
+                let unique_id = input.take(line).get(unique_id).unwrap_or_default();
+                Step::Event(handle, Event::UniqueIdListing { number, unique_id })
+            }
+        })
     }
 
-    /// Answers [`Step::ReceiveMessage`]: the message has been taken out of the input, to its end.
-    pub fn message_received(&mut self) {
-        if self.state == State::Message {
-            self.state = State::Dialogue;
+    /// Answers [`Step::ReceiveMessage`]: the message has been taken out of the input, to its end, by the decoder that came
+    /// with it.
+    pub fn message_received(&mut self, decoder: &Decoder) {
+        let State::Message(end) = self.state else { return };
+        self.state = State::Dialogue;
+        let expected = match self.pending.front() {
+            Some(Pending { kind: Kind::Request(Request::Retrieve { expected, .. }), .. }) => *expected,
+            _ => None,
+        };
+        let lies = expected.is_some_and(|expected| expected.as_u64() != decoder.octets());
+        let is_bare = decoder.has_bare_line_feed() && end == LineEnd::Crlf;
+        for quirk in [lies.then_some(Quirk::SizeLies), is_bare.then_some(Quirk::MessageBareLineFeed)] {
+            if let Some(Err(error)) = quirk.map(|quirk| self.meet(quirk)) {
+                self.state = State::Dead(error);
+            }
         }
     }
 
@@ -234,58 +299,71 @@ impl Session {
         }
     }
 
-    fn advance(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Result<Step, ProtocolError> {
+    fn advance(&mut self, input: &mut Input, output: &mut Vec<u8>) -> Result<Told, ProtocolError> {
         loop {
-            match self.state {
-                State::Dead(error) => return Err(error),
-                State::Closed => return Ok(Step::Closed),
-                State::Message => return Ok(Step::ReceiveMessage),
-                State::StartTls => return Ok(Step::StartTls),
-                State::Dialogue => {}
+            if let Some((quirk, handle)) = self.met.next() {
+                return Ok(Told::Step(Step::Event(handle, Event::Quirk(quirk))));
             }
-            // Whatever is here now would be taken for the answer to the next request.
+            if let Some(told) = self.held.take() {
+                return Ok(told);
+            }
+            match (self.state, self.pending.front()) {
+                (State::Dead(error), _) => return Err(error),
+                (State::Closed, _) => return Ok(Told::Step(Step::Closed)),
+                (State::Message(end), Some(pending)) => {
+                    return Ok(Told::Step(Step::ReceiveMessage(pending.handle, Decoder::with(end))));
+                }
+                (State::StartTls, _) => return Ok(Told::Step(Step::StartTls)),
+                (State::Dialogue | State::Message(_), _) => {}
+            }
             if self.pending.is_empty() && !input.is_empty() {
-                return Err(ProtocolError::Unsolicited);
+                self.drop_blank_lines(input)?;
+                continue;
             }
-            if let Some(event) = self.send(output) {
-                return Ok(Step::Event(event));
+            if let Some(step) = self.send(output) {
+                return Ok(Told::Step(step));
             }
-            let Some(pending) = self.pending.front() else { return Ok(Step::Idle) };
+            let Some(pending) = self.pending.front() else { return Ok(Told::Step(Step::Idle)) };
             // The message or the handshake of a request that is otherwise answered is over.
             if pending.listed.is_some() && !pending.kind.is_listing() {
-                return Ok(self.finish(Outcome::Done));
+                return Ok(Told::Step(self.finish(Outcome::Done)));
             }
-            let Some(line) = find_line(input.octets(), self.limits.line_octets_max)? else {
-                return Ok(Step::Read);
+            let Some(line) = find_line(input.octets(), &self.settings.limits)? else {
+                return Ok(Told::Step(Step::Read));
             };
-            let length = line.len() + b"\r\n".len();
-            let is_all = length == input.len();
-            let step = self.take(line, is_all, output)?;
-            input.consume(length);
-            if let Some(step) = step {
-                return Ok(step);
+            if line.is_bare {
+                self.meet(Quirk::BareLineFeed)?;
+            }
+            let is_all = line.octets == input.len();
+            let octets = line.octets;
+            self.held = self.take(line, is_all, output)?;
+            // What is lent of a line is used when it is lent.
+            if !matches!(self.held, Some(Told::UniqueId { .. })) {
+                input.consume(octets);
             }
         }
     }
 
     /// Appends as many waiting commands as may be sent now.
-    fn send(&mut self, output: &mut Vec<u8>) -> Option<Event> {
-        while let Some(request) = self.waiting.front() {
+    fn send(&mut self, output: &mut Vec<u8>) -> Option<Step<'static>> {
+        while let Some((handle, request)) = self.waiting.front() {
             if !self.may_send(request) {
                 return None;
             }
-            let start = output.len();
+            let (start, handle) = (output.len(), *handle);
             if let Some(why) = self.hindrance(request) {
                 self.waiting.pop_front();
-                return Some(Event::Finished(Outcome::NotPossible(why)));
+                return Some(Step::Event(handle, Event::Finished(Outcome::NotPossible(why))));
             }
-            let expected = request.expected_octets();
-            let kind = match self.waiting.pop_front()? {
+            let (expected, delays_quit) = (request.expected_octets(), request.flight() != Flight::Harmless);
+            let kind = match self.waiting.pop_front()?.1 {
                 Request::Login(login) => {
                     let timestamp = self.timestamp.as_deref();
                     match Exchange::begin(login, self.capabilities.as_ref(), timestamp, output) {
                         Ok(exchange) => Kind::Login(exchange),
-                        Err(why) => return Some(Event::Finished(Outcome::NotPossible(why))),
+                        Err(why) => {
+                            return Some(Step::Event(handle, Event::Finished(Outcome::NotPossible(why))));
+                        }
                     }
                 }
                 request => {
@@ -296,16 +374,11 @@ impl Session {
                     Kind::Request(request)
                 }
             };
-            let octets = output.len() - start;
-            self.login_octets = octets;
-            self.octets_in_flight += octets;
-            if let Some(expected) = expected {
-                self.messages_in_flight.0 += 1;
-                self.messages_in_flight.1 = self.messages_in_flight.1.saturating_add(expected);
-            }
+            self.login_octets = output.len() - start;
+            let cost = Cost { octets: self.login_octets, expected, delays_quit };
             self.flights += u64::from(self.pending.is_empty());
-            self.before_quit += usize::from(!kind.is_harmless());
-            self.pending.push_back(Pending { kind, octets, listed: None });
+            self.window.sent(cost);
+            self.pending.push_back(Pending { handle, kind, cost, listed: None });
         }
         None
     }
@@ -315,19 +388,9 @@ impl Session {
         let Some(last) = self.pending.back() else { return true };
         let is_pipelining = self.capabilities.as_ref().is_some_and(|capabilities| capabilities.pipelining);
         let Kind::Request(last) = &last.kind else { return false };
-        if !is_pipelining || !last.flight().admits(request.flight()) {
-            return false;
-        }
-        if matches!(request, Request::Quit) && self.before_quit > 0 {
-            return false;
-        }
-        let (messages, octets) = self.messages_in_flight;
-        let is_ahead = |expected| {
-            messages < MESSAGES_AHEAD_MIN || octets.saturating_add(expected) <= self.limits.ahead_octets_max
-        };
-        self.octets_in_flight < self.limits.pipelined_octets_max
-            && self.pending.len() < self.limits.pipelined_commands_max
-            && request.expected_octets().is_none_or(is_ahead)
+        is_pipelining
+            && last.flight().admits(request.flight())
+            && self.window.has_room(request, &self.settings.limits)
     }
 
     /// Why a request cannot be sent as things stand. Everything before it has been answered if it matters.
@@ -350,93 +413,105 @@ impl Session {
     /// Takes one line of the server; `is_all` when nothing has come behind it.
     fn take(
         &mut self,
-        line: &[u8],
+        line: Line<'_>,
         is_all: bool,
         output: &mut Vec<u8>,
-    ) -> Result<Option<Step>, ProtocolError> {
+    ) -> Result<Option<Told>, ProtocolError> {
         let Some(pending) = self.pending.front_mut() else { return Err(ProtocolError::Unsolicited) };
-        if let Some(listed) = &mut pending.listed {
-            // R1939-3.13 R1939-3.14
-            if line == b"." {
-                let is_malformed = listed.is_malformed;
-                if matches!(pending.kind, Kind::Request(Request::Capabilities)) {
-                    self.capabilities = Some(self.incoming.take().unwrap_or_default());
-                }
-                return Ok(Some(self.finish(if is_malformed { Outcome::Malformed } else { Outcome::Done })));
-            }
-            let line = line.strip_prefix(b".").unwrap_or(line);
-            if listed.lines == self.limits.listing_lines_max {
-                return Err(ProtocolError::ListingTooLong);
-            }
-            listed.lines += 1;
-            let event = match &pending.kind {
-                Kind::Request(Request::List) => parse_scan_listing(line),
-                Kind::Request(Request::Uidl) => parse_unique_id_listing(line),
-                _ => {
-                    self.incoming.get_or_insert_default().add(line);
-                    return Ok(None);
-                }
-            };
-            listed.is_malformed |= event.is_none();
-            return Ok(event.map(Step::Event));
+        if pending.listed.is_some() {
+            return self.take_listed(line);
         }
+        if let Kind::Login(exchange) = &mut pending.kind
+            && let Some(challenge) = parse_challenge(line.text)
+        {
+            let start = output.len();
+            exchange.challenged(challenge, output)?;
+            self.login_octets = output.len() - start;
+            self.flights += 1;
+            return Ok(None);
+        }
+        let Some(reply) = self.reply(line.text)? else { return Ok(None) };
+        let Some(pending) = self.pending.front_mut() else { return Err(ProtocolError::Unsolicited) };
         if let Kind::Login(exchange) = &mut pending.kind {
             let start = output.len();
-            let progress = exchange.advance(line, output)?;
+            let progress = exchange.replied(&reply, output)?;
             self.login_octets = output.len() - start;
             self.flights += u64::from(matches!(progress, Progress::Sent));
             return Ok(match progress {
                 Progress::Sent | Progress::More => None,
                 Progress::Granted => {
                     self.is_logged_in = true;
-                    Some(self.finish(Outcome::Done))
+                    Some(Told::Step(self.finish(Outcome::Done)))
                 }
-                Progress::Refused(refusal) => Some(self.finish(Outcome::Refused(refusal))),
+                Progress::Refused(refusal) => Some(Told::Step(self.finish(Outcome::Refused(refusal)))),
             });
         }
-        let reply = Reply::parse(line).map_err(|_| ProtocolError::NotAReply)?;
         match reply.status {
-            Status::Ok => self.succeed(reply, line, is_all),
+            Status::Ok => self.succeed(&reply, line, is_all),
             Status::Err => {
-                // What was listed before the login holds on: a refusal says nothing else.
-                if matches!(pending.kind, Kind::Request(Request::Capabilities)) && !self.is_logged_in {
-                    self.capabilities = None;
+                if matches!(pending.kind, Kind::Request(Request::Capabilities)) {
+                    // What was listed before the login holds on: a refusal says nothing else.
+                    if !self.is_logged_in {
+                        self.capabilities = None;
+                    }
+                    self.note(Quirk::NoCapa);
                 }
-                Ok(Some(self.finish(Outcome::Refused(Refusal::of(&reply)))))
+                Ok(Some(Told::Step(self.finish(Outcome::Refused(Refusal::of(&reply))))))
             }
         }
+    }
+
+    /// The reply that a line is; `None` for a blank line that is forgiven.
+    fn reply<'l>(&mut self, line: &'l [u8]) -> Result<Option<Reply<'l>>, ProtocolError> {
+        let is_lenient = self.settings.profile == Profile::Lenient;
+        if line.is_empty() && is_lenient && self.blank_lines < BLANK_LINES_MAX {
+            self.blank_lines += 1;
+            self.note(Quirk::BlankLine);
+            return Ok(None);
+        }
+        self.blank_lines = 0;
+        if !is_lenient {
+            return Reply::parse(line).map(Some).map_err(|_| ProtocolError::NotAReply);
+        }
+        let (reply, form) = Reply::parse_loosely(line).map_err(|_| ProtocolError::NotAReply)?;
+        match form {
+            Form::Exact => {}
+            Form::Case => self.note(Quirk::StatusCase),
+            Form::NoSpace => self.note(Quirk::StatusSpace),
+        }
+        Ok(Some(reply))
     }
 
     /// The oldest command was answered with "+OK".
     fn succeed(
         &mut self,
-        reply: Reply<'_>,
-        line: &[u8],
+        reply: &Reply<'_>,
+        line: Line<'_>,
         is_all: bool,
-    ) -> Result<Option<Step>, ProtocolError> {
+    ) -> Result<Option<Told>, ProtocolError> {
         let Some(pending) = self.pending.front_mut() else { return Ok(None) };
+        let handle = pending.handle;
         let request = match &pending.kind {
             Kind::Greeting => {
-                self.timestamp = apop::find_timestamp(line).map(<[u8]>::to_vec);
-                return Ok(Some(self.finish(Outcome::Done)));
+                self.timestamp = apop::find_timestamp(line.text).map(<[u8]>::to_vec);
+                return Ok(Some(Told::Step(self.finish(Outcome::Done))));
             }
             Kind::Login(_) => return Ok(None),
             Kind::Request(request) => request,
         };
-        let content = match request {
-            Request::Capabilities => {
+        match request {
+            Request::Capabilities | Request::List | Request::Uidl => {
                 self.incoming = None;
                 pending.listed = Some(Listed::default());
-                return Ok(None);
-            }
-            Request::List | Request::Uidl => {
-                pending.listed = Some(Listed::default());
-                return Ok(None);
+                Ok(None)
             }
             Request::Retrieve { .. } | Request::Top { .. } => {
                 pending.listed = Some(Listed::default());
-                self.state = State::Message;
-                return Ok(Some(Step::ReceiveMessage));
+                // Whoever ends this line with LF ends those of the message so, and stuffs its dots by that. Nothing
+                // inside a message can bring this about.
+                let end = if line.is_bare { LineEnd::CrlfOrLf } else { LineEnd::Crlf };
+                self.state = State::Message(end);
+                Ok(Some(Told::Step(Step::ReceiveMessage(handle, Decoder::with(end)))))
             }
             Request::StartTls => {
                 // R2595-4.7
@@ -445,124 +520,79 @@ impl Session {
                 }
                 pending.listed = Some(Listed::default());
                 self.state = State::StartTls;
-                return Ok(Some(Step::StartTls));
+                Ok(Some(Told::Step(Step::StartTls)))
             }
-            Request::Stat => parse_stat(reply.text),
-            Request::ListOne(_) => parse_scan_listing(reply.text),
-            Request::UidlOne(_) => parse_unique_id_listing(reply.text),
+            Request::Stat | Request::ListOne(_) | Request::UidlOne(_) => self.succeed_with(reply.text, line),
             Request::Utf8 => {
                 self.is_utf8 = true;
-                return Ok(Some(self.finish(Outcome::Done)));
+                Ok(Some(Told::Step(self.finish(Outcome::Done))))
             }
-            Request::Language(_)
-            | Request::Login(_)
-            | Request::Delete(_)
-            | Request::Noop
-            | Request::Reset
-            | Request::Quit => {
-                return Ok(Some(self.finish(Outcome::Done)));
+            Request::Delete(_) | Request::Reset => {
+                self.stat = None;
+                Ok(Some(Told::Step(self.finish(Outcome::Done))))
             }
-        };
-        Ok(Some(match content {
-            Some(event) => {
-                // The end of the request is told by the next step.
-                pending.listed = Some(Listed::default());
-                Step::Event(event)
+            Request::Language(_) | Request::Login(_) | Request::Noop | Request::Quit => {
+                Ok(Some(Told::Step(self.finish(Outcome::Done))))
             }
-            None => self.finish(Outcome::Malformed),
-        }))
+        }
     }
 
     /// The oldest command is answered.
-    fn finish(&mut self, outcome: Outcome) -> Step {
-        if let Some(pending) = self.pending.pop_front() {
-            self.octets_in_flight = self.octets_in_flight.saturating_sub(pending.octets);
-            self.before_quit -= usize::from(!pending.kind.is_harmless());
-            if let Kind::Request(request) = &pending.kind
-                && let Some(expected) = request.expected_octets()
-            {
-                let (messages, octets) = self.messages_in_flight;
-                self.messages_in_flight = (messages.saturating_sub(1), octets.saturating_sub(expected));
-            }
-            let is_over = match pending.kind {
-                Kind::Greeting => outcome != Outcome::Done,
-                Kind::Request(Request::Quit) => true,
-                _ => false,
-            };
-            if is_over {
-                self.state = State::Closed;
+    fn finish(&mut self, outcome: Outcome) -> Step<'static> {
+        let Some(pending) = self.pending.pop_front() else { return Step::Idle };
+        self.window.answered(pending.cost);
+        let is_over = match pending.kind {
+            Kind::Greeting => outcome != Outcome::Done,
+            Kind::Request(Request::Quit) => true,
+            _ => false,
+        };
+        if is_over {
+            self.state = State::Closed;
+        }
+        Step::Event(pending.handle, Event::Finished(outcome))
+    }
+
+    /// The server did something that it should not.
+    fn meet(&mut self, quirk: Quirk) -> Result<(), ProtocolError> {
+        match self.settings.profile {
+            Profile::Strict if quirk == Quirk::BareLineFeed => Err(ProtocolError::BareLineFeed),
+            Profile::Strict if quirk.is_deviation() => Err(ProtocolError::Deviation(quirk)),
+            _ => {
+                self.note(quirk);
+                Ok(())
             }
         }
-        Step::Event(Event::Finished(outcome))
+    }
+
+    /// The next step tells of this, if none has yet.
+    fn note(&mut self, quirk: Quirk) {
+        let last = Handle(self.submitted - 1);
+        self.met.add(quirk, self.pending.front().map_or(last, |pending| pending.handle));
+    }
+
+    /// Whatever is here while nothing is asked would be taken for the answer to the next request. Line ends alone are no
+    /// answer to anything.
+    fn drop_blank_lines(&mut self, input: &mut Input) -> Result<(), ProtocolError> {
+        let octets = input.octets();
+        let is_blank = octets.iter().all(|octet| b"\r\n".contains(octet));
+        if self.settings.profile == Profile::Strict
+            || !is_blank
+            || octets.len() > 2 * usize::from(BLANK_LINES_MAX)
+        {
+            return Err(ProtocolError::Unsolicited);
+        }
+        self.note(Quirk::BlankLine);
+        input.consume(octets.len());
+        Ok(())
     }
 }
 
 impl Kind {
-    /// Whether QUIT may be sent before the reply to this has come.
-    const fn is_harmless(&self) -> bool {
-        matches!(self, Self::Request(request) if matches!(request.flight(), Flight::Harmless))
-    }
-
     /// Whether lines follow a positive reply that the session reads itself.
-    fn is_listing(&self) -> bool {
+    const fn is_listing(&self) -> bool {
         matches!(self, Self::Request(Request::Capabilities | Request::List | Request::Uidl))
     }
 }
 
-/// The first line of `octets`, without its CRLF. `None` when it has not ended yet.
-fn find_line(octets: &[u8], octets_max: usize) -> Result<Option<&[u8]>, ProtocolError> {
-    match memchr::memchr(b'\n', octets) {
-        None if octets.len() >= octets_max => Err(ProtocolError::LineTooLong),
-        None => Ok(None),
-        Some(at) if at >= octets_max => Err(ProtocolError::LineTooLong),
-        Some(at) => {
-            let line = octets.get(..at).and_then(|line| line.strip_suffix(b"\r"));
-            line.map(Some).ok_or(ProtocolError::BareLineFeed)
-        }
-    }
-}
-
-/// `messages octets`, and whatever else (R1939-5.5).
-fn parse_stat(text: &[u8]) -> Option<Event> {
-    let mut words = words(text);
-    let messages = u32::try_from(number(words.next()?)?).ok()?;
-    Some(Event::Stat { messages, octets: Octets::new(number(words.next()?)?) })
-}
-
-/// `number octets`, and whatever else (R1939-5.5).
-fn parse_scan_listing(text: &[u8]) -> Option<Event> {
-    let mut words = words(text);
-    let message = message_number(words.next()?)?;
-    Some(Event::ScanListing { number: message, octets: Octets::new(number(words.next()?)?) })
-}
-
-/// `number unique-id`. The unique-id goes to the end of the line: some hold spaces, and to cut one would make two
-/// messages one.
-fn parse_unique_id_listing(text: &[u8]) -> Option<Event> {
-    let text = text.trim_ascii();
-    let end = text.iter().position(|&octet| octet == b' ')?;
-    let (number, unique_id) = text.split_at_checked(end)?;
-    let unique_id = unique_id.trim_ascii();
-    let number = message_number(number)?;
-    (!unique_id.is_empty()).then(|| Event::UniqueIdListing { number, unique_id: unique_id.to_vec() })
-}
-
-/// Words between any number of spaces: some servers line their columns up.
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&octet| octet == b' ' || octet == b'\t').filter(|word| !word.is_empty())
-}
-
-fn message_number(digits: &[u8]) -> Option<MessageNumber> {
-    u32::try_from(number(digits)?).ok().and_then(MessageNumber::new)
-}
-
-/// So many messages are asked for ahead, however large they are: while one is being taken, the next is on its way.
-const MESSAGES_AHEAD_MIN: usize = 2;
-
-/// Digits only; leading zeros are tolerated.
-fn number(digits: &[u8]) -> Option<u64> {
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    core::str::from_utf8(digits).ok()?.parse().ok()
-}
+/// So many blank lines in a row are forgiven.
+const BLANK_LINES_MAX: u8 = 16;

@@ -18,6 +18,21 @@ mod rules;
 mod sasl;
 mod utf8;
 
+/// Where a dialogue stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// More is awaited.
+    Read,
+    /// More of a message is awaited.
+    Message,
+    Idle,
+    Closed,
+}
+
+fn with(limits: Limits) -> Settings {
+    Settings { limits, ..Settings::default() }
+}
+
 /// What the client says and learns: `C: ` lines it sent, `= ` what it learned.
 struct Driver {
     session: Session,
@@ -31,7 +46,7 @@ struct Driver {
 impl Driver {
     fn new() -> Self {
         Self {
-            session: Session::new(Limits::default()),
+            session: Session::new(Settings::default()),
             input: Input::new(),
             output: Vec::new(),
             spoken: Vec::new(),
@@ -63,12 +78,12 @@ impl Driver {
     }
 
     /// Feeds a line whenever the session asks for more, as a server would that waits for its commands.
-    fn run_lines(&mut self, server: &str) -> Result<Step, ProtocolError> {
+    fn run_lines(&mut self, server: &str) -> Result<End, ProtocolError> {
         self.run(&server.as_bytes().split_inclusive(|&octet| octet == b'\n').collect::<Vec<_>>())
     }
 
     /// Feeds `pieces` as the session asks for them; stops when it is idle, closed, or wants more than there is.
-    fn run(&mut self, pieces: &[&[u8]]) -> Result<Step, ProtocolError> {
+    fn run(&mut self, pieces: &[&[u8]]) -> Result<End, ProtocolError> {
         let mut pieces = pieces.iter();
         loop {
             let step = self.session.step(&mut self.input, &mut self.output);
@@ -80,40 +95,42 @@ impl Driver {
             match step? {
                 Step::Read => match pieces.next() {
                     Some(piece) => self.input.fill(piece),
-                    None => return Ok(Step::Read),
+                    None => return Ok(End::Read),
                 },
-                Step::Event(event) => self.log.push_str(&format!("= {}\n", show(&event))),
-                Step::ReceiveMessage => {
-                    let (mut decoder, mut message) = (Decoder::new(), Vec::new());
+                Step::Event(_, event) => self.log.push_str(&format!("= {}\n", show(&event))),
+                Step::ReceiveMessage(_, mut decoder) => {
+                    let mut message = Vec::new();
                     loop {
                         let decoded = decoder.decode(self.input.octets(), &mut message);
                         self.input.consume(decoded.consumed);
                         if decoded.end {
                             break;
                         }
-                        let Some(piece) = pieces.next() else { return Ok(Step::ReceiveMessage) };
+                        let Some(piece) = pieces.next() else { return Ok(End::Message) };
                         self.input.fill(piece);
                     }
                     self.log.push_str(&format!("= message {}\n", message.escape_ascii()));
-                    self.session.message_received();
+                    self.session.message_received(&decoder);
                 }
                 Step::StartTls => {
                     self.log.push_str("= handshake\n");
                     self.session.tls_started();
                 }
-                step @ (Step::Idle | Step::Closed) => return Ok(step),
+                Step::Idle => return Ok(End::Idle),
+                Step::Closed => return Ok(End::Closed),
             }
         }
     }
 }
 
-fn show(event: &Event) -> String {
+fn show(event: &Event<'_>) -> String {
     match event {
         Event::Stat { messages, octets } => format!("stat {messages} {}", octets.as_u64()),
         Event::ScanListing { number, octets } => format!("scan {} {}", number.as_u32(), octets.as_u64()),
         Event::UniqueIdListing { number, unique_id } => {
             format!("unique-id {} {}", number.as_u32(), unique_id.escape_ascii())
         }
+        Event::Quirk(quirk) => format!("quirk {}", quirk.name()),
         Event::Finished(Outcome::Done) => "done".into(),
         Event::Finished(Outcome::Refused(refusal)) => {
             format!("refused {:?} {}", refusal.code, refusal.text)
@@ -147,7 +164,7 @@ fn number(number: u32) -> MessageNumber {
 }
 
 fn login(method: Method) -> Request {
-    Request::Login(Login::new(method, b"fred".to_vec(), Secret::new(b" pass word ".to_vec())))
+    Request::Login(Login::of(method, b"fred", Secret::new(b" pass word ".to_vec())).unwrap())
 }
 
 #[test]
@@ -205,8 +222,8 @@ fn r2449_6_6_3_no_more_is_sent_ahead_than_fits_a_window() {
     for (octets_max, commands_max, sent) in [(100, 5000, 13), (16 * 1024, 100, 100), (16 * 1024, 5000, 1591)]
     {
         let mut driver = Driver::with_capabilities("PIPELINING\r\n");
-        driver.session.limits.pipelined_octets_max = octets_max;
-        driver.session.limits.pipelined_commands_max = commands_max;
+        driver.session.settings.limits.pipelined_octets_max = octets_max;
+        driver.session.settings.limits.pipelined_commands_max = commands_max;
         for at in 1..2000 {
             driver.session.submit(Request::Delete(number(at))).unwrap();
         }
@@ -222,7 +239,7 @@ fn r2449_6_6_3_no_more_is_sent_ahead_than_fits_a_window() {
 fn no_more_messages_are_asked_for_ahead_than_fit_a_window() {
     let asked_for = |octets: u64| {
         let mut driver = Driver::with_capabilities("PIPELINING\r\n");
-        driver.session.limits.ahead_octets_max = 1000;
+        driver.session.settings.limits.ahead_octets_max = 1000;
         for at in 1..100 {
             let expected = Some(Octets::new(octets));
             driver.session.submit(Request::Retrieve { number: number(at), expected }).unwrap();
@@ -318,7 +335,11 @@ fn a_refused_capa_after_the_login_leaves_what_was_listed_before() {
     let mut driver = driver.submit(Request::Capabilities).submit(Request::List);
     driver.run(&[b"+OK\r\n+OK\r\n", b"-ERR not now\r\n+OK\r\n.\r\n"]).unwrap();
     assert!(driver.session.capabilities().is_some_and(|listed| listed.pipelining));
-    assert!(driver.log.ends_with("C: CAPA\nC: LIST\n= refused None not now\n= done\n"), "{}", driver.log);
+    assert!(
+        driver.log.ends_with("C: CAPA\nC: LIST\n= quirk no-capa\n= refused None not now\n= done\n"),
+        "{}",
+        driver.log
+    );
 }
 
 #[test]
@@ -349,10 +370,12 @@ fn r1939_5_5_listings_are_read_tolerantly() {
          +OK 3 7\r\n",
         "C: LIST
          = scan 1 120
+         = quirk listing-blanks
          = scan 2 200
          = done
          C: UIDL
          = unique-id 1 abc
+         = quirk unique-id-octets
          = unique-id 2 with space
          = unique-id 3 abc
          = done
@@ -374,9 +397,11 @@ fn what_cannot_be_read_is_malformed_and_the_session_goes_on() {
         },
         "+OK\r\n0 a\r\n1\r\nx y\r\n..\r\n2 b\r\n.\r\n+OK nothing\r\n+OK 1\r\n+OK\r\n",
         "C: UIDL
+         = quirk unreadable-listing
          = unique-id 2 b
          = malformed
          C: STAT
+         = quirk unreadable-stat
          = malformed
          C: UIDL 1
          = malformed
@@ -438,11 +463,9 @@ fn r5034_4_1_an_initial_response_with_sasl_in_capa() {
 #[test]
 fn r5034_4_9_a_long_initial_response_waits_to_be_asked() {
     for (length, is_initial) in [(174, true), (175, false)] {
-        let mut driver = Driver::with_capabilities("SASL PLAIN\r\n").submit(Request::Login(Login::new(
-            Method::Sasl(Mechanism::Plain),
-            b"fred".to_vec(),
-            Secret::new(vec![b'x'; length]),
-        )));
+        let mut driver = Driver::with_capabilities("SASL PLAIN\r\n").submit(Request::Login(
+            Login::of(Method::Sasl(Mechanism::Plain), b"fred", Secret::new(vec![b'x'; length])).unwrap(),
+        ));
         driver.run(&[b"+ \r\n"]).unwrap();
         let first = driver.log.lines().next().unwrap();
         assert_eq!(first != "C: AUTH PLAIN", is_initial, "{length}");
@@ -477,11 +500,7 @@ fn r1939_7_26_apop() {
     let mut driver = Driver::new();
     driver
         .session
-        .submit(Request::Login(Login::new(
-            Method::Apop,
-            b"mrose".to_vec(),
-            Secret::new(b"tanstaaf".to_vec()),
-        )))
+        .submit(Request::Login(Login::of(Method::Apop, b"mrose", Secret::new(b"tanstaaf".to_vec())).unwrap()))
         .unwrap();
     driver.run(&[b"+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>\r\n", b"+OK\r\n"]).unwrap();
     assert_eq!(driver.log, "= done\nC: APOP mrose c4c9334bac560ecc979e58001b3e22fb\n= done\n");
@@ -504,9 +523,10 @@ fn arguments_cannot_become_commands() {
         for method in
             [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
         {
-            let mut session = Session::new(Limits::default());
-            let login = Login::new(method, user.into(), Secret::new(password.into()));
-            assert_eq!(session.submit(Request::Login(login)), Err(InvalidRequest::Argument), "{user:?}");
+            let mut session = Session::new(Settings::default());
+            let login = Login::of(method, user.as_bytes(), Secret::new(password.into()));
+            let submitted = login.and_then(|login| session.submit(Request::Login(login)));
+            assert_eq!(submitted, Err(InvalidRequest::Argument), "{user:?}");
         }
     }
 }
@@ -514,8 +534,8 @@ fn arguments_cannot_become_commands() {
 #[test]
 fn r2449_4_4_commands_beyond_255_octets_are_not_sent() {
     for (octets, expected) in [(248, Ok(())), (249, Err(InvalidRequest::TooLong))] {
-        let login = Login::new(Method::UserPass, b"u".to_vec(), Secret::new(vec![b'x'; octets]));
-        assert_eq!(Session::new(Limits::default()).submit(Request::Login(login)), expected);
+        let login = Login::of(Method::UserPass, b"u", Secret::new(vec![b'x'; octets])).unwrap();
+        assert_eq!(Session::new(Settings::default()).submit(Request::Login(login)).map(drop), expected);
     }
 }
 
@@ -552,6 +572,7 @@ fn framing_is_strict() {
         ("+OK\r\n+OK\r\n", ProtocolError::Unsolicited),
     ] {
         let mut driver = greeted().submit(Request::Noop);
+        driver.session.settings.profile = Profile::Strict;
         assert_eq!(driver.run(&[server.as_bytes()]), Err(error), "{server:?}");
     }
     let mut driver = greeted().submit(Request::Noop);
@@ -561,7 +582,7 @@ fn framing_is_strict() {
 #[test]
 fn listings_are_bounded() {
     let mut driver = Driver::new();
-    driver.session = Session::new(Limits { listing_lines_max: 2, ..Limits::default() });
+    driver.session = Session::new(with(Limits { listing_lines_max: 2, ..Limits::default() }));
     let mut driver = driver.submit(Request::List);
     assert_eq!(
         driver.run_lines("+OK\r\n+OK\r\n1 1\r\n2 2\r\n3 3\r\n.\r\n"),
@@ -572,7 +593,7 @@ fn listings_are_bounded() {
 #[test]
 fn a_refused_greeting_ends_the_session() {
     let mut driver = Driver::new().submit(Request::Stat);
-    assert_eq!(driver.run(&[b"-ERR [SYS/TEMP] full\r\n"]), Ok(Step::Closed));
+    assert_eq!(driver.run(&[b"-ERR [SYS/TEMP] full\r\n"]), Ok(End::Closed));
     assert_eq!(driver.log, "= refused Some(SysTemp) full\n");
     assert_eq!(driver.session.submit(Request::Noop), Err(InvalidRequest::Closing));
 }
@@ -589,7 +610,7 @@ fn r1939_6_6_what_became_of_the_deletions() {
     let mut driver = logged_in().submit(Request::Quit);
     driver.run(&[]).unwrap();
     assert_eq!(driver.session.ending(), Ending::Unknown);
-    assert_eq!(driver.run(&[b"-ERR [SYS/TEMP] some left\r\n"]), Ok(Step::Closed));
+    assert_eq!(driver.run(&[b"-ERR [SYS/TEMP] some left\r\n"]), Ok(End::Closed));
     assert_eq!(driver.session.ending(), Ending::Regular);
     assert!(driver.log.ends_with("= refused Some(SysTemp) some left\n"));
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use restante_proto::client::request::{Extras, Login, Request};
-use restante_proto::client::{Event, Limits, Outcome, Session, Step};
+use restante_proto::client::{Event, Outcome, Session, Settings, Step};
 use restante_proto::line::Input;
 use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
@@ -23,7 +23,7 @@ use crate::kind;
 fn outcomes(address: SocketAddr, requests: Vec<Request>) -> Vec<Outcome> {
     let mut stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(Settings::default());
     let (mut input, mut output) = (Input::new(), Vec::new());
     let mut outcomes = Vec::new();
     for request in requests {
@@ -39,8 +39,8 @@ fn outcomes(address: SocketAddr, requests: Vec<Request>) -> Vec<Outcome> {
                 assert_ne!(count, 0, "the server has closed: {outcomes:?}");
                 input.fill(&octets[..count]);
             }
-            Step::Event(Event::Finished(outcome)) => outcomes.push(outcome),
-            Step::Event(_) => {}
+            Step::Event(_, Event::Finished(outcome)) => outcomes.push(outcome),
+            Step::Event(..) => {}
             Step::Idle | Step::Closed => return outcomes,
             step => panic!("nothing asks for {step:?}"),
         }
@@ -51,7 +51,7 @@ fn login(mechanism: Mechanism, password: &str) -> Request {
     // Not by chance, but the server's part of the nonce is.
     let extras = Extras { nonce: b"as good as any nonce".to_vec(), ..Extras::default() };
     let method = Method::Sasl(mechanism);
-    Request::Login(Login { extras, ..Login::new(method, b"alice".to_vec(), Secret::new(password.into())) })
+    Request::Login(Login { extras, ..Login::of(method, b"alice", Secret::new(password.into())).unwrap() })
 }
 
 #[test]

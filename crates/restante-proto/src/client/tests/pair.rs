@@ -135,7 +135,7 @@ impl Server {
 }
 
 /// Lets both talk until the client is idle or closed; octets travel in pieces of `size`.
-pub(super) fn talk(driver: &mut Driver, server: &mut (Server, bool), size: usize) -> Step {
+pub(super) fn talk(driver: &mut Driver, server: &mut (Server, bool), size: usize) -> End {
     let (server, is_removable) = (&mut server.0, server.1);
     loop {
         server.run(is_removable);
@@ -146,7 +146,7 @@ pub(super) fn talk(driver: &mut Driver, server: &mut (Server, bool), size: usize
             server.input.fill(piece);
             server.run(is_removable);
         }
-        if matches!(step, Step::Idle | Step::Closed) {
+        if matches!(step, End::Idle | End::Closed) {
             return step;
         }
     }
@@ -178,7 +178,7 @@ fn session(method: Method, transport: server::Transport, size: usize) -> String 
         .submit(Request::Delete(number(3)))
         .submit(Request::Noop)
         .submit(Request::Quit);
-    assert_eq!(talk(&mut driver, &mut server, size), Step::Closed);
+    assert_eq!(talk(&mut driver, &mut server, size), End::Closed);
     assert!(server.0.is_closed);
     assert_eq!(server.0.removed, [2]);
     assert_eq!(driver.session.ending(), Ending::Regular);
@@ -211,7 +211,7 @@ fn a_quit_that_failed_is_a_refusal() {
         .submit(login(Method::UserPass))
         .submit(Request::Delete(number(1)))
         .submit(Request::Quit);
-    assert_eq!(talk(&mut driver, &mut server, 9), Step::Closed);
+    assert_eq!(talk(&mut driver, &mut server, 9), End::Closed);
     assert!(driver.log.contains("= refused Some(SysTemp)"), "{}", driver.log);
 }
 
@@ -221,7 +221,7 @@ fn a_wrong_password_is_auth() {
     for method in
         [Method::UserPass, Method::Sasl(Mechanism::Plain), Method::Sasl(Mechanism::Login), Method::Apop]
     {
-        let wrong = Login::new(method, b"fred".to_vec(), Secret::new(b"wrong".to_vec()));
+        let wrong = Login::of(method, b"fred", Secret::new(b"wrong".to_vec())).unwrap();
         let mut driver = Driver::new();
         server = Server::new(server::Transport::Plain, true);
         driver = driver.submit(Request::Capabilities).submit(Request::Login(wrong));

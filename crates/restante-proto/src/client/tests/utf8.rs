@@ -1,10 +1,11 @@
 //! UTF8 and LANG as a client may use them (RFC 6856).
 
+use super::argument::LanguageRange;
 use super::*;
 
 fn with_user(method: Method) -> Request {
     let password = Secret::new("größe".as_bytes().to_vec());
-    Request::Login(Login::new(method, "jürgen".into(), password))
+    Request::Login(Login::of(method, "jürgen".as_bytes(), password).unwrap())
 }
 
 #[test]
@@ -12,14 +13,14 @@ fn r6856_2_1_11_no_stls_after_utf8() {
     let mut driver = Driver::with_capabilities("UTF8\r\nSTLS\r\n");
     driver.session.submit(Request::Utf8).unwrap();
     driver.session.submit(Request::StartTls).unwrap();
-    assert_eq!(driver.run_lines("+OK\r\n"), Ok(Step::Idle));
+    assert_eq!(driver.run_lines("+OK\r\n"), Ok(End::Idle));
     assert_eq!(driver.log, "C: UTF8\n= done\n= TlsAfterUtf8\n");
     assert!(driver.session.is_utf8());
     // A server that refused UTF8 is not in UTF-8 mode.
     let mut driver = Driver::with_capabilities("UTF8\r\nSTLS\r\n");
     driver.session.submit(Request::Utf8).unwrap();
     driver.session.submit(Request::StartTls).unwrap();
-    assert_eq!(driver.run_lines("-ERR\r\n+OK\r\n"), Ok(Step::Idle));
+    assert_eq!(driver.run_lines("-ERR\r\n+OK\r\n"), Ok(End::Idle));
     assert!(driver.log.contains("C: STLS\n"), "{}", driver.log);
     assert!(!driver.session.is_utf8());
 }
@@ -49,7 +50,7 @@ fn r6856_2_2_7_without_user_announced_no_utf8_is_sent() {
         for capabilities in ["UTF8\r\n", "USER\r\n"] {
             let mut driver = Driver::with_capabilities(capabilities);
             driver.session.submit(with_user(method)).unwrap();
-            assert_eq!(driver.run_lines(""), Ok(Step::Idle));
+            assert_eq!(driver.run_lines(""), Ok(End::Idle));
             assert_eq!(driver.log, "= NeedsUtf8User\n");
         }
     }
@@ -62,11 +63,11 @@ fn r6856_2_2_7_without_user_announced_no_utf8_is_sent() {
 
 #[test]
 fn r6856_7_2_no_language_before_tls() {
-    let language = || Request::Language("de-AT".into());
+    let language = || Request::Language(LanguageRange::new("de-AT").unwrap());
     let mut driver = Driver::with_capabilities("LANG\r\nSTLS\r\n");
     driver.session.submit(language()).unwrap();
     driver.session.submit(Request::StartTls).unwrap();
-    assert_eq!(driver.run_lines("+OK\r\n"), Ok(Step::Idle));
+    assert_eq!(driver.run_lines("+OK\r\n"), Ok(End::Idle));
     driver.session.submit(language()).unwrap();
     driver.run_lines("+OK de\r\n").unwrap();
     assert_eq!(driver.log, "= LanguageBeforeTls\nC: STLS\n= handshake\n= done\nC: LANG de-AT\n= done\n");
@@ -75,7 +76,6 @@ fn r6856_7_2_no_language_before_tls() {
 #[test]
 fn a_language_cannot_be_another_command() {
     for range in ["", "de fr", "de\r\nQUIT", "d\u{e9}", "**"] {
-        let refused = Driver::new().session.submit(Request::Language(range.into()));
-        assert_eq!(refused, Err(InvalidRequest::Language), "{range:?}");
+        assert_eq!(LanguageRange::new(range), Err(InvalidRequest::Language), "{range:?}");
     }
 }

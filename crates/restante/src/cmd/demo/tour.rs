@@ -137,8 +137,8 @@ async fn log_in(
     let mut client = pop3::Client::connect(&address(server), security, settings).await.map_err(failed)?;
     client.capabilities().await.map_err(failed)?;
     let password = Secret::new(parties.password.clone().into_bytes());
-    let login = Login::new(Method::UserPass, parties.account.clone().into_bytes(), password);
-    client.login(login).await.map_err(failed)?;
+    let login = Login::of(Method::UserPass, parties.account.as_bytes(), password).map_err(Error::Request);
+    client.login(login.map_err(failed)?).await.map_err(failed)?;
     Ok(client)
 }
 
