@@ -62,7 +62,7 @@ fn session(pieces: &[&[u8]]) -> Outcome {
     let (mut told, mut said, mut pieces) = (Vec::new(), Vec::new(), pieces.iter());
     let asked =
         requests().into_iter().map(|request| session.submit(request).expect("they can be said")).count();
-    let (mut decoder, mut is_early) = (Decoder::new(), false);
+    let (mut decoding, mut is_early) = (None::<Decoder>, false);
     loop {
         match session.step(&mut input, &mut output) {
             Ok(Step::Read) => {
@@ -70,13 +70,14 @@ fn session(pieces: &[&[u8]]) -> Outcome {
                 let Some(piece) = pieces.next() else { break };
                 input.fill(piece);
             }
-            Ok(Step::ReceiveMessage) => {
+            Ok(Step::ReceiveMessage(_, fresh)) => {
+                let decoder = decoding.get_or_insert(fresh);
                 let mut message = Vec::new();
                 let decoded = decoder.decode(input.octets(), &mut message);
                 input.consume(decoded.consumed);
                 if decoded.end {
-                    decoder = Decoder::new();
-                    session.message_received();
+                    session.message_received(decoder);
+                    decoding = None;
                 } else if let Some(piece) = pieces.next() {
                     input.fill(piece);
                 } else {
@@ -88,7 +89,7 @@ fn session(pieces: &[&[u8]]) -> Outcome {
                 told.push("tls".to_owned());
                 session.tls_started();
             }
-            Ok(Step::Event(event)) => told.push(format!("{event:?}")),
+            Ok(Step::Event(_, event)) => told.push(format!("{event:?}")),
             Ok(Step::Idle | Step::Closed) => break,
             Err(ProtocolError::Unsolicited | ProtocolError::InjectedBeforeTls) => {
                 is_early = true;

@@ -5,8 +5,10 @@
 use libfuzzer_sys::fuzz_target;
 use restante_fuzz::{Schedule, canonical, lines};
 use restante_proto::body::{Decoder, Encoder, Extent};
+use restante_proto::client::argument::LanguageRange;
 use restante_proto::client::request::{Login, Request};
-use restante_proto::client::{self, Ending, Event, Limits, Outcome};
+use restante_proto::client::quirk::Quirk;
+use restante_proto::client::{self, Ending, Event, Handle, Limits, Outcome};
 use restante_proto::line::Input;
 use restante_proto::maildrop::{Listing, MessageNumber, Octets};
 use restante_proto::reply::language::Language;
@@ -21,7 +23,14 @@ fuzz_target!(|input: &[u8]| {
     let messages: Vec<Vec<u8>> = (0..schedule.below(5)).map(|_| schedule.octets(40).to_vec()).collect();
     let transport =
         [Transport::Plain, Transport::PlainWithStls, Transport::Tls][usize::from(schedule.below(3))];
-    let mut world = World::new(messages, transport, schedule.below(4) > 0);
+    // Windows from a few octets on, so that flights end everywhere.
+    let limits = Limits {
+        pipelined_octets_max: [8, 40, 16 * 1024][usize::from(schedule.below(3))],
+        pipelined_commands_max: [1, 3, 2048][usize::from(schedule.below(3))],
+        ahead_octets_max: [0, 50, 4 << 20][usize::from(schedule.below(3))],
+        ..Limits::default()
+    };
+    let mut world = World::new(messages, transport, schedule.below(4) > 0, limits);
     while !schedule.is_over() {
         match schedule.below(8) {
             0..=3 => {
@@ -56,7 +65,7 @@ fn request(schedule: &mut Schedule<'_>) -> Request {
             ];
             let password: &[u8] = if schedule.below(8) == 7 { b"wrong" } else { PASSWORD };
             let method = methods[usize::from(schedule.below(5))];
-            Request::Login(Login::new(method, USER.to_vec(), Secret::new(password.to_vec())))
+            Request::Login(Login::of(method, USER, Secret::new(password.to_vec())).expect("sound"))
         }
         2 => Request::Capabilities,
         3 => Request::StartTls,
@@ -65,13 +74,20 @@ fn request(schedule: &mut Schedule<'_>) -> Request {
         6 => Request::ListOne(number),
         7 => Request::Uidl,
         8 => Request::UidlOne(number),
-        9 => Request::retrieve(number),
+        9 => {
+            // Right or wrong, it changes nothing but how much is asked for ahead.
+            let expected = (schedule.below(2) > 0).then(|| Octets::new(u64::from(schedule.below(60))));
+            Request::Retrieve { number, expected }
+        }
         10 => Request::Top { number, lines: u64::from(schedule.below(4)) },
         11 | 12 => Request::Delete(number),
         13 => Request::Noop,
         14 => Request::Reset,
         15 => Request::Utf8,
-        16 => Request::Language(["de", "en-GB", "*", "xx"][usize::from(schedule.below(4))].to_owned()),
+        16 => {
+            let range = ["de", "en-GB", "*", "xx"][usize::from(schedule.below(4))];
+            Request::Language(LanguageRange::new(range).expect("a range"))
+        }
         _ => Request::Quit,
     }
 }
@@ -91,7 +107,7 @@ struct World {
     server: Server,
     to_server: VecDeque<u8>,
     to_client: VecDeque<u8>,
-    asked: VecDeque<Asked>,
+    asked: VecDeque<(Handle, Asked)>,
     /// What came for the oldest request so far.
     learned: Vec<String>,
     message: Option<(Decoder, Vec<u8>)>,
@@ -104,7 +120,7 @@ struct World {
 }
 
 impl World {
-    fn new(messages: Vec<Vec<u8>>, transport: Transport, has_timestamp: bool) -> Self {
+    fn new(messages: Vec<Vec<u8>>, transport: Transport, has_timestamp: bool, limits: Limits) -> Self {
         Self {
             client: client::Session::new(Settings::default()),
             client_input: Input::new(),
@@ -113,7 +129,7 @@ impl World {
             server: Server::new(messages, transport, has_timestamp),
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
-            asked: VecDeque::from([Asked::Greeting]),
+            asked: VecDeque::from([(Handle::GREETING, Asked::Greeting)]),
             learned: Vec::new(),
             message: None,
             marks: BTreeSet::new(),
@@ -126,8 +142,8 @@ impl World {
 
     /// Takes a request and the same once more, to know later what it was.
     fn submit(&mut self, request: Request, copy: Request) {
-        if self.client.submit(request).is_ok() {
-            self.asked.push_back(Asked::Request(copy));
+        if let Ok(handle) = self.client.submit(request) {
+            self.asked.push_back((handle, Asked::Request(copy)));
         }
     }
 
@@ -157,17 +173,25 @@ impl World {
                     self.server.session.tls_started(Channel::default());
                     self.client.tls_started();
                 }
-                client::Step::ReceiveMessage => {
-                    let (decoder, message) = self.message.get_or_insert_default();
+                client::Step::ReceiveMessage(handle, decoder) => {
+                    assert_eq!(Some(handle), self.asked.front().map(|(handle, _)| *handle));
+                    let (decoder, message) = self.message.get_or_insert((decoder, Vec::new()));
                     let decoded = decoder.decode(self.client_input.octets(), message);
                     self.client_input.consume(decoded.consumed);
                     if !decoded.end {
                         break;
                     }
-                    self.client.message_received();
+                    self.client.message_received(decoder);
                 }
-                client::Step::Event(Event::Finished(outcome)) => self.finished(&outcome),
-                client::Step::Event(event) => self.learned.push(format!("{event:?}")),
+                client::Step::Event(handle, Event::Finished(outcome)) => self.finished(handle, &outcome),
+                // Our server has none, but the client may have expected the wrong size.
+                client::Step::Event(_, Event::Quirk(quirk)) => {
+                    assert!(quirk == Quirk::SizeLies || !quirk.is_deviation(), "{quirk:?}");
+                }
+                client::Step::Event(handle, event) => {
+                    assert_eq!(Some(handle), self.asked.front().map(|(handle, _)| *handle));
+                    self.learned.push(format!("{event:?}"));
+                }
             }
         }
         self.to_server.extend(self.client_output.drain(..));
@@ -175,8 +199,9 @@ impl World {
     }
 
     /// The oldest request was answered: so, and with what it should be?
-    fn finished(&mut self, outcome: &Outcome) {
-        let asked = self.asked.pop_front().expect("nothing is answered twice");
+    fn finished(&mut self, handle: Handle, outcome: &Outcome) {
+        let (oldest, asked) = self.asked.pop_front().expect("nothing is answered twice");
+        assert_eq!(oldest, handle, "in the order of the requests");
         let learned = std::mem::take(&mut self.learned);
         let message = self.message.take().map(|(_, message)| message);
         assert_ne!(outcome, &Outcome::Malformed);
@@ -191,16 +216,16 @@ impl World {
             return assert!(may_be && learned.is_empty() && message.is_none());
         }
         let found = |number: &MessageNumber| self.lies(number.index());
-        let (expected, told): (bool, Vec<Event>) = match &request {
+        let (expected, told): (bool, Vec<Event<'_>>) = match &request {
             Request::Capabilities => (true, vec![]),
             Request::StartTls => {
                 let is_possible = self.server.offers_tls && !self.is_encrypted && !self.is_utf8;
                 (is_possible && !self.is_logged_in, vec![])
             }
             Request::Utf8 => (!self.is_logged_in, vec![]),
-            Request::Language(range) => (range != "xx", vec![]),
+            Request::Language(range) => (range.as_str() != "xx", vec![]),
             Request::Login(login) => {
-                let is_right = login.password.expose() == PASSWORD;
+                let is_right = login.password.octets() == PASSWORD;
                 // Only a login that came that far was asked about.
                 let is_granted =
                     is_right && !self.is_logged_in && self.server.refusals.pop_front() == Some(false);
@@ -354,7 +379,7 @@ impl Server {
                 server::Step::OpenMaildrop => {
                     let mut listing = Listing::default();
                     for at in 0..self.messages.len() {
-                        listing.push(self.octets(at), unique_id(at).as_bytes()).expect("a valid entry");
+                        listing.push(self.octets(at), UNIQUE_IDS[at]).expect("a valid entry");
                     }
                     self.session.opened(Opening::full(Arc::new(listing)));
                 }
@@ -417,20 +442,20 @@ impl Server {
         Octets::new(canonical(&self.messages[at]).len() as u64)
     }
 
-    fn scan(&self, at: usize) -> Event {
+    fn scan(&self, at: usize) -> Event<'static> {
         let octets = if at < self.messages.len() { self.octets(at) } else { Octets::default() };
         Event::ScanListing { number: MessageNumber::from_index(at).expect("few"), octets }
     }
 
-    fn unique(&self, at: usize) -> Event {
+    fn unique(&self, at: usize) -> Event<'static> {
         let number = MessageNumber::from_index(at).expect("few");
-        Event::UniqueIdListing { number, unique_id: unique_id(at).into_bytes() }
+        let unique_id = UNIQUE_IDS.get(at).copied().unwrap_or_default();
+        Event::UniqueIdListing { number, unique_id }
     }
 }
 
-fn unique_id(at: usize) -> String {
-    format!("unique-{at}")
-}
+/// Of the messages, of which there are fewer.
+const UNIQUE_IDS: [&[u8]; 5] = [b"unique-0", b"unique-1", b"unique-2", b"unique-3", b"unique-4"];
 
 const USER: &[u8] = b"fred";
 const PASSWORD: &[u8] = b" pass word ";

@@ -1,6 +1,6 @@
 //! What shares a flight, and what happens when the two sides do not say the same.
 
-use restante_client::connect::{Address, Security};
+use restante_client::connect::Security;
 use restante_client::error::Error;
 use restante_client::pop3::{Client, Closing, Piece, Quit, ScanListing, Settings};
 use restante_proto::client::request::Login;
@@ -9,7 +9,6 @@ use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::script::{PATIENT, acts, serve, transcript};
 
@@ -253,14 +252,8 @@ async fn a_refused_user_name_is_told_even_when_the_server_goes_then() {
 #[tokio::test]
 async fn a_server_that_does_not_read_while_it_writes_is_no_deadlock() {
     let (count, body) = (3000, "x".repeat(8000));
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    // As small as the system makes it, so that commands do not fit.
-    socket.set_recv_buffer_size(1).unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let listener: TcpListener = socket.listen(1).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (here, mut stream) = tokio::io::duplex(256);
     let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"+OK\r\n").await.unwrap();
         let mut received = Vec::new();
         let mut retrieved = 0;
@@ -288,8 +281,7 @@ async fn a_server_that_does_not_read_while_it_writes_is_no_deadlock() {
     settings.limits.pipelined_octets_max = 1 << 20;
     settings.limits.pipelined_commands_max = 4000;
     settings.limits.ahead_octets_max = u64::MAX;
-    let address = Address::Tcp { host: "127.0.0.1".into(), port };
-    let mut client = Client::connect(&address, Security::None, settings).await.unwrap();
+    let mut client = Client::over(here, settings).await.unwrap();
     client.capabilities().await.unwrap();
     client.login(login(Method::UserPass)).await.unwrap();
     let mut whole = 0;

@@ -7,6 +7,7 @@
 
 mod account;
 mod connect;
+mod dialogue;
 #[cfg(feature = "srv")]
 mod dns;
 mod flights;

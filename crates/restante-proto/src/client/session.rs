@@ -100,6 +100,8 @@ enum Kind {
     Greeting,
     Login(Exchange),
     Request(Request),
+    /// Was not sent, and is told so when its turn comes.
+    NotSent(NotPossible),
 }
 
 /// What a step comes to, before what it lends is lent.
@@ -320,10 +322,11 @@ impl Session {
                 self.drop_blank_lines(input)?;
                 continue;
             }
-            if let Some(step) = self.send(output) {
-                return Ok(Told::Step(step));
-            }
+            self.send(output);
             let Some(pending) = self.pending.front() else { return Ok(Told::Step(Step::Idle)) };
+            if let Kind::NotSent(why) = pending.kind {
+                return Ok(Told::Step(self.finish(Outcome::NotPossible(why))));
+            }
             // The message or the handshake of a request that is otherwise answered is over.
             if pending.listed.is_some() && !pending.kind.is_listing() {
                 return Ok(Told::Step(self.finish(Outcome::Done)));
@@ -345,28 +348,21 @@ impl Session {
     }
 
     /// Appends as many waiting commands as may be sent now.
-    fn send(&mut self, output: &mut Vec<u8>) -> Option<Step<'static>> {
-        while let Some((handle, request)) = self.waiting.front() {
-            if !self.may_send(request) {
-                return None;
-            }
+    fn send(&mut self, output: &mut Vec<u8>) {
+        while let Some((handle, request)) = self.waiting.front().filter(|(_, request)| self.may_send(request))
+        {
             let (start, handle) = (output.len(), *handle);
-            if let Some(why) = self.hindrance(request) {
-                self.waiting.pop_front();
-                return Some(Step::Event(handle, Event::Finished(Outcome::NotPossible(why))));
-            }
+            let hindrance = self.hindrance(request);
             let (expected, delays_quit) = (request.expected_octets(), request.flight() != Flight::Harmless);
-            let kind = match self.waiting.pop_front()?.1 {
-                Request::Login(login) => {
+            let Some((_, request)) = self.waiting.pop_front() else { break };
+            let kind = match (request, hindrance) {
+                (_, Some(why)) => Kind::NotSent(why),
+                (Request::Login(login), None) => {
                     let timestamp = self.timestamp.as_deref();
-                    match Exchange::begin(login, self.capabilities.as_ref(), timestamp, output) {
-                        Ok(exchange) => Kind::Login(exchange),
-                        Err(why) => {
-                            return Some(Step::Event(handle, Event::Finished(Outcome::NotPossible(why))));
-                        }
-                    }
+                    let begun = Exchange::begin(login, self.capabilities.as_ref(), timestamp, output);
+                    begun.map_or_else(Kind::NotSent, Kind::Login)
                 }
-                request => {
+                (request, None) => {
                     if let Some(command) = request.command() {
                         command.encode(output);
                     }
@@ -376,11 +372,10 @@ impl Session {
             };
             self.login_octets = output.len() - start;
             let cost = Cost { octets: self.login_octets, expected, delays_quit };
-            self.flights += u64::from(self.pending.is_empty());
+            self.flights += u64::from(self.pending.is_empty() && output.len() > start);
             self.window.sent(cost);
             self.pending.push_back(Pending { handle, kind, cost, listed: None });
         }
-        None
     }
 
     /// Whether the request may be sent before what was sent earlier is answered (R2449-6.6.4, R2449-6.6.3).
@@ -496,7 +491,7 @@ impl Session {
                 self.timestamp = apop::find_timestamp(line.text).map(<[u8]>::to_vec);
                 return Ok(Some(Told::Step(self.finish(Outcome::Done))));
             }
-            Kind::Login(_) => return Ok(None),
+            Kind::Login(_) | Kind::NotSent(_) => return Ok(None),
             Kind::Request(request) => request,
         };
         match request {

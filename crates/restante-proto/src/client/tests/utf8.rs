@@ -62,6 +62,26 @@ fn r6856_2_2_7_without_user_announced_no_utf8_is_sent() {
 }
 
 #[test]
+fn a_login_that_cannot_be_sent_is_told_in_its_turn() {
+    // Else it would be taken for the answer to UTF8, and the answer to UTF8 for that of the login.
+    play(
+        || {
+            Driver::with_capabilities("PIPELINING\r\nUTF8\r\n")
+                .submit(Request::Utf8)
+                .submit(with_user(Method::UserPass))
+                .submit(Request::Stat)
+        },
+        "+OK\r\n+OK 0 0\r\n",
+        "C: UTF8
+         = done
+         = NeedsUtf8User
+         C: STAT
+         = stat 0 0
+         = done",
+    );
+}
+
+#[test]
 fn r6856_7_2_no_language_before_tls() {
     let language = || Request::Language(LanguageRange::new("de-AT").unwrap());
     let mut driver = Driver::with_capabilities("LANG\r\nSTLS\r\n");
