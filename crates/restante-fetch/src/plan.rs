@@ -402,12 +402,23 @@ impl Plan {
         match entry.stage {
             Stage::Listed | Stage::Skipped => self.judge_without_header(item, policy),
             Stage::Intended => self.fetch(item),
-            _ if item.is_deleted_next || retention::is_old(entry, policy) => {
-                self.delete.push(Deletion { item, why: DeletedBy::Keep });
+            stage => {
+                if let Stage::Gone(_) = stage {
+                    self.returned.push(item.key.clone());
+                }
+                self.retain_or_delete(item, entry, policy);
             }
-            _ if entry.stage == Stage::Quarantined => self.quarantined.push(item),
-            // What is in a local Maildir is asked when LIST tells the octets it told before.
-            _ => self.kept.push(item),
+        }
+    }
+
+    fn retain_or_delete(&mut self, item: Item, entry: &Entry, policy: &Policy<'_>) {
+        if item.is_deleted_next || retention::is_old(entry, policy) {
+            self.delete.push(Deletion { item, why: DeletedBy::Keep });
+        } else if retention::is_quarantined(entry) {
+            self.quarantined.push(item);
+        } else {
+            // Whether it is in a local Maildir is asked when LIST tells the octets it told before.
+            self.kept.push(item);
         }
     }
 

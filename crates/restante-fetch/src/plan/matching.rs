@@ -86,7 +86,7 @@ impl<'l, 'j> Groups<'l, 'j> {
 
 impl<'j> Group<'j> {
     /// First those that are there and have the same octets, in their order; then those that were gone and have the same octets; then
-    /// those that are there and have others. What is left over is new, or gone. Linear, for a server may give all its messages one
+    /// those that have others, there or gone. What is left over is new, or gone. Linear, for a server may give all its messages one
     /// unique-id.
     fn settle(
         mut self,
@@ -124,10 +124,15 @@ impl<'j> Group<'j> {
                 false
             });
         }
-        let mut others = (0..self.known.len()).filter(|index| {
-            let is_other = |(_, entry): &(&Key, &Entry)| is_there(entry) && !is_incomparable(entry);
-            free.get(*index) == Some(&true) && self.known.get(*index).is_some_and(is_other)
-        });
+        let other = |wants_there: bool| {
+            let (known, free) = (&self.known, &free);
+            (0..known.len()).filter(move |index| {
+                let is_other =
+                    |(_, entry): &(&Key, &Entry)| is_there(entry) == wants_there && !is_incomparable(entry);
+                free.get(*index) == Some(&true) && known.get(*index).is_some_and(is_other)
+            })
+        };
+        let mut others = other(true).chain(other(false));
         let mut matched = Vec::new();
         listed.retain(|&at| {
             let Some(index) = others.next() else { return true };

@@ -125,7 +125,7 @@ pub(super) fn is_old(entry: &Entry, policy: &Policy<'_>) -> bool {
     })
 }
 
-fn is_quarantined(entry: &Entry) -> bool {
+pub(super) fn is_quarantined(entry: &Entry) -> bool {
     entry.stage == Stage::Quarantined || entry.collected.is_none()
 }
 
