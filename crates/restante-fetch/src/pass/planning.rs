@@ -45,8 +45,8 @@ pub(super) async fn settle(
                 rename(order, world, client, &change, journal, &mut headers).await?;
                 is_settled = true;
             }
-            Outcome::Plan(mut plan) => {
-                let compared = std::mem::take(&mut plan.compare);
+            Outcome::Plan(plan) => {
+                let compared = plan.compare.clone();
                 let before = replaced.len();
                 let same = compare(client, compared, &mut headers, &mut replaced).await?;
                 if replaced.len() == before {
@@ -56,9 +56,12 @@ pub(super) async fn settle(
         }
     };
     let policy = Policy { is_local: None, ..policy(order, now, &replaced) };
+    for item in same {
+        if let Some(entry) = journal.entry(&item.key) {
+            plan.confirm(item.number, entry, &policy);
+        }
+    }
     look(client, &mut plan, &policy, &headers).await?;
-    // What is the same message under the same name, whatever LIST says of its octets, is left as it is.
-    plan.kept.extend(same);
     if let Some(doubt) = plan.local {
         world.events.say(Event::Warning { what: doubtful(doubt) });
     }
