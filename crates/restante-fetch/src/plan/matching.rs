@@ -100,6 +100,30 @@ impl<'j> Group<'j> {
         let mut free: Vec<bool> = self.known.iter().map(|(key, _)| !replaced.contains(*key)).collect();
         let mut keys = FreeKeys::default();
         let mut listed = std::mem::take(&mut self.listed);
+        self.match_octets(listing, &mut listed, &mut free, &mut keys, found);
+        self.match_others(&mut listed, &mut free, &mut keys, found);
+        for at in listed {
+            if let Some(listed) = listing.get(at) {
+                found(at, Found::New(keys.next(listed.unique_id, &self.known)));
+            }
+        }
+        for (index, (key, entry)) in self.known.iter().enumerate() {
+            let is_left = free.get(index) == Some(&true) || replaced.contains(*key);
+            if is_left && is_there(entry) {
+                gone(key, entry);
+            }
+        }
+    }
+
+    /// Those with the same octets, first among what is there, then among what is gone.
+    fn match_octets(
+        &self,
+        listing: &[Listed<'_>],
+        listed: &mut Vec<usize>,
+        free: &mut [bool],
+        keys: &mut FreeKeys,
+        found: &mut impl FnMut(usize, Found<'j>),
+    ) {
         for wants_there in [true, false] {
             let mut candidates = ByOctets::default();
             for (index, (_, entry)) in self.known.iter().enumerate() {
@@ -112,9 +136,8 @@ impl<'j> Group<'j> {
             }
             listed.retain(|&at| {
                 let octets = listing.get(at).and_then(|listed| listed.octets);
-                let Some((index, (key, entry))) = candidates
-                    .take(octets, &mut free)
-                    .and_then(|index| Some((index, *self.known.get(index)?)))
+                let Some((index, (key, entry))) =
+                    candidates.take(octets, free).and_then(|index| Some((index, *self.known.get(index)?)))
                 else {
                     return true;
                 };
@@ -124,8 +147,18 @@ impl<'j> Group<'j> {
                 false
             });
         }
+    }
+
+    /// Those with other octets, likewise.
+    fn match_others(
+        &self,
+        listed: &mut Vec<usize>,
+        free: &mut [bool],
+        keys: &mut FreeKeys,
+        found: &mut impl FnMut(usize, Found<'j>),
+    ) {
         let other = |wants_there: bool| {
-            let (known, free) = (&self.known, &free);
+            let (known, free) = (&self.known, &*free);
             (0..known.len()).filter(move |index| {
                 let is_other =
                     |(_, entry): &(&Key, &Entry)| is_there(entry) == wants_there && !is_incomparable(entry);
@@ -148,17 +181,6 @@ impl<'j> Group<'j> {
         });
         for index in matched {
             free.get_mut(index).into_iter().for_each(|free| *free = false);
-        }
-        for at in listed {
-            if let Some(listed) = listing.get(at) {
-                found(at, Found::New(keys.next(listed.unique_id, &self.known)));
-            }
-        }
-        for (index, (key, entry)) in self.known.iter().enumerate() {
-            let is_left = free.get(index) == Some(&true) || replaced.contains(*key);
-            if is_left && is_there(entry) {
-                gone(key, entry);
-            }
         }
     }
 }
