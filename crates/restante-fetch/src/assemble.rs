@@ -22,6 +22,7 @@ use rustls::RootCertStore;
 use crate::config::account::{self, Account, AddHeader, Credential};
 use crate::config::deliver::SinkConfig;
 use crate::config::keep::Keep;
+use crate::config::tls;
 use crate::journal::Journal;
 use crate::oauth::error::{Blame, TokenError};
 use crate::oauth::http::Http;
@@ -178,16 +179,14 @@ fn tls(
     failed: &dyn Fn(&Error) -> Failure,
 ) -> Result<Tls, Failure> {
     let pins = account.tls.pins.iter().copied();
-    let trust = match &account.tls.ca {
-        Some(path) => {
+    let trust = match (account.tls.trust, &account.tls.ca) {
+        // Only where somebody has written so: pins are to make a connection safer (design/0014).
+        (tls::Trust::Pins, _) => Trust::pins_alone(pins).ok_or_else(|| failed(&Error::NoRoots))?,
+        (tls::Trust::Authorities, Some(path)) => {
             let roots = pem_roots(&read(outside, path)?).map_err(|error| failed(&error))?;
             Trust::authorities(roots).and_pins(pins)
         }
-        // Who names a key needs nobody else to say whose it is.
-        None if !account.tls.pins.is_empty() && machine_roots(outside).is_none() => {
-            Trust::pins_alone(pins).ok_or_else(|| failed(&Error::NoRoots))?
-        }
-        None => {
+        (tls::Trust::Authorities, None) => {
             let roots = machine_roots(outside).cloned().ok_or_else(|| failed(&Error::NoRoots))?;
             Trust::authorities(roots).and_pins(pins)
         }

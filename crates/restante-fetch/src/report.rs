@@ -2,6 +2,7 @@
 //! decision of the watch are made.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -39,6 +40,8 @@ pub struct Failure {
     pub what: String,
     /// What the reader can do about it.
     pub remedy: Option<String>,
+    /// Seconds that a server of this kind wants to be left alone, where that is more than the usual wait.
+    pub pause: Option<u64>,
 }
 
 /// Kinds of failures.
@@ -83,7 +86,14 @@ impl Failure {
     /// A failure of `kind`, explained by `what` (lower case, no full stop).
     #[must_use]
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), remedy: None }
+        Self { kind, what: what.into(), remedy: None, pause: None }
+    }
+
+    /// Adds how long to leave the server alone.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause.as_secs());
+        self
     }
 
     /// Adds what the reader can do about it (lower case, no full stop).

@@ -1,6 +1,6 @@
 //! What an error means to a pass: whose fault it is, and what to do next.
 
-use restante_client::advice::{Advice, Kind as Matter, Shown};
+use restante_client::advice::{Advice, Kind as Matter, Retry, Shown};
 use restante_client::connect::Route;
 use restante_client::error::Error;
 use restante_proto::client::cause::LoginCause;
@@ -39,7 +39,12 @@ impl Peer {
             // What is added some day is the server's until somebody says otherwise.
             _ => Kind::Protocol,
         };
-        Failure::new(kind, advice.what).remedy(advice.remedy)
+        let failure = Failure::new(kind, advice.what).remedy(advice.remedy);
+        match (advice.kind, advice.retry) {
+            // What the watch does by itself would only make it worse.
+            (Matter::RateLimited, Retry::Later(pause)) => failure.pause(pause),
+            _ => failure,
+        }
     }
 }
 
@@ -58,5 +63,26 @@ pub(crate) fn files_failed(error: &crate::failure::Failure) -> Failure {
     match error.is_full() {
         true => failure.remedy("make room; what was not collected is on the server still"),
         false => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use restante_client::connect::Address;
+    use restante_proto::client::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn too_often_is_an_hour_of_quiet_and_busy_is_not() {
+        let route = Route::from(Address::Tcp { host: "mail.example.org".to_owned(), port: 995 });
+        let peer = Peer { route, shown: Shown::Password };
+        for (said, pause) in
+            [("Exceeded the login limit for a 15 minute period.", Some(3600)), ("mailbox in use", None)]
+        {
+            let refusal = Refusal { code: None, text: said.to_owned() };
+            let failure = peer.failed(&Error::Login { refusal, cause: LoginCause::Unknown });
+            assert_eq!((failure.kind, failure.pause), (Kind::Busy, pause), "{said}");
+        }
     }
 }

@@ -56,10 +56,12 @@ pub enum Due {
 ///
 /// Mail halves the wait, down to a quarter of the interval; a look without mail makes it longer by a quarter, up to twice the
 /// interval. Failures double a wait of their own, each kind up to its bound. A password that the server has refused is not
-/// tried again, since that locks accounts. Never sooner than the server's LOGIN-DELAY (R2449-6.5.5).
+/// tried again, since that locks accounts. Never sooner than the server's LOGIN-DELAY (R2449-6.5.5), nor than a server that
+/// was asked too often wants.
 #[must_use]
 pub fn due(state: State, interval: Interval, report: &Report, dice: f64) -> (State, Due) {
-    let delay = Duration::from_secs(report.login_delay.map_or(0, u64::from));
+    let pause = report.failure.as_ref().and_then(|failure| failure.pause).unwrap_or(0);
+    let delay = Duration::from_secs(report.login_delay.map_or(0, u64::from).max(pause));
     let failed = |first, bound| {
         let wait = backed_off(first, bound, state.failures).max(delay);
         (wait, State { failures: state.failures.saturating_add(1), ..state })
@@ -230,6 +232,12 @@ mod tests {
         let forever = Report { login_delay: Some(u32::MAX), ..Report::default() };
         let (_, due) = due(State::default(), interval, &forever, 1.0);
         assert!(matches!(due, Due::After { wait, .. } if wait == INTERVAL_MAX));
+    }
+
+    #[test]
+    fn a_server_that_was_asked_too_often_is_left_alone() {
+        let often = Report::failed(Failure::new(Kind::Busy, "x").pause(Duration::from_secs(3600)));
+        assert_eq!(waits(&[often, failure(Kind::Busy)]), [3600, 60]);
     }
 
     #[test]
