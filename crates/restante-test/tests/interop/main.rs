@@ -8,6 +8,7 @@
 mod clients;
 mod connections;
 mod corpus;
+mod fetch_servers;
 mod judged;
 mod logins;
 mod mboxes;
