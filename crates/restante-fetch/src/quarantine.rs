@@ -1,9 +1,10 @@
 //! Messages that a sink has refused: kept whole, each with what it is and why, until somebody sees to it.
 //!
-//! The pass puts them here before it records that; `restante fetch quarantine` lists, shows, delivers again and drops them. They lie in `quarantine/` of
+//! The pass puts them here before it records that; they can be listed, read, delivered again and removed. They lie in `quarantine/` of
 //! the account's folder of state; the layout and the states are in docs/on-disk.md.
 
-use std::fmt::Write as _;
+use std::error::Error;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use restante_store::disk::{Access, Disk};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::journal::{Journal, JournalError, Record};
 use crate::key::Key;
 use crate::sink::contents::Reader;
 use crate::sink::{Fault, LineEnds, Message, Sink, SinkId};
@@ -45,9 +47,44 @@ pub struct Item {
     pub line_ends: LineEnds,
     /// SHA-256 of its canonical form.
     pub digest: [u8; 32],
+    /// Sinks that took it when it was delivered again.
+    pub taken: Vec<SinkId>,
+}
+
+/// Why it could not be recorded what became of a message that was delivered again.
+#[derive(Debug)]
+pub enum RedeliveryError {
+    /// Its journal.
+    Journal(JournalError),
+    /// The quarantine.
+    Quarantine(Failure),
+}
+
+impl fmt::Display for RedeliveryError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(out),
+            Self::Quarantine(failure) => failure.fmt(out),
+        }
+    }
+}
+
+impl Error for RedeliveryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Journal(error) => Some(error),
+            Self::Quarantine(failure) => Some(failure),
+        }
+    }
 }
 
 impl Item {
+    /// Its unique-id for people: what is not printable, and `%`, as `%XX`.
+    #[must_use]
+    pub fn unique_id(&self) -> String {
+        escaped(&self.key.unique_id)
+    }
+
     /// The same for this message always, and for no other: what it is called on the command line.
     #[must_use]
     pub fn mark(&self) -> String {
@@ -65,11 +102,11 @@ impl Quarantine {
     /// Keeps a copy of a message. It is durable on return; a message that is there already is replaced.
     ///
     /// # Errors
-    /// When it cannot be read or written; nothing of it is then in the quarantine, or the same message of an earlier try.
+    /// When it cannot be read or written; it is then there whole or not at all.
     pub fn put(&mut self, message: &Message<'_>, sink: &SinkId, reason: &str) -> Result<(), Failure> {
         self.make_folder()?;
         let (part, new) = (self.path(message.name, ".part"), self.path(message.name, ".json.part"));
-        let written = self.put_parts(message, sink, reason, (&part, &new));
+        let written = self.put_parts(message, sink, reason, &part);
         if written.is_err() {
             // What stays is replaced by the next try, and listed by nobody.
             let _ = self.disk.unlink(&part);
@@ -83,11 +120,10 @@ impl Quarantine {
         message: &Message<'_>,
         sink: &SinkId,
         reason: &str,
-        (part, new): (&Path, &Path),
+        part: &Path,
     ) -> Result<(), Failure> {
         let disk = &*self.disk;
         let _ = disk.unlink(part);
-        let _ = disk.unlink(new);
         let file = disk.open(part, Access::CreateNew(0o600)).map_err(Failure::at("make", part))?;
         // As it lies in the spool.
         let mut reader = Reader::open(disk, message, message.line_ends)?;
@@ -97,16 +133,36 @@ impl Quarantine {
         file.sync().map_err(Failure::at("sync", part))?;
         let stat = file.stat().map_err(Failure::at("see", part))?;
         let at = Timestamp::from_nanosecond(i128::from(stat.modified_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
-        let description = Description::of(message, sink, reason, at);
-        let text = serde_json::to_vec_pretty(&description)
-            .map_err(|error| Failure::new("describe", part, io::Error::other(error)))?;
-        let file = disk.open(new, Access::CreateNew(0o600)).map_err(Failure::at("make", new))?;
-        file.append(&text).and_then(|()| file.sync()).map_err(Failure::at("write", new))?;
-        // The message last: a description alone is no item.
-        let (described, named) = (self.path(message.name, ".json"), self.path(message.name, ""));
-        disk.rename(new, &described).map_err(Failure::at("name", &described))?;
+        let item = Item {
+            account: message.account.to_owned(),
+            key: message.key.clone(),
+            name: message.name.to_owned(),
+            sink: sink.clone(),
+            reason: reason.chars().take(REASON_CHARACTERS_MAX).collect(),
+            at,
+            file_octets: message.file_octets,
+            line_ends: message.line_ends,
+            digest: message.digest,
+            taken: Vec::new(),
+        };
+        // The message last: a description alone is no item, and a message alone would be one that nobody knows.
+        self.describe(message.name, &Description::of(&item))?;
+        let named = self.path(message.name, "");
         disk.rename(part, &named).map_err(Failure::at("name", &named))?;
-        disk.sync_folder(&self.folder).map_err(Failure::at("sync", &self.folder))
+        self.sync()
+    }
+
+    /// Writes a description, in place of the one that is there; durable on return.
+    fn describe(&self, name: &str, description: &Description) -> Result<(), Failure> {
+        let disk = &*self.disk;
+        let (new, path) = (self.path(name, ".json.part"), self.path(name, ".json"));
+        let text = serde_json::to_vec_pretty(description)
+            .map_err(|error| Failure::new("describe", &path, io::Error::other(error)))?;
+        let _ = disk.unlink(&new);
+        let file = disk.open(&new, Access::CreateNew(0o600)).map_err(Failure::at("make", &new))?;
+        file.append(&text).and_then(|()| file.sync()).map_err(Failure::at("write", &new))?;
+        disk.rename(&new, &path).map_err(Failure::at("name", &path))?;
+        self.sync()
     }
 
     /// What is there, the oldest first. An item whose description cannot be read is an error of its own, and hides no other.
@@ -144,19 +200,43 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Gives a message to these sinks once more; answers for each. It stays here; when all have taken it, record that and then [`remove`](Self::remove) it.
-    pub fn retry(&self, item: &Item, sinks: &mut [Box<dyn Sink>]) -> Vec<Result<(), Fault>> {
+    /// Gives a message once more to those of these sinks that do not have it. When all of them have it, that is recorded as collected and the message
+    /// removed; else what was taken is noted, and the others' answers come back.
+    ///
+    /// # Errors
+    /// When that cannot be recorded. The next try may then give the message again to a sink that cannot be asked.
+    pub fn redeliver(
+        &mut self,
+        item: &Item,
+        sinks: &mut [Box<dyn Sink>],
+        journal: &mut Journal,
+        now: Timestamp,
+    ) -> Result<Vec<(SinkId, Fault)>, RedeliveryError> {
         let path = self.path(&item.name, "");
-        // An earlier retry may have been cut off.
+        // An earlier try may have been cut off.
         let message = Message { is_doubtful: true, ..message(item, &path) };
-        let unanswered = |sink: &dyn Sink| Err(Fault::Later(format!("{} has not answered", sink.id())));
-        sinks
-            .iter_mut()
-            .map(|sink| {
-                let answer = sink.deliver(std::slice::from_ref(&message)).into_iter().next();
-                answer.unwrap_or_else(|| unanswered(&**sink))
-            })
-            .collect()
+        let marks = journal.entry(&item.key).map(|entry| entry.marks.clone()).unwrap_or_default();
+        let mut after = item.clone();
+        after.taken.extend(marks);
+        let mut faults = Vec::new();
+        for sink in sinks {
+            if after.taken.contains(sink.id()) {
+                continue;
+            }
+            match sink.deliver(std::slice::from_ref(&message)).into_iter().next() {
+                Some(Ok(())) => after.taken.push(sink.id().clone()),
+                Some(Err(fault)) => faults.push((sink.id().clone(), fault)),
+                None => faults.push((sink.id().clone(), Fault::Later("it has not answered".into()))),
+            }
+        }
+        if faults.is_empty() {
+            journal.record(Record::Collected { key: item.key.clone(), at: now });
+            journal.commit().map_err(RedeliveryError::Journal)?;
+            self.remove(item).map_err(RedeliveryError::Quarantine)?;
+        } else if after.taken.len() > item.taken.len() {
+            self.describe(&item.name, &Description::of(&after)).map_err(RedeliveryError::Quarantine)?;
+        }
+        Ok(faults)
     }
 
     /// Takes a message out for good; durable on return.
@@ -172,7 +252,13 @@ impl Quarantine {
                 }
                 _ => {}
             }
+            // The message first, for the same reason.
+            self.sync()?;
         }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
         self.disk.sync_folder(&self.folder).map_err(Failure::at("sync", &self.folder))
     }
 
@@ -206,12 +292,14 @@ impl Quarantine {
 
     fn make_folder(&self) -> Result<(), Failure> {
         match self.disk.make_folder(&self.folder, 0o700) {
-            Ok(()) => {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Failure::new("make", &self.folder, error))
+            }
+            // Also when it was there: whoever made it may not have come further.
+            _ => {
                 let above = self.folder.parent().unwrap_or(&self.folder);
                 self.disk.sync_folder(above).map_err(Failure::at("sync", above))
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(Failure::new("make", &self.folder, error)),
         }
     }
 }
@@ -245,30 +333,33 @@ struct Description {
     line_ends: String,
     /// Hexadecimal.
     digest: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    taken: Vec<String>,
 }
 
 impl Description {
-    fn of(message: &Message<'_>, sink: &SinkId, reason: &str, at: Timestamp) -> Self {
-        let line_ends = match message.line_ends {
+    fn of(item: &Item) -> Self {
+        let line_ends = match item.line_ends {
             LineEnds::Lf => "lf",
             LineEnds::Crlf => "crlf",
         };
-        let digest = message.digest.iter().fold(String::new(), |mut text, octet| {
+        let digest = item.digest.iter().fold(String::new(), |mut text, octet| {
             // Writing to a String cannot fail.
             let _ = write!(text, "{octet:02x}");
             text
         });
         Self {
-            account: message.account.to_owned(),
-            unique_id: escaped(&message.key.unique_id),
-            occurrence: message.key.occurrence,
-            generation: message.key.generation,
-            sink: sink.to_string(),
-            reason: reason.chars().take(REASON_CHARACTERS_MAX).collect(),
-            at,
-            file_octets: message.file_octets,
+            account: item.account.clone(),
+            unique_id: escaped(&item.key.unique_id),
+            occurrence: item.key.occurrence,
+            generation: item.key.generation,
+            sink: item.sink.to_string(),
+            reason: item.reason.clone(),
+            at: item.at,
+            file_octets: item.file_octets,
             line_ends: line_ends.to_owned(),
             digest,
+            taken: item.taken.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -292,6 +383,7 @@ impl Description {
                 _ => return None,
             },
             digest,
+            taken: self.taken.into_iter().map(|sink| SinkId(sink.into())).collect(),
         })
     }
 }
@@ -335,10 +427,12 @@ const REASON_CHARACTERS_MAX: usize = 1000;
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use restante_store::disk::LocalDisk;
 
     use super::*;
+    use crate::journal::Stage;
     use crate::sink::fixtures::{ACCOUNT, Laid, folder, odd};
     use crate::sink::maildir::{Maildir, Settings};
 
@@ -384,25 +478,63 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 2);
     }
 
+    /// Refuses everything, or takes it, and counts.
+    #[derive(Debug)]
+    struct Moody {
+        id: SinkId,
+        answer: Result<(), Fault>,
+        count: Arc<AtomicUsize>,
+    }
+
+    impl Sink for Moody {
+        fn id(&self) -> &SinkId {
+            &self.id
+        }
+
+        fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
+            self.count.fetch_add(messages.len(), Ordering::Relaxed);
+            vec![self.answer.clone(); messages.len()]
+        }
+    }
+
     #[test]
-    fn a_retry_delivers_and_a_removal_leaves_nothing() {
+    fn a_redelivery_goes_to_those_that_do_not_have_it_and_ends_when_all_have() {
         let folder = folder();
         let mut quarantine = quarantine(folder.path());
         let laid = Laid::new(folder.path(), "1", &odd());
         quarantine.put(&laid.message(), &sink(), "550 no").unwrap();
-        let item = items(&quarantine).remove(0);
+        let mut journal = Journal::open(Arc::new(LocalDisk), &folder.path().join(ACCOUNT)).unwrap();
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let reason = "550 no".into();
+        journal.record(Record::Quarantined { key: laid.key.clone(), reason });
+        journal.commit().unwrap();
         let path = folder.path().join("Mail");
-        let open =
-            || Box::new(Maildir::open(Arc::new(LocalDisk), Settings::new(&path)).unwrap()) as Box<dyn Sink>;
-        // Twice, as after a crash in between.
+        let count = Arc::new(AtomicUsize::new(0));
+        let sinks = |answer: Result<(), Fault>| -> Vec<Box<dyn Sink>> {
+            let moody = |name: &str, answer| {
+                let count = if name == "taking" { Arc::clone(&count) } else { Arc::default() };
+                Box::new(Moody { id: SinkId(name.into()), answer, count })
+            };
+            let maildir = Maildir::open(Arc::new(LocalDisk), Settings::new(&path)).unwrap();
+            vec![Box::new(maildir), moody("taking", Ok(())), moody("refusing", answer)]
+        };
+        let fault = Fault::Refused("still no".into());
         for _ in 0..2 {
-            assert_eq!(quarantine.retry(&item, &mut [open()]), [Ok(())]);
+            let item = items(&quarantine).remove(0);
+            let left =
+                quarantine.redeliver(&item, &mut sinks(Err(fault.clone())), &mut journal, now).unwrap();
+            assert_eq!(left, [(SinkId("refusing".into()), fault.clone())]);
         }
-        let new = path.join("new");
-        assert_eq!(fs::read_dir(&new).unwrap().count(), 1);
-        quarantine.remove(&item).unwrap();
+        let item = items(&quarantine).remove(0);
+        assert_eq!(item.taken.len(), 2);
+        assert!(quarantine.redeliver(&item, &mut sinks(Ok(())), &mut journal, now).unwrap().is_empty());
+        assert_eq!(count.load(Ordering::Relaxed), 1, "what has it does not get it again");
+        assert_eq!(journal.entry(&laid.key).unwrap().stage, Stage::Collected);
+        assert!(items(&quarantine).is_empty());
         assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 0);
         quarantine.remove(&item).unwrap();
+        let new = path.join("new");
+        assert_eq!(fs::read_dir(&new).unwrap().count(), 1);
         assert!(fs::read(new.join(laid.message().name)).unwrap() == odd());
     }
 

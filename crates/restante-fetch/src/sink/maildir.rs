@@ -264,18 +264,21 @@ impl Sink for Maildir {
     }
 }
 
-/// Makes what is missing of a Maildir.
+/// Makes what is missing of a Maildir. `cur/` comes last, so that where it is, all else was durable before.
 fn make_maildir(disk: &dyn Disk, path: &Path) -> Result<(), Failure> {
-    let is_new = make_folder(disk, path)?;
-    if is_new {
-        let above = path.parent().unwrap_or(path);
-        disk.sync_folder(above).map_err(Failure::at("sync", above))?;
+    let sync = |path: &Path| disk.sync_folder(path).map_err(Failure::at("sync", path));
+    let cur = path.join("cur");
+    if disk.stat(&cur).is_err() {
+        make_folder(disk, path)?;
+        sync(path.parent().unwrap_or(path))?;
     }
-    let mut is_new = false;
-    for name in ["tmp", "new", "cur"] {
-        is_new |= make_folder(disk, &path.join(name))?;
+    let is_new = make_folder(disk, &path.join("tmp"))? | make_folder(disk, &path.join("new"))?;
+    if is_new || disk.stat(&cur).is_err() {
+        sync(path)?;
+        make_folder(disk, &cur)?;
+        sync(path)?;
     }
-    if is_new { disk.sync_folder(path).map_err(Failure::at("sync", path)) } else { Ok(()) }
+    Ok(())
 }
 
 /// Whether it was missing.

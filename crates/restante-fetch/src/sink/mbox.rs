@@ -52,15 +52,14 @@ impl Mbox {
 
     fn lock(&self) -> Result<Locked, Failure> {
         let (holder, now_ns) = (self.notes.holder()?, self.notes.now_ns()?);
-        let locked = locks::take(&self.disk, &self.path, &holder, now_ns, self.patience)?;
-        check_form(&*locked.file).map_err(Failure::at("append to", &self.path))?;
-        Ok(locked)
+        locks::take(&self.disk, &self.path, &holder, now_ns, self.patience)
     }
 
     fn try_deliver(&mut self, messages: &[Message<'_>]) -> Result<Vec<Result<(), Fault>>, Failure> {
         let locked = self.lock()?;
         let file = &*locked.file;
         self.recover(file)?;
+        check_form(file).map_err(Failure::at("append to", &self.path))?;
         let known = self.known(file, messages)?;
         let now =
             Timestamp::from_nanosecond(i128::from(self.notes.now_ns()?)).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -123,6 +122,11 @@ impl Mbox {
     fn append(&mut self, file: &dyn DiskFile, messages: &[(&Message<'_>, Stored)]) -> Result<(), Failure> {
         let failed = |doing| Failure::at(doing, &self.path);
         let stat = file.stat().map_err(failed("see"))?;
+        if stat.size == 0 {
+            // It may have been made just now, or by somebody who did not come further.
+            let folder = self.path.parent().unwrap_or(&self.path);
+            self.disk.sync_folder(folder).map_err(Failure::at("sync", folder))?;
+        }
         let context = context(file, stat.size).map_err(failed("read"))?;
         let before = self.notes.state.clone();
         let mut after = before.clone();
@@ -183,11 +187,18 @@ impl Mbox {
             && context(file, pending.start).map_err(failed("read"))? == pending.context;
         if is_same {
             let ours: Vec<&Note> = self.notes.state.notes.iter().rev().take(pending.messages).collect();
+            let mut end = stat.size;
             match tail::look(file, pending.start..stat.size, &ours).map_err(failed("read"))? {
                 Tail::Whole => {}
-                Tail::Torn { at } => file.truncate(at).map_err(failed("cut"))?,
+                Tail::Torn { at } => {
+                    file.truncate(at).map_err(failed("cut"))?;
+                    end = at;
+                }
                 Tail::Covered { at, other } => tail::part(file, at, other).map_err(failed("mend"))?,
             }
+            // It may have been a sync that failed: then the kernel takes what it did not write for written, and no other sync
+            // would write it.
+            tail::write_again(file, pending.start..end).map_err(failed("write"))?;
         }
         // Also what was cut off by somebody whose sync failed.
         file.sync().map_err(failed("sync"))?;

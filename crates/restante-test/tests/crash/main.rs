@@ -62,6 +62,7 @@ mod unique_ids;
 // What collects mail.
 mod fetch_journal;
 mod fetch_loops;
+mod fetch_sinks;
 
 // The running program.
 mod killing;

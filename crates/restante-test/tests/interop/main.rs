@@ -18,6 +18,7 @@ mod others;
 mod quota;
 mod servers;
 mod sessions;
+mod sinks;
 mod submission;
 mod transcripts;
 

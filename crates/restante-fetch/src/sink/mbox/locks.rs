@@ -31,7 +31,7 @@ impl Default for Patience {
     }
 }
 
-/// Takes both locks, and makes the mbox (0600) when it is missing. `holder` tells our own dot-locks from others': it is the same in every run that
+/// Takes both locks, and makes the mbox (0600) when it is missing; its name is then not durable yet. `holder` tells our own dot-locks from others': it is the same in every run that
 /// cannot be under way at the same time. `now_ns` is the clock of the file system.
 ///
 /// # Errors
@@ -86,8 +86,6 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, Failure> {
                 }
                 _ => {}
             }
-            let folder = path.parent().unwrap_or(path);
-            disk.sync_folder(folder).map_err(Failure::at("sync", folder))?;
             disk.open(path, Access::Write)
         }
         opened => opened,

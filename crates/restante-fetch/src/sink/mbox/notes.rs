@@ -71,8 +71,6 @@ impl Notes {
         let file = match disk.open(path, Access::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 disk.open(path, Access::CreateNew(0o600)).map_err(Failure::at("make", path))?;
-                let folder = path.parent().unwrap_or(path);
-                disk.sync_folder(folder).map_err(Failure::at("sync", folder))?;
                 disk.open(path, Access::Write)
             }
             opened => opened,
@@ -82,10 +80,18 @@ impl Notes {
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it");
             return Err(Failure::new("lock", path, busy));
         }
+        // Also when it was there: whoever made it may not have come further.
+        let folder = path.parent().unwrap_or(path);
+        disk.sync_folder(folder).map_err(Failure::at("sync", folder))?;
         let slots = (0..2).map(|slot| read(&*file, slot)).collect::<io::Result<Vec<_>>>();
         let slots = slots.map_err(Failure::at("read", path))?;
         let state = slots.into_iter().flatten().max_by_key(|state| state.number).unwrap_or_default();
-        Ok(Self { file, path: path.to_owned(), state })
+        let notes = Self { file, path: path.to_owned(), state };
+        if notes.state != State::default() {
+            // If its sync failed, it is not durable, and the next one goes over the one before it.
+            notes.put(&notes.state)?;
+        }
+        Ok(notes)
     }
 
     /// What tells the dot-locks of whoever has this file from others'.
@@ -115,14 +121,16 @@ impl Notes {
         while state.notes.len() > NOTES_MAX {
             state.notes.pop_front();
         }
-        let text = encode(&state);
-        let slot = state.number % 2;
-        let written = self.file.write_at(text.as_bytes(), slot * SLOT_OCTETS as u64);
-        // What failed may be there all the same; the next one must count as newer.
-        self.state.number = state.number;
-        written.and_then(|()| self.file.sync()).map_err(Failure::at("write", &self.path))?;
+        // What fails may be there all the same: the next one counts as newer, and takes the same slot.
+        self.put(&state).inspect_err(|_| self.state.number = state.number + 1)?;
         self.state = state;
         Ok(())
+    }
+
+    fn put(&self, state: &State) -> Result<(), Failure> {
+        let at = state.number % 2 * SLOT_OCTETS as u64;
+        let written = self.file.write_at(encode(state).as_bytes(), at);
+        written.and_then(|()| self.file.sync()).map_err(Failure::at("write", &self.path))
     }
 }
 

@@ -66,6 +66,25 @@ pub(super) fn part(file: &dyn DiskFile, at: u64, other: u64) -> io::Result<()> {
     file.write_at(ends, other - length)
 }
 
+/// Writes a part of a file over itself.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub(super) fn write_again(file: &dyn DiskFile, part: Range<u64>) -> io::Result<()> {
+    let mut chunk = vec![0; WINDOW_OCTETS];
+    let mut at = part.start;
+    while at < part.end {
+        let length = usize::try_from(part.end - at).unwrap_or(usize::MAX).min(chunk.len());
+        let read = file.read_at(chunk.get_mut(..length).unwrap_or_default(), at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(chunk.get(..read).unwrap_or_default(), at)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
 /// Where the first From_ line begins that is none of ours, in the middle of a line or not. Behind a `>` it is a quoted line.
 fn next_other(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Result<Option<u64>> {
     let mut window = vec![0; WINDOW_OCTETS + FROM_LINE_OCTETS_MAX + FROM.len()];
