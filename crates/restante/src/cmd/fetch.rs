@@ -4,6 +4,7 @@
 mod accounts;
 mod display;
 mod ending;
+mod quarantine;
 mod sinks;
 mod status;
 mod visits;
@@ -21,6 +22,7 @@ use visits::Visits;
 pub(crate) fn run(flags: &Fetch) -> Result<(), Failure> {
     match &flags.command {
         Some(FetchCommand::Status { state, json }) => return status::run(state, json.json),
+        Some(FetchCommand::Quarantine { command }) => return quarantine::run(command),
         None => {}
     }
     let accounts = accounts::load(flags)?;

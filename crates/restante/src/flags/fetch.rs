@@ -100,6 +100,51 @@ pub(crate) enum FetchCommand {
         #[command(flatten)]
         json: Json,
     },
+    /// See to messages that could not be delivered: they are kept here with the reason, and block nothing
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+}
+
+/// What can be done about messages that could not be delivered.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// List them, with who refused them and why
+    List {
+        #[command(flatten)]
+        state: FetchState,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Print one of them
+    Show {
+        /// The message as list shows it, or the beginning of that
+        message: String,
+        #[command(flatten)]
+        state: FetchState,
+    },
+    /// Deliver them again to where they have not come; what is taken everywhere leaves the quarantine
+    Retry {
+        /// The messages as list shows them [default: all]
+        messages: Vec<String>,
+        /// The configuration that says where messages go [default: as without it]
+        #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+        /// Deliver here, and not where the configuration says (may be repeated)
+        #[arg(long, value_name = "SINK")]
+        to: Vec<String>,
+        #[command(flatten)]
+        state: FetchState,
+    },
+    /// Remove them for good
+    Drop {
+        /// The messages as list shows them
+        #[arg(required = true)]
+        messages: Vec<String>,
+        #[command(flatten)]
+        state: FetchState,
+    },
 }
 
 /// Where it is kept what is collected.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use restante_config::value::{Size, Value as _};
 use restante_fetch::config::account::{Account, Credential, Security};
+use restante_fetch::config::deliver::SinkConfig;
 use restante_fetch::config::keep::Keep;
 use restante_fetch::config::place::Around;
 use restante_fetch::config::{self, Config};
@@ -58,6 +59,39 @@ pub(super) fn state_dir(flags: &FetchState) -> Result<PathBuf, Failure> {
     }
 }
 
+/// What `--to` says.
+pub(super) fn sinks_of(to: &[String]) -> Result<Vec<SinkConfig>, Failure> {
+    let folder = env::current_dir().map_err(|error| Failure::file("find", Path::new("."), &error))?;
+    let sinks = with_around(None, |around| {
+        to.iter().map(|to| sinks::parse(to, around, &folder)).collect::<Result<Vec<_>, _>>()
+    });
+    sinks.map_err(|what| Failure::new(Code::Usage, what))
+}
+
+/// The configuration that is named, or that is there.
+pub(super) fn configuration(named: Option<&Path>) -> Result<Option<Config>, Failure> {
+    place(named).map(|path| read(&path)).transpose()
+}
+
+/// The folders of state of all accounts that have been looked at.
+pub(super) fn folders(state: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match std::fs::read_dir(state) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::file("list", state, &error)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| Failure::file("list", state, &error))?.path();
+        // Tokens lie here too.
+        if path.join("journal").is_file() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
 /// Accounts of URLs.
 fn of_urls(flags: &Fetch) -> Result<Accounts, Failure> {
     let usage = |what: String| Failure::new(Code::Usage, what);
@@ -65,7 +99,6 @@ fn of_urls(flags: &Fetch) -> Result<Accounts, Failure> {
         let failure = usage("where the mail goes is not said".to_owned());
         return Err(failure.remedy("add --to maildir:PATH, or another sink: see 'restante fetch --help'"));
     }
-    let folder = env::current_dir().map_err(|error| Failure::file("find", Path::new("."), &error))?;
     let mut accounts: Vec<Account> = Vec::new();
     for written in &flags.urls {
         let url = PopUrl::parse(written).map_err(|error| usage(format!("{written}: {error}")))?;
@@ -76,10 +109,7 @@ fn of_urls(flags: &Fetch) -> Result<Accounts, Failure> {
         }
         accounts.push(account);
     }
-    let sinks = with_around(None, |around| {
-        flags.to.iter().map(|to| sinks::parse(to, around, &folder)).collect::<Result<Vec<_>, _>>()
-    });
-    let sinks = sinks.map_err(usage)?;
+    let sinks = sinks_of(&flags.to)?;
     accounts.iter_mut().for_each(|account| account.deliver.clone_from(&sinks));
     let state_dir = match &flags.state.folder {
         Some(folder) => folder.clone(),

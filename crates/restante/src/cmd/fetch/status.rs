@@ -45,22 +45,10 @@ pub(super) fn run(state: &FetchState, as_json: bool) -> Result<(), Failure> {
     terminal::print(&table.render())
 }
 
-// The folders of state are this program's own.
-#[allow(clippy::disallowed_methods)]
 fn read(folder: &Path) -> Result<Vec<Status>, Failure> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::file("list", folder, &error)),
-    };
     let mut statuses = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| Failure::file("list", folder, &error))?;
-        // Tokens lie here too.
-        if !entry.path().join("journal").is_file() {
-            continue;
-        }
-        let journal = Journal::look(Arc::new(LocalDisk), &entry.path())
+    for folder in accounts::folders(folder)? {
+        let journal = Journal::look(Arc::new(LocalDisk), &folder)
             .map_err(|error| Failure::new(Code::Io, error.to_string()))?;
         statuses.push(journal.describe());
     }

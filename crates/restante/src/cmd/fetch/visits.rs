@@ -189,7 +189,7 @@ fn failed(account: &str, why: &Why) -> Failure {
 }
 
 /// The name of this machine, for a Received field.
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() || name == "(none)" { "localhost".to_owned() } else { name }
 }
