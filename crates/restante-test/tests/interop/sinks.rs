@@ -2,7 +2,7 @@
 //! afterwards octet for octet what the wire brought.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use restante_fetch::spool::Spool;
 use restante_store::disk::LocalDisk;
 use restante_test::mail::{awkward, canonical, numbered};
 use restante_test::real::postfix::Postfix;
-use restante_test::real::site::NOBODY;
+use restante_test::real::restante::binary;
+use restante_test::real::site::{NOBODY, POP3};
 use restante_test::real::{Kind, Server, Setup, program};
 use restante_test::wait;
 use tempfile::TempDir;
@@ -235,4 +236,78 @@ fn postfix_takes_messages_by_smtp() {
         assert_eq!(shown.iter().filter(|shown| shown.ends_with(wire)).count(), 1, "{}", wire.escape_ascii());
     }
     assert!(shown.iter().all(|shown| shown.starts_with(b"Return-Path: <owner@example.org>")));
+}
+
+/// Runs a command, and gives back its exit status and what it printed.
+fn restante(words: &[&str]) -> (i32, String) {
+    let output = Command::new(binary()).args(words).env_remove("HOME").output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn what_a_program_refuses_is_listed_shown_delivered_again_and_dropped() {
+    let messages: Vec<_> = (1..=3).map(|nth| numbered(nth, 2)).collect();
+    let setup = Setup { mail: vec![("alice".to_owned(), messages.clone())], ..Setup::default() };
+    let server = Server::start(Kind::Restante, &setup);
+    let folder = TempDir::new().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "secret\n").unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let state = folder.path().join("state").display().to_string();
+    let password = password.display().to_string();
+    let url = format!("pop://alice@{}", server.site().address(POP3));
+    let refuse = "command:/bin/sh -c 'cat > /dev/null; echo not you >&2; exit 67'";
+    let fetch = || {
+        let words =
+            ["fetch", &url, "--no-tls", "--password-file", &password, "--state", &state, "--to", refuse];
+        restante(&words)
+    };
+    let quarantine = |words: &[&str]| {
+        let mut all = vec!["fetch", "quarantine"];
+        all.extend(words);
+        all.extend(["--state", &state]);
+        restante(&all)
+    };
+    assert_eq!(quarantine(&["list", "--json"]), (0, "[]\n".into()));
+    let (status, said) = fetch();
+    assert_eq!(status, 65, "{said}");
+    // They block nothing, and do not come again.
+    assert_eq!(fetch().0, 0);
+
+    let (status, listed) = quarantine(&["list", "--json"]);
+    assert_eq!(status, 0);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
+    let marks: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|item| item["message"].as_str().unwrap()).collect();
+    assert_eq!(marks.len(), 3, "{listed}");
+    assert!(listed[0]["reason"].as_str().unwrap().ends_with("ended with code 67: not you"), "{listed}");
+    assert!(listed[0]["sink"].as_str().unwrap().starts_with("command:/bin/sh#"), "{listed}");
+    let (status, table) = quarantine(&["list"]);
+    assert!(status == 0 && marks.iter().all(|mark| table.contains(&mark[..12])), "{table}");
+
+    let shown: Vec<_> = marks.iter().map(|mark| quarantine(&["show", &mark[..12]])).collect();
+    for message in &messages {
+        let text = String::from_utf8(canonical(message)).unwrap();
+        assert!(shown.contains(&(0, text)), "{shown:?}");
+    }
+    for words in [["show", "none"], ["drop", "none"], ["retry", "none"]] {
+        let (status, said) = quarantine(&words);
+        assert!(
+            status == 66 && said.contains("there is no message none in the quarantine"),
+            "{status} {said}"
+        );
+    }
+
+    // Nobody knows where they should go; then they go into a Maildir, but for one.
+    assert_eq!(quarantine(&["retry", "--config", "/nonexistent"]).0, 66);
+    assert_eq!(quarantine(&["retry", "--to", refuse]).0, 65);
+    assert_eq!(quarantine(&["drop", marks[0]]).0, 0);
+    let path = folder.path().join("Mail");
+    let to = format!("maildir:{}", path.display());
+    let (status, said) = quarantine(&["retry", "--to", &to]);
+    assert_eq!((status, said.as_str()), (0, "2 delivered, 0 still in the quarantine\n"));
+    assert_eq!(fs::read_dir(path.join("new")).unwrap().count(), 2);
+    assert_eq!(quarantine(&["list", "--json"]), (0, "[]\n".into()));
+    assert_eq!(fetch().0, 0, "what was dropped does not come again");
 }
