@@ -101,7 +101,7 @@ impl fmt::Debug for World {
 }
 
 /// Visits an account. `enter` connects and logs in; `sinks` opens the sinks, and is asked only when there is something to
-/// deliver.
+/// deliver, on the thread that delivers.
 ///
 /// Whatever happens, what the report calls collected is durable at every sink and in the journal; nothing was deleted on the
 /// server that is not.
@@ -109,7 +109,7 @@ pub async fn run(
     order: &Order,
     world: &World,
     enter: impl AsyncFnOnce() -> Result<Client, Failure>,
-    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure>,
+    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure> + Send + 'static,
 ) -> Report {
     let mut report = Report::default();
     if let Err(failure) = visit(order, world, enter, sinks, &mut report).await {
@@ -123,7 +123,7 @@ async fn visit(
     order: &Order,
     world: &World,
     enter: impl AsyncFnOnce() -> Result<Client, Failure>,
-    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure>,
+    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure> + Send + 'static,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let mut journal = open(order, world)?;
@@ -143,7 +143,7 @@ async fn visit(
     }
     if !plan.fetch.is_empty() {
         let Retrieved { journal: left, report: retrieved } =
-            retrieve(order, world, &mut client, &plan.fetch, journal, sinks).await;
+            retrieve(order, world, &mut client, &plan.fetch, journal, Box::new(sinks)).await;
         report.take(retrieved);
         // The connection is of no more use then, and a session that breaks deletes nothing.
         if let Some(failure) = report.failure.take() {

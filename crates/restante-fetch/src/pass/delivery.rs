@@ -2,7 +2,7 @@
 //! It owns the journal as long as it runs. It knows no network.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -30,11 +30,20 @@ pub(super) struct Arrived {
 /// What takes messages to the sinks.
 pub(super) struct Delivery {
     pub(super) journal: Journal,
-    /// The one that owns the spool last; see [`in_order`].
-    pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) quarantine: Quarantine,
     pub(super) clock: Clock,
     pub(super) events: Events,
+}
+
+/// Opens the sinks.
+pub(super) type OpenSinks = Box<dyn FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure> + Send>;
+
+/// The delivery thread while it opens the sinks.
+pub(super) struct Opening {
+    pub(super) line: Line,
+    /// The folder of the sink that owns the spool, once all are open. Nothing comes when they cannot be; why is in `delivered`.
+    pub(super) opened: oneshot::Receiver<Option<PathBuf>>,
+    pub(super) delivered: oneshot::Receiver<Delivered>,
 }
 
 /// The delivery thread, as the network thread sees it.
@@ -67,7 +76,7 @@ impl Line {
 }
 
 /// The sinks in the order in which they are asked: the one that owns the spool last, since it takes the file away.
-pub(super) fn in_order(mut sinks: Vec<Box<dyn Sink>>) -> Vec<Box<dyn Sink>> {
+fn in_order(mut sinks: Vec<Box<dyn Sink>>) -> Vec<Box<dyn Sink>> {
     if let Some(owner) = sinks.iter().position(|sink| sink.spool().is_some()) {
         let owner = sinks.remove(owner);
         sinks.push(owner);
@@ -76,19 +85,26 @@ pub(super) fn in_order(mut sinks: Vec<Box<dyn Sink>>) -> Vec<Box<dyn Sink>> {
 }
 
 impl Delivery {
-    /// Starts the thread. It ends when the [`Line`] is dropped and everything in it is delivered, or at a fault of the journal.
+    /// Starts the thread, which opens the sinks and never lets go of them: some hold a runtime of their own. It ends when the [`Line`] is
+    /// dropped and everything in it is delivered, or at a fault of the journal.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(super) fn start(mut self) -> std::io::Result<(Line, oneshot::Receiver<Delivered>)> {
+    pub(super) fn start(mut self, open: OpenSinks) -> std::io::Result<Opening> {
         let (batches, incoming) = sync_channel(BATCHES_WAITING_MAX);
         let (done, delivered) = oneshot::channel();
+        let (ready, opened) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let line = Line { batches, waiting: Arc::clone(&waiting) };
         std::thread::Builder::new().name("delivery".into()).spawn(move || {
             let mut report = Report::default();
             // A panic must not look like a pass without messages.
-            let ran = catch_unwind(AssertUnwindSafe(|| self.run(&incoming, &waiting, &mut report)));
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                let mut sinks = in_order(open()?);
+                // Nobody waits any more when the pass was cancelled; then nothing comes in, either.
+                let _ = ready.send(sinks.last().and_then(|sink| sink.spool()));
+                self.run(&mut sinks, &incoming, &waiting, &mut report)
+            }));
             let journal = match ran {
                 Ok(ended) => {
                     report.failure = ended.err();
@@ -100,27 +116,32 @@ impl Delivery {
                     None
                 }
             };
-            // Nobody waits for it any more when the pass was cancelled.
             let _ = done.send(Delivered { journal, report });
         })?;
-        Ok((line, delivered))
+        Ok(Opening { line, opened, delivered })
     }
 
     fn run(
         &mut self,
+        sinks: &mut [Box<dyn Sink>],
         incoming: &Receiver<Vec<Arrived>>,
         waiting: &AtomicUsize,
         report: &mut Report,
     ) -> Result<(), Failure> {
         for batch in incoming {
-            self.deliver(&batch, report)?;
+            self.deliver(sinks, &batch, report)?;
             waiting.fetch_sub(1, Ordering::AcqRel);
         }
         Ok(())
     }
 
     /// One batch: intents, sinks, marks. Two syncs of the journal, whatever the number of messages.
-    fn deliver(&mut self, batch: &[Arrived], report: &mut Report) -> Result<(), Failure> {
+    fn deliver(
+        &mut self,
+        sinks: &mut [Box<dyn Sink>],
+        batch: &[Arrived],
+        report: &mut Report,
+    ) -> Result<(), Failure> {
         let now = (self.clock)();
         let is_new = self.journal.is_new();
         let account: Box<str> = self.journal.account().into();
@@ -141,14 +162,11 @@ impl Delivery {
             let marks = self.journal.entry(&arrived.key).map(|entry| entry.marks.clone());
             outcome.marks = marks.unwrap_or_default();
         }
-        let last = self.sinks.len().saturating_sub(1);
-        for index in 0..self.sinks.len() {
-            if index == last {
-                // It may take the files away.
-                self.quarantine(&account, batch, &mut outcomes)?;
-            }
-            let Some(sink) = self.sinks.get_mut(index) else { break };
-            ask(sink.as_mut(), &account, batch, &mut outcomes);
+        if let Some((last, others)) = sinks.split_last_mut() {
+            others.iter_mut().for_each(|sink| ask(sink.as_mut(), &account, batch, &mut outcomes));
+            // The last may take the files away.
+            self.quarantine(&account, batch, &mut outcomes)?;
+            ask(last.as_mut(), &account, batch, &mut outcomes);
         }
         self.quarantine(&account, batch, &mut outcomes)?;
         self.settle(batch, outcomes, report)

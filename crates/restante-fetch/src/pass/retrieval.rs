@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,14 +14,14 @@ use restante_proto::maildrop::Octets;
 use tokio::sync::oneshot;
 
 use super::blame::files_failed;
-use super::delivery::{Delivered, Delivery, in_order};
+use super::delivery::{Delivered, Delivery, OpenSinks, Opening};
 use super::intake::Intake;
 use super::{Order, World};
 use crate::journal::Journal;
 use crate::plan::Item;
 use crate::quarantine::Quarantine;
 use crate::report::{Failure, Kind, Report};
-use crate::sink::{LineEnds, Sink};
+use crate::sink::LineEnds;
 use crate::spool::Spool;
 
 /// What came of it.
@@ -40,33 +40,35 @@ pub(super) async fn retrieve(
     client: &mut Client,
     wanted: &[Item],
     journal: Journal,
-    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure>,
+    sinks: OpenSinks,
 ) -> Retrieved {
     let failed = |journal, failure| Retrieved { journal, report: Report::failed(failure) };
-    let sinks = match sinks() {
-        Ok(sinks) => in_order(sinks),
-        Err(failure) => return failed(Some(journal), failure),
-    };
-    let owner = sinks.last().and_then(|sink| sink.spool());
-    // Most sinks want LF; who reads from the state folder converts what he must.
-    let line_ends = if owner.is_some() { LineEnds::Lf } else { LineEnds::Crlf };
-    let folder = owner.unwrap_or_else(|| order.folder.join("spool"));
-    let spool = match open_spool(order, world, &folder) {
-        Ok(spool) => spool,
-        Err(failure) => return failed(Some(journal), failure),
-    };
     let account = journal.account().to_owned();
     let delivery = Delivery {
         journal,
-        sinks,
         quarantine: Quarantine::new(Arc::clone(&world.disk), &order.folder),
         clock: Arc::clone(&world.clock),
         events: world.events.clone(),
     };
-    let (line, delivered) = match delivery.start() {
+    let Opening { line, opened, delivered } = match delivery.start(sinks) {
         Ok(started) => started,
         Err(error) => {
             return failed(None, Failure::new(Kind::Files, format!("no thread to be had: {error}")));
+        }
+    };
+    let spool = match opened.await {
+        Ok(owner) => open_spool(order, world, owner),
+        Err(_) => Err(Failure::new(Kind::Files, "the sinks cannot be opened")),
+    };
+    let (spool, line_ends) = match spool {
+        Ok(spool) => spool,
+        Err(failure) => {
+            drop(line);
+            // Why the sinks could not be opened is told by who has tried.
+            return match delivered.await {
+                Ok(Delivered { journal, report }) => failed(journal, report.failure.unwrap_or(failure)),
+                Err(_) => failed(None, failure),
+            };
         }
     };
     let listed: HashMap<_, _> =
@@ -100,9 +102,14 @@ pub(super) async fn retrieve(
     Retrieved { journal, report }
 }
 
-fn open_spool(order: &Order, world: &World, folder: &Path) -> Result<Spool, Failure> {
-    let owner = order.folder.to_string_lossy();
-    Spool::open(Arc::clone(&world.disk), folder, &owner).map_err(|error| files_failed(&error))
+/// The spool, in the folder of the sink that owns it or in the account's; and how lines end there.
+fn open_spool(order: &Order, world: &World, owner: Option<PathBuf>) -> Result<(Spool, LineEnds), Failure> {
+    // Most sinks want LF; who reads from the state folder converts what he must.
+    let line_ends = if owner.is_some() { LineEnds::Lf } else { LineEnds::Crlf };
+    let folder = owner.unwrap_or_else(|| order.folder.join("spool"));
+    let spool = Spool::open(Arc::clone(&world.disk), &folder, &order.folder.to_string_lossy())
+        .map_err(|error| files_failed(&error))?;
+    Ok((spool, line_ends))
 }
 
 /// All that RETR brings, into the intake.

@@ -5,11 +5,11 @@
 
 mod look;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use restante_store::disk::{Access, Disk};
 
@@ -47,6 +47,8 @@ pub struct Maildir {
     place: PathBuf,
     new: PathBuf,
     tmp: PathBuf,
+    /// What was here when that was asked first. What came later came through this sink, and is in doubt for nobody.
+    found: OnceLock<BTreeMap<Box<str>, PathBuf>>,
 }
 
 impl Maildir {
@@ -68,7 +70,7 @@ impl Maildir {
         }
         let (new, tmp) = (place.join("new"), place.join("tmp"));
         let id = SinkId(format!("maildir:{}", place.display()).into());
-        Ok(Self { id, disk, settings, place, new, tmp })
+        Ok(Self { id, disk, settings, place, new, tmp, found: OnceLock::new() })
     }
 
     /// The marks of all messages that are still here: in `new/` and `cur/`, in the folders of the Maildir, and in the Maildirs that
@@ -91,7 +93,7 @@ impl Maildir {
         if !messages.iter().any(|message| message.is_doubtful) {
             return;
         }
-        let found = look::places(&*self.disk, &self.roots());
+        let found = self.found();
         let mut synced: BTreeSet<&Path> = BTreeSet::new();
         for (message, answer) in messages.iter().zip(answers).filter(|(message, _)| message.is_doubtful) {
             let place = match &found {
@@ -112,6 +114,15 @@ impl Maildir {
                 synced.insert(folder);
             }
         }
+    }
+
+    /// Where messages are by their marks. A folder may be large, and a first pass asks for every batch.
+    fn found(&self) -> Result<&BTreeMap<Box<str>, PathBuf>, Failure> {
+        if let Some(found) = self.found.get() {
+            return Ok(found);
+        }
+        let found = look::places(&*self.disk, &self.roots())?;
+        Ok(self.found.get_or_init(|| found))
     }
 
     /// Makes the contents of the files durable, and answers for those that cannot be.

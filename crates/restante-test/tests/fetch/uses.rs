@@ -165,3 +165,61 @@ fn status_tells_what_is_known() {
     let status: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&status[0]["collected"], &status[0]["last_poll"]["messages"]), (&4.into(), &4.into()));
 }
+
+#[test]
+fn mail_goes_to_every_kind_of_sink_and_to_several_at_once() {
+    let receiver = Server::start(Kind::Restante, &Setup { tls: false, mbox: false, ..Setup::default() });
+    let server = OddServer::with_messages(70, 300);
+    let home = Home::new();
+    let (mbox, copies) = (home.path().join("mbox"), home.path().join("copies"));
+    let sinks = [
+        format!("lmtp:{},to=bob", receiver.lmtp_address()),
+        format!("command:/bin/sh -c 'cat >> {}'", copies.display()),
+        format!("mbox:{}", mbox.display()),
+    ];
+    let more: Vec<&str> = sinks.iter().flat_map(|sink| ["--to", sink.as_str()]).collect();
+    home.collect(&server.url(), &[&more[..], &["--delete"]].concat()).ended(0).says("collected 70 messages");
+    home.has_each_once(70);
+    let subjects = |text: &[u8]| {
+        text.split(|&octet| octet == b'\n').filter(|line| line.starts_with(b"Subject: ")).count()
+    };
+    assert_eq!(subjects(&std::fs::read(&mbox).unwrap()), 70);
+    assert_eq!(subjects(&std::fs::read(&copies).unwrap()), 70);
+    assert_eq!(std::fs::read_dir(receiver.site().maildrop("bob").join("new")).unwrap().count(), 70);
+    assert!(server.unique_ids().is_empty());
+}
+
+#[test]
+fn what_a_sink_refuses_is_in_the_quarantine_and_what_it_takes_later_stays() {
+    for (exit, status, said, left) in [("65", 65, "quarantine", 0), ("75", 75, "takes u2 later", 1)] {
+        let server = OddServer::with_messages(3, 300);
+        let home = Home::new();
+        let program = format!("command:/bin/sh -c 'grep -q \"number 2\" && exit {exit}; exit 0'");
+        home.collect(&server.url(), &["--delete", "--to", &program]).ended(status).says(said);
+        // The other sink has it all the same.
+        home.has_each_once(3);
+        assert_eq!(server.unique_ids().len(), left);
+        home.collect(&server.url(), &["--delete", "--to", &program]);
+        home.has_each_once(3);
+    }
+}
+
+#[test]
+fn rules_look_at_headers_before_anything_is_fetched() {
+    let server = OddServer::with_messages(30, 3000);
+    let home = Home::new();
+    let path = home.configuration(&format!(
+        "state_dir = \"{}\"\n[[account]]\nname = \"work\"\nserver = \"{}\"\nsecurity = \"none\"\npassword = {{ env = \"PW\" }}\n\
+         deliver = [{{ type = \"maildir\", path = \"Mail\" }}]\n\
+         [[account.rule]]\nheader = \"Subject\"\nis = \"number 7\"\nthen = \"skip\"\n\
+         [[account.rule]]\nheader = \"Subject\"\nis = \"number 9\"\nthen = \"delete\"\n",
+        home.state().display(),
+        server.url()
+    ));
+    home.run(&["--config", &path]).ended(0).says("collected 28 messages").says("1 left on the server");
+    let said = server.said();
+    assert!(!said.contains(&"RETR 7".to_owned()) && !said.contains(&"RETR 9".to_owned()));
+    assert!(!server.unique_ids().contains(&"u9".to_owned()));
+    home.run(&["--config", &path]).ended(0).says("nothing new");
+    assert!(server.said().iter().all(|command| !command.starts_with("TOP")), "a rule is asked once");
+}

@@ -150,13 +150,14 @@ fn job(
         events: events.clone(),
         stop: stop.clone(),
     };
+    let ready = Arc::new(ready);
     let work = Arc::new(move || visit(&ready, &world));
     let interval = Interval::new(account.interval);
     Ok(Job { account: name, host: account.host().into(), interval, events, work })
 }
 
 /// One visit, with a runtime of its own: it may wait for disks, and nobody else waits with it.
-fn visit(ready: &Ready, world: &World) -> Report {
+fn visit(ready: &Arc<Ready>, world: &World) -> Report {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -166,7 +167,8 @@ fn visit(ready: &Ready, world: &World) -> Report {
         }
     };
     let enter = async || ready.entrance.enter(&ready.order.peer).await;
-    runtime.block_on(pass::run(&ready.order, world, enter, || ready.open_sinks()))
+    let delivering = Arc::clone(ready);
+    runtime.block_on(pass::run(&ready.order, world, enter, move || delivering.open_sinks()))
 }
 
 /// A password that a person has to type is asked for before anything else happens, once.
