@@ -4,8 +4,8 @@
 //! a trace. What is not: what to say and what a reply means, which the sessions know; which messages to fetch or to
 //! delete, which the caller decides. Sockets are opened in [`connect`] and nowhere else.
 //!
-//! Nothing is deleted on a server but by [`pop3::Client::quit`]: dropping a client, for whatever reason, just closes
-//! the connection. A call that was abandoned (its future dropped, or ended with an error that is not an answer of the
+//! Nothing is deleted on a server but by [`pop3::Client::quit`] and [`pop3::Client::delete_and_quit`]: dropping a client, for
+//! whatever reason, just closes the connection. A call that was abandoned (its future dropped, or ended with an error that is not an answer of the
 //! server) leaves the dialogue at an unknown place; every later call says [`error::Error::OutOfStep`].
 //!
 //! # One whole loop
