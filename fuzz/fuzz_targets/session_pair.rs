@@ -122,7 +122,7 @@ struct World {
 impl World {
     fn new(messages: Vec<Vec<u8>>, transport: Transport, has_timestamp: bool, limits: Limits) -> Self {
         Self {
-            client: client::Session::new(Settings::default()),
+            client: client::Session::new(client::Settings { limits, ..client::Settings::default() }),
             client_input: Input::new(),
             client_output: Vec::new(),
             is_client_over: false,
