@@ -101,6 +101,9 @@ impl<'a> Locked<'a> {
     /// As the file system says, or when there is no key to seal with.
     pub fn make_room(&'a self) -> Result<Room<'a>, TokenError> {
         let disk = &*self.store.disk;
+        if self.store.is_first(self.account)? {
+            sync_above(disk, &self.store.folder)?;
+        }
         // A missing or wrong key has to be found out before the old refresh token is used up, too.
         self.store.key_or_new()?;
         let path = self.store.folder.join(format!(".{}.new", Journal::folder_name(self.account)));
@@ -149,6 +152,15 @@ impl Room<'_> {
 impl Inner {
     fn path(&self, account: &str) -> PathBuf {
         self.folder.join(Journal::folder_name(account))
+    }
+
+    /// Whether the account has no grant yet.
+    fn is_first(&self, account: &str) -> Result<bool, TokenError> {
+        let path = self.path(account);
+        match self.disk.stat(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            stat => stat.map(|_| false).map_err(failed("see", &path)),
+        }
     }
 
     fn load(&self, account: &str) -> Result<Option<Grant>, TokenError> {
@@ -259,6 +271,19 @@ fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, TokenErro
     }
     octets.truncate(length);
     Ok(Some(octets))
+}
+
+/// Makes the names of a folder and of those above it durable. An earlier try may have made them and failed to, and nobody can
+/// see that; so it is done for each first login.
+fn sync_above(disk: &dyn Disk, folder: &Path) -> Result<(), TokenError> {
+    for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        match disk.sync_folder(above) {
+            // Somebody else's folder, which we have not made.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            synced => synced.map_err(failed("sync", above))?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes a folder and those above it, from the outside in, each durable before the next.

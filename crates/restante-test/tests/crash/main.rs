@@ -63,6 +63,7 @@ mod unique_ids;
 mod fetch_journal;
 mod fetch_loops;
 mod fetch_sinks;
+mod fetch_tokens;
 
 // The running program.
 mod killing;
