@@ -13,3 +13,4 @@ pub(crate) mod login;
 pub(crate) mod maildrop;
 pub(crate) mod man;
 pub(crate) mod serve;
+pub(crate) mod tokens;

@@ -3,6 +3,7 @@
 
 pub(crate) mod deletion;
 pub(crate) mod fetch;
+pub(crate) mod tokens;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use restante_config::value::Size;
 
 use deletion::{Deleted, Expire, Undelete};
 use fetch::Fetch;
+use tokens::{Login, Logout};
 
 /// The command line as a whole.
 #[derive(Debug, Parser)]
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Maildrop(Maildrop),
     Check(Check),
     Fetch(Fetch),
+    Login(Login),
+    Logout(Logout),
     Completions(Completions),
     Man(Man),
 }

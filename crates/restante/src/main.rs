@@ -43,6 +43,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Maildrop(flags) => cmd::maildrop::run(&flags.command),
         Command::Check(flags) => cmd::check::run(&flags),
         Command::Fetch(flags) => cmd::fetch::run(&flags),
+        Command::Login(flags) => cmd::tokens::login(&flags),
+        Command::Logout(flags) => cmd::tokens::logout(&flags),
         Command::Completions(flags) => cmd::completions::run(&flags),
         Command::Man(flags) => cmd::man::run(&flags),
     }

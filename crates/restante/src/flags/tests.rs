@@ -50,6 +50,12 @@ fn no_help_is_wider_than_eighty_columns() {
 #[test]
 fn every_command_of_the_contract_parses() {
     for line in [
+        "login work",
+        "login work --device --json -c x.toml",
+        "login work --browser --port 8400",
+        "login --status --json",
+        "login work --status",
+        "logout work --local -c x.toml",
         "demo",
         "demo --exit",
         "serve",
@@ -110,6 +116,12 @@ fn wrong_usage_is_refused() {
         ("maildrop repair ann --quick", ErrorKind::UnknownArgument),
         ("maildrop accept", ErrorKind::MissingRequiredArgument),
         ("maildrop accept ann bob", ErrorKind::UnknownArgument),
+        ("login", ErrorKind::MissingRequiredArgument),
+        ("login work --device --browser", ErrorKind::ArgumentConflict),
+        ("login work --device --port 1", ErrorKind::ArgumentConflict),
+        ("login work --status --device", ErrorKind::ArgumentConflict),
+        ("login work --port 65536", ErrorKind::ValueValidation),
+        ("logout", ErrorKind::MissingRequiredArgument),
         ("sreve", ErrorKind::InvalidSubcommand),
         ("serve extra", ErrorKind::UnknownArgument),
         ("serve --config", ErrorKind::InvalidValue),
