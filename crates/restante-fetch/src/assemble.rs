@@ -25,7 +25,7 @@ use crate::config::keep::Keep;
 use crate::config::tls;
 use crate::journal::Journal;
 use crate::oauth::error::{Blame, TokenError};
-use crate::oauth::http::Http;
+use crate::oauth::http::{Http, proxy};
 use crate::oauth::settings::Settings;
 use crate::oauth::source::{Pause, TokenSource};
 use crate::oauth::store::TokenStore;
@@ -231,7 +231,7 @@ fn tokens(account: &Account, settings: &Settings, outside: &Outside) -> Result<T
     };
     let client_secret = resolved(&settings.client_secret)?;
     let store = TokenStore::new(Arc::clone(&outside.disk), &outside.state_dir, resolved(&outside.token_key)?);
-    let http = Http::new(None).map_err(|error| token_failed(&error))?;
+    let http = Http::new(proxy(&*outside.environment).as_deref()).map_err(|error| token_failed(&error))?;
     let with = (store, http, Arc::clone(&outside.pause));
     Ok(TokenSource::new(&account.name, settings.clone(), client_secret, with))
 }

@@ -1,6 +1,7 @@
 //! One request, one answer: bounded in size and time, over HTTPS unless it is this machine. Redirects are not followed: a
 //! request with a secret in it goes where it was meant to go.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,13 @@ impl Http {
         })?;
         Ok(self.ask(request)?)
     }
+}
+
+/// The proxy that the environment names, where other programs look too.
+#[must_use]
+pub fn proxy(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().find_map(|name| environment(name)?.into_string().ok().filter(|proxy| !proxy.is_empty()))
 }
 
 fn agent(proxy: Option<Proxy>) -> Agent {

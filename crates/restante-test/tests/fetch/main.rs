@@ -12,4 +12,5 @@ mod kitchen;
 mod memory;
 mod several;
 mod signals;
+mod tokens;
 mod uses;

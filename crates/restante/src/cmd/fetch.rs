@@ -1,7 +1,7 @@
 //! `restante fetch`: from flags to accounts, from accounts to visits, from what they came to to an exit code. How a visit goes is in
 //! `restante-fetch`; one file here for each thing that a person can say or see.
 
-mod accounts;
+pub(super) mod accounts;
 mod display;
 mod ending;
 mod quarantine;

@@ -3,20 +3,20 @@
 //! Here is what is shown and asked; the protocol and the files are in `restante_fetch::oauth`. Passwords of command lines are in
 //! `cmd/login.rs`.
 
-mod place;
 mod status;
 
-use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use restante_fetch::config::Config;
 use restante_fetch::config::account::{Account, Credential};
 use restante_fetch::oauth::browser::BrowserLogin;
 use restante_fetch::oauth::device::DeviceLogin;
 use restante_fetch::oauth::error::{Blame, TokenError};
 use restante_fetch::oauth::grant::Grant;
-use restante_fetch::oauth::http::Http;
+use restante_fetch::oauth::http::{Http, proxy};
 use restante_fetch::oauth::provider::{Endpoints, endpoints};
 use restante_fetch::oauth::settings::Settings;
 use restante_fetch::oauth::source::revoke;
@@ -28,14 +28,14 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::flags::tokens::{Login, Logout};
+use crate::flags::tokens::{FetchFile, Login, Logout};
 use crate::terminal::{self, visible};
 
-use place::{Found, variable};
+use super::fetch::accounts::{self, variable};
 
 /// Logs an account in, or shows who is.
 pub(crate) fn login(flags: &Login) -> Result<(), Failure> {
-    let found = place::find(&flags.file)?;
+    let found = find(&flags.file)?;
     if flags.status {
         return status::show(&found, flags);
     }
@@ -64,7 +64,7 @@ pub(crate) fn login(flags: &Login) -> Result<(), Failure> {
 
 /// Gives a login back, and forgets it.
 pub(crate) fn logout(flags: &Logout) -> Result<(), Failure> {
-    let found = place::find(&flags.file)?;
+    let found = find(&flags.file)?;
     let account = found.account(&flags.account)?;
     let at = Desk::new(&found, account)?;
     let locked = at.store.lock(&account.name, &wait).map_err(|error| failed(&error))?;
@@ -88,6 +88,36 @@ pub(crate) fn logout(flags: &Logout) -> Result<(), Failure> {
     }
     locked.forget().map_err(|error| failed(&error))?;
     terminal::print(&format!("{} is logged out.\n{note}", account.name))
+}
+
+/// What the configuration says, as far as logins need it.
+struct Found {
+    path: PathBuf,
+    state_dir: PathBuf,
+    token_key: Option<SecretSource>,
+    accounts: Vec<Account>,
+}
+
+impl Found {
+    /// The account of this name.
+    fn account(&self, name: &str) -> Result<&Account, Failure> {
+        self.accounts.iter().find(|account| account.name == name).ok_or_else(|| {
+            let names =
+                self.accounts.iter().map(|account| account.name.as_str()).collect::<Vec<_>>().join(", ");
+            Failure::new(Code::NoUser, format!("{} has no account {}", self.path.display(), visible(name)))
+                .remedy(format!("it has {names}"))
+        })
+    }
+}
+
+/// Reads the file that is meant.
+fn find(file: &FetchFile) -> Result<Found, Failure> {
+    let path = accounts::place(file.config.as_deref()).ok_or_else(|| {
+        Failure::new(Code::NoInput, "there is no fetch.toml").remedy("name one with --config")
+    })?;
+    let Config { state_dir, token_key, accounts, .. } = accounts::read(&path)?;
+    let state_dir = file.state.folder.clone().unwrap_or(state_dir);
+    Ok(Found { path, state_dir, token_key, accounts })
 }
 
 /// Whether it is to be done in a browser: as the flags say, else if there is a desktop, or no other way.
@@ -115,7 +145,7 @@ impl<'a> Desk<'a> {
             );
         };
         let secret = settings.client_secret.as_ref().map(|source| told(source, account)).transpose()?;
-        let http = Http::new(proxy().as_deref()).map_err(|error| failed(&error))?;
+        let http = Http::new(proxy(&variable).as_deref()).map_err(|error| failed(&error))?;
         Ok(Self { settings, secret, store: store(found, account)?, http })
     }
 
@@ -201,15 +231,13 @@ fn store(found: &Found, account: &Account) -> Result<TokenStore, Failure> {
 
 /// A secret, from wherever it is.
 fn told(source: &SecretSource, account: &Account) -> Result<Secret, Failure> {
-    let ask = |question: &str| {
-        let typed = rpassword::prompt_password(visible(question));
-        typed.map(|typed| Secret::new(typed.into_bytes())).map_err(|error| error.to_string())
-    };
-    let home = place::home();
+    let ask =
+        |question: &str| terminal::secret(question).map_err(|failure| failure.line().unwrap_or_default());
+    let home = accounts::home();
     let around = Surroundings {
         disk: &LocalDisk,
         environment: &variable,
-        ask: std::io::stdin().is_terminal().then_some(&ask as _),
+        ask: terminal::can_ask().then_some(&ask as _),
         home: home.as_deref(),
         user: account.user(),
         host: &account.host(),
@@ -217,12 +245,6 @@ fn told(source: &SecretSource, account: &Account) -> Result<Secret, Failure> {
     };
     let secret = source.resolve(&around);
     secret.map_err(|error| Failure::new(Code::NoInput, error.to_string()).remedy(error.remedy()))
-}
-
-/// The proxy of the environment, as other programs find it.
-fn proxy() -> Option<String> {
-    let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    named.iter().find_map(|name| variable(name)?.into_string().ok().filter(|proxy| !proxy.is_empty()))
 }
 
 fn now() -> Result<Timestamp, Failure> {
@@ -249,7 +271,8 @@ fn failed(error: &TokenError) -> Failure {
         Blame::Configuration => Code::Config,
         Blame::Login => Code::Permission,
         Blame::Passing => Code::Temporary,
-        Blame::Network | Blame::Provider => Code::Unavailable,
+        Blame::Network => Code::Unavailable,
+        Blame::Provider => Code::Protocol,
         Blame::Files => Code::Io,
     };
     Failure::new(code, visible(&error.to_string())).remedy(error.remedy())

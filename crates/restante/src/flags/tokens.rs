@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::Json;
+use super::fetch::FetchState;
 
 /// Log an account in at its provider of tokens (OAuth 2.0)
 ///
@@ -55,4 +56,6 @@ pub(crate) struct FetchFile {
     /// The configuration file [default: fetch.toml in $XDG_CONFIG_HOME/restante, else in /etc/restante]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: FetchState,
 }

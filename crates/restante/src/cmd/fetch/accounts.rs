@@ -188,7 +188,7 @@ fn password(flags: &Fetch) -> Option<SecretSource> {
 }
 
 /// Reads a configuration; what is wrong in it is told, each fault in a line.
-pub(super) fn read(path: &Path) -> Result<Config, Failure> {
+pub(in crate::cmd) fn read(path: &Path) -> Result<Config, Failure> {
     let octets = login::read(path, CONFIG_OCTETS_MAX)?;
     let text = String::from_utf8(octets)
         .map_err(|_| Failure::new(Code::Config, format!("{}: this is no text", path.display())))?;
@@ -206,7 +206,7 @@ pub(super) fn read(path: &Path) -> Result<Config, Failure> {
 }
 
 /// The file that is meant, if there is one.
-fn place(named: Option<&Path>) -> Option<PathBuf> {
+pub(in crate::cmd) fn place(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),
         None => places().into_iter().find(|path| path.is_file()),
@@ -232,12 +232,12 @@ fn with_around<T>(path: Option<&Path>, ask: impl FnOnce(&Around<'_>) -> T) -> T 
 }
 
 /// The home folder.
-pub(super) fn home() -> Option<PathBuf> {
+pub(in crate::cmd) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
 
 /// A variable of the environment.
-pub(super) fn variable(name: &str) -> Option<OsString> {
+pub(in crate::cmd) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name)
 }
 

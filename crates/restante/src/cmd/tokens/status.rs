@@ -7,7 +7,7 @@ use restante_fetch::oauth::grant::Grant;
 use restante_fetch::oauth::settings::Settings;
 use serde::Serialize;
 
-use super::place::Found;
+use super::Found;
 use crate::exit::{Code, Failure};
 use crate::flags::tokens::Login;
 use crate::terminal::{self, Column, Table};
