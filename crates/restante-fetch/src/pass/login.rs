@@ -63,17 +63,19 @@ impl Entrance {
     /// # Errors
     /// As the server, the network and what is to be shown have it; with what to do about it.
     pub async fn enter(&self, peer: &Peer) -> Result<Client, Failure> {
-        match self.attempt(peer, Attempt::First).await {
+        // Before the connection, since a server does not wait for a person. That there is nothing to show is no refusal of the
+        // server's, and is not tried again.
+        let means = (self.means)(Attempt::First)?;
+        match self.attempt(peer, means).await {
             Err(failure) if peer.shown == Shown::Token && failure.kind.is_about_credentials() => {
-                self.attempt(peer, Attempt::AfterRefusal).await
+                let means = (self.means)(Attempt::AfterRefusal)?;
+                self.attempt(peer, means).await
             }
             entered => entered,
         }
     }
 
-    async fn attempt(&self, peer: &Peer, attempt: Attempt) -> Result<Client, Failure> {
-        // Before the connection, since a server does not wait for a person.
-        let means = (self.means)(attempt)?;
+    async fn attempt(&self, peer: &Peer, means: Means) -> Result<Client, Failure> {
         let failed = |error| peer.failed(&error);
         let trace = self.trace.clone().map(|listener| Trace::new(move |said| listener(&line(said))));
         let deadlines = Deadlines { idle: self.idle, ..Deadlines::POP3 };

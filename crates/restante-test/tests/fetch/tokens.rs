@@ -140,9 +140,7 @@ fn a_trace_shows_no_password_whatever_the_mechanism() {
     let setup = Setup {
         mail: vec![("alice".into(), vec![numbered(1, 3)])],
         apop: true,
-        mechanisms: Some(
-            ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"].map(str::to_owned).into(),
-        ),
+        mechanisms: Some(["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"].into()),
         ..Setup::default()
     };
     let server = Server::start(Kind::Restante, &setup);
