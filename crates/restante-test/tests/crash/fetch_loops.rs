@@ -12,6 +12,12 @@ pub(crate) trait Scenario: Sync {
     /// What was acknowledged, and what may be there without it.
     type Promises: Clone + Default;
 
+    /// Seeded aftermaths of each crash point, beside all lost and all kept.
+    const SEEDS: usize = 4;
+
+    /// The ways in which calls fail.
+    const FAULTS: &'static [Fault] = &Fault::ALL;
+
     /// What was there before. Nothing fails here.
     fn prepare(&self, disk: &SimulatedDisk, promises: &mut Self::Promises);
 
@@ -85,7 +91,7 @@ impl<S: Scenario> Round<'_, S> {
             let is_last = !disk.has_stopped();
             let calls_made = disk.take_calls();
             let mut dice = Dice::new(self.seed.wrapping_mul(1_000_003).wrapping_add(calls as u64));
-            let seeded = (0..SEEDS).map(|_| Aftermath::Seeded(dice.throw()));
+            let seeded = (0..S::SEEDS).map(|_| Aftermath::Seeded(dice.throw()));
             let aftermaths: Vec<_> = [Aftermath::Lost, Aftermath::Kept].into_iter().chain(seeded).collect();
             for aftermath in aftermaths {
                 let what = format!("{what}, {aftermath:?}");
@@ -115,7 +121,7 @@ impl<S: Scenario> Round<'_, S> {
     }
 
     fn fail_at_every_call(&mut self) {
-        for fault in Fault::ALL {
+        for &fault in S::FAULTS {
             for lasting in [Lasting::Once, Lasting::ForEver] {
                 for nth in 1.. {
                     if !self.fail_at_call(fault, lasting, nth) {
@@ -164,9 +170,6 @@ impl<S: Scenario> Round<'_, S> {
         })
     }
 }
-
-/// Seeded aftermaths of each crash point, beside all lost and all kept.
-const SEEDS: usize = 4;
 
 /// About as many as an opening and what follows takes.
 const RECOVERY_CALLS: usize = 40;

@@ -62,6 +62,7 @@ mod unique_ids;
 // What collects mail.
 mod fetch_journal;
 mod fetch_loops;
+mod fetch_pass;
 mod fetch_sinks;
 mod fetch_tokens;
 
