@@ -194,7 +194,7 @@ deliver = [{{ type = "maildir", path = "{run.maildir}" }}]
 keep = "{"all" if run.work.kept else "none"}"
 {f'tls = {{ ca = "{run.sink.root}/ca.pem" }}' if run.work.tls else ""}
 """)
-        return [str(yard.Restante.program), "fetch", "--config", rc, "--state", f"{run.folder}/state"]
+        return [str(yard.Restante.program), "fetch", "--quiet", "--config", rc, "--state", f"{run.folder}/state"]
 
 
 PROGRAMS = {p.name: p for p in (Restante, Mpop, Fetchmail, FetchmailLmtp, Getmail, Fdm)}

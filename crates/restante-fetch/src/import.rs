@@ -21,7 +21,7 @@ use restante_proto::url::PopUrl;
 
 use crate::secret::{SecretSource, netrc};
 
-pub use render::render;
+pub use render::{Passwords, render};
 pub use state::{adopt, state};
 
 /// Whose configuration.
@@ -345,7 +345,10 @@ fn is_loopback(host: &str) -> bool {
 fn distinguish(accounts: &mut [Account]) {
     let mut taken = std::collections::BTreeSet::new();
     for account in accounts.iter_mut().filter(|account| account.set_aside.is_none()) {
-        let base = account.name.clone().unwrap_or_else(|| format!("{}@{}", account.user, account.host));
+        let base = account
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{}@{}", account.user, account.host.to_ascii_lowercase()));
         let mut name = base.clone();
         let mut next = 2;
         while !taken.insert(name.clone()) {

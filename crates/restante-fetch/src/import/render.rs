@@ -10,10 +10,19 @@ use restante_proto::secret::Secret;
 use super::{Account, Delivery, Imported, Keep, Kind, Said, Tls};
 use crate::secret::SecretSource;
 
+/// Whether the text holds the passwords that the other configuration holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passwords {
+    /// As they are.
+    Shown,
+    /// In their place stands that they are asked for.
+    Hidden,
+}
+
 /// The text, which may hold passwords: it is for a file that its owner alone can read. `from` is the configuration that was
 /// read: its folder is where relative paths start.
 #[must_use]
-pub fn render(imported: &Imported, from: &Path) -> Secret {
+pub fn render(imported: &Imported, from: &Path, passwords: Passwords) -> Secret {
     let mut out = String::new();
     let kind = imported.kind;
     let from_shown = from.display().to_string();
@@ -28,7 +37,9 @@ pub fn render(imported: &Imported, from: &Path) -> Secret {
     let folder = from.parent().unwrap_or_else(|| Path::new(""));
     for account in &imported.accounts {
         out.push('\n');
-        let writer = Writer { kind, folder, account, hides: account.set_aside.is_some() };
+        // What is a comment needs no password.
+        let hides = passwords == Passwords::Hidden || account.set_aside.is_some();
+        let writer = Writer { kind, folder, account, hides };
         match &account.set_aside {
             None => out.push_str(&writer.account()),
             Some(note) => {
@@ -46,7 +57,7 @@ struct Writer<'a> {
     kind: Kind,
     folder: &'a Path,
     account: &'a Account,
-    /// What is a comment needs no password.
+    /// Whether passwords stay out.
     hides: bool,
 }
 

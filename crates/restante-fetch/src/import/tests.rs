@@ -16,7 +16,7 @@ const AROUND: Around<'_> = Around { user: "esr", netrc: None };
 /// The `fetch.toml` without the head, which names the program.
 fn taken(kind: Kind, text: &str) -> String {
     let imported = read(kind, text, &AROUND).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let rendered = render(&imported, Path::new("/home/esr/rc"));
+    let rendered = render(&imported, Path::new("/home/esr/rc"), Passwords::Shown);
     let rendered = String::from_utf8(rendered.expose().to_vec()).expect("it is text");
     let table: toml::Table = rendered.parse().unwrap_or_else(|error| panic!("{error}\n{rendered}"));
     let wanted = imported.accounts.iter().filter(|account| account.set_aside.is_none()).count();
@@ -425,6 +425,16 @@ fn an_account_that_cannot_be_one_is_set_aside() {
 }
 
 #[test]
+fn no_password_is_shown_where_it_is_hidden() {
+    let imported = read(Kind::Fetchmail, "poll h proto pop3 user u pass geheim", &AROUND).unwrap();
+    let text = |passwords| render(&imported, Path::new("rc"), passwords).expose().to_vec();
+    let hidden = String::from_utf8(text(Passwords::Hidden)).unwrap();
+    assert!(!hidden.contains("geheim") && hidden.contains("{ prompt = true }"), "{hidden}");
+    assert!(String::from_utf8(text(Passwords::Shown)).unwrap().contains("geheim"));
+    assert!(!format!("{imported:?}").contains("geheim"));
+}
+
+#[test]
 fn two_accounts_never_share_a_journal() {
     let text = "poll h proto pop3 user u pass a\npoll h proto pop3 port 1110 user u pass b";
     let imported = read(Kind::Fetchmail, text, &AROUND).unwrap();
@@ -577,7 +587,7 @@ proptest! {
         let around = Around { user: "esr", netrc: Some(&octets) };
         for kind in Kind::ALL {
             if let Ok(imported) = read(kind, &text, &around) {
-                let rendered = render(&imported, Path::new("rc"));
+                let rendered = render(&imported, Path::new("rc"), Passwords::Shown);
                 let rendered = String::from_utf8(rendered.expose().to_vec()).unwrap();
                 prop_assert!(rendered.parse::<toml::Table>().is_ok(), "{rendered}");
             }

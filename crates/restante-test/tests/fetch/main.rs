@@ -7,6 +7,7 @@
 
 mod bad_days;
 mod flags;
+mod imports;
 mod killing;
 mod kitchen;
 mod memory;

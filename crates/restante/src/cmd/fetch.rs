@@ -4,6 +4,7 @@
 pub(super) mod accounts;
 mod display;
 mod ending;
+mod import;
 mod quarantine;
 mod sinks;
 mod status;
@@ -21,6 +22,7 @@ use visits::Visits;
 /// Runs `restante fetch`.
 pub(crate) fn run(flags: &Fetch) -> Result<(), Failure> {
     match &flags.command {
+        Some(FetchCommand::Import(flags)) => return import::run(flags),
         Some(FetchCommand::Status { state, json }) => return status::run(state, json.json),
         Some(FetchCommand::Quarantine { command }) => return quarantine::run(command),
         None => {}

@@ -93,6 +93,8 @@ pub(crate) struct Fetch {
 /// What else `fetch` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FetchCommand {
+    /// Take over the configuration of fetchmail, getmail, mpop or fdm, and what it has collected
+    Import(FetchImport),
     /// Show what is known of each account: when it was last collected, how many messages, what waits
     Status {
         #[command(flatten)]
@@ -145,6 +147,48 @@ pub(crate) enum QuarantineCommand {
         #[command(flatten)]
         state: FetchState,
     },
+}
+
+/// What is taken over from where.
+#[derive(Args, Debug)]
+#[command(
+    after_long_help = "The other program and its files stay as they are. Exit status: 0 all is taken over; 1 an account is not, \
+                       because its mail would be sorted between people or by its contents; 78 the file is wrong."
+)]
+pub(crate) struct FetchImport {
+    /// Whose configuration it is [default: the one whose file is there]
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: Option<Program>,
+    /// Its configuration [default: where the program looks for it]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Write the configuration to this file, which must not exist [default: fetch.toml where `restante fetch` looks for it]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Read the program's unique-ids from this file [default: where its configuration says]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ids: Option<PathBuf>,
+    /// Take over the unique-ids alone, for accounts of a configuration that is there already
+    #[arg(long)]
+    pub(crate) state_only: bool,
+    /// Show what would be written, without passwords, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) state: FetchState,
+}
+
+/// Programs whose configurations are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Program {
+    /// .fetchmailrc and .fetchids
+    Fetchmail,
+    /// getmailrc and oldmail-…
+    Getmail,
+    /// .mpoprc and .mpop_uidls/…
+    Mpop,
+    /// .fdm.conf and the caches of its accounts
+    Fdm,
 }
 
 /// Where it is kept what is collected.
