@@ -43,6 +43,7 @@
 //!         Piece::Refused(refusal) => eprintln!("left on the server: {}", refusal.text),
 //!     }
 //! }
+//! drop(retrieval);
 //! assert_eq!(text, b"Subject: one\r\n\r\n.\r\nSubject: two\r\n\r\n");
 //! assert_eq!(client.statistics().flights, 4);
 //!
