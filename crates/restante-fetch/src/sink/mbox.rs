@@ -194,7 +194,10 @@ impl Mbox {
                     file.truncate(at).map_err(failed("cut"))?;
                     end = at;
                 }
-                Tail::Covered { at, other } => tail::part(file, at, other).map_err(failed("mend"))?,
+                Tail::Covered { at, from_line, other } => {
+                    let blanked = tail::blank(file, at..from_line);
+                    blanked.and_then(|()| tail::part(file, at, other)).map_err(failed("mend"))?;
+                }
             }
             // It may have been a sync that failed: then the kernel takes what it did not write for written, and no other sync
             // would write it.

@@ -243,6 +243,11 @@ fn survives_crashes_and_faults() {
     fetch_loops::run(module_path!(), &Collecting::new(Into::Maildir, 3, &[|_| {}]));
 }
 
+#[test]
+fn survives_crashes_and_faults_into_an_mbox() {
+    fetch_loops::run(module_path!(), &Collecting::new(Into::Mbox, 3, &[|_| {}]));
+}
+
 /// The bad days of servers, on a disk that works: each is a row of the table in docs/reliability.md.
 #[test]
 fn a_server_on_a_bad_day_costs_nothing() {

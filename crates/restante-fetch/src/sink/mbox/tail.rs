@@ -24,6 +24,8 @@ pub(super) enum Tail {
     Covered {
         /// Where ours begins.
         at: u64,
+        /// Where its first From_ line begins: what lies in front of that belongs to no message.
+        from_line: u64,
         /// Where the other one begins; it may be the middle of a line.
         other: u64,
     },
@@ -32,27 +34,61 @@ pub(super) enum Tail {
 /// Looks at the part of an mbox that begins where a batch began. `ours` are the notes of the batch.
 ///
 /// A program that has read whole messages may have put its notes into them; they are whole all the same. Other programs may have
-/// appended behind a torn one, even in the middle of a line of it.
+/// appended behind a torn one, even in the middle of a line of it. Where its first From_ line should be, there may be zeros, or what the
+/// disk had there before; whole ones may stand behind that.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or in front of the first From_ line there is more than the whole batch had.
 pub(super) fn look(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Result<Tail> {
     let found = survey(file, part.clone())?;
     // Blank lines at the end are in no digest.
     let is_it = |found: &Found, note: &Note| note.digest == found.digest && found.octets >= note.octets;
     let is_whole = |found: &&Found| ours.iter().any(|note| is_it(found, note));
-    let (at, other) = match found.iter().find(|found| !is_whole(found)) {
-        // Zeros, or half a line.
-        None if found.is_empty() => (part.start, next_other(file, part.clone(), ours)?),
-        None => return Ok(Tail::Whole),
-        Some(first) => (first.start, next_other(file, first.start..part.end, ours)?),
-    };
-    Ok(match other {
+    let headed = found.first().map_or(part.end, |found| found.start);
+    if headed > part.start + blank_octets(file, part.start)? {
+        let batch = ours.iter().fold(LEAD_OCTETS_MAX, |sum, note| sum.saturating_add(note.octets));
+        let other = next_other(file, part.clone(), ours)?;
+        let from_line = other.map_or(headed, |other| other.min(headed));
+        if from_line - part.start > batch {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, UNEXPLAINED));
+        }
+        return Ok(match other {
+            None => Tail::Torn { at: part.start },
+            Some(other) => Tail::Covered { at: part.start, from_line, other },
+        });
+    }
+    let Some(first) = found.iter().find(|found| !is_whole(found)) else { return Ok(Tail::Whole) };
+    let at = first.start;
+    Ok(match next_other(file, at..part.end, ours)? {
         None => Tail::Torn { at },
         // All that is ours is whole, and stands in front.
         Some(other) if other == at => Tail::Whole,
-        Some(other) => Tail::Covered { at, other },
+        Some(other) => Tail::Covered { at, from_line: at, other },
     })
+}
+
+/// How many line ends, of those that part messages, stand here.
+fn blank_octets(file: &dyn DiskFile, at: u64) -> io::Result<u64> {
+    let mut octets = [0; LEAD_OCTETS_MAX as usize];
+    let read = file.read_at(&mut octets, at)?;
+    let read = octets.get(..read).unwrap_or_default();
+    Ok(read.iter().take_while(|&&octet| octet == b'\n').count() as u64)
+}
+
+/// Makes blank lines of what belongs to no message: in front of the first message it would make the file no mbox, and elsewhere a part of
+/// the message before it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn blank(file: &dyn DiskFile, part: Range<u64>) -> io::Result<()> {
+    let blank = vec![b'\n'; WINDOW_OCTETS];
+    let mut at = part.start;
+    while at < part.end {
+        let length = usize::try_from(part.end - at).unwrap_or(usize::MAX).min(blank.len());
+        file.write_at(blank.get(..length).unwrap_or_default(), at)?;
+        at += length as u64;
+    }
+    Ok(())
 }
 
 /// Ends the line in front of `other`, and puts a blank one behind it, by writing over the end of what is torn: it keeps its length, so nothing of
@@ -114,5 +150,11 @@ fn next_other(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Resu
     }
     Ok(None)
 }
+
+/// What a batch may begin with: the end of a line, and a blank one.
+const LEAD_OCTETS_MAX: u64 = 2;
+
+const UNEXPLAINED: &str = "behind a batch that was cut short there is text that is no message and is longer than the batch; \
+    it is left as it is: put a From_ line in front of it, or remove it";
 
 const WINDOW_OCTETS: usize = 64 * 1024;

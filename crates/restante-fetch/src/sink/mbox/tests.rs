@@ -114,12 +114,16 @@ fn a_doubtful_message_is_known_although_a_program_has_noted_that_it_was_read() {
 
 /// Says in the side file that two messages were being appended, and cuts the mbox so many octets behind the place where they begin.
 fn crash(world: &World, length: usize) -> [Laid; 2] {
-    fs::write(&world.path, OTHER).unwrap();
+    crash_behind(OTHER, world, length)
+}
+
+fn crash_behind(other: &str, world: &World, length: usize) -> [Laid; 2] {
+    fs::write(&world.path, other).unwrap();
     let laid = [world.laid("1", b"A: 1\n\nfirst\n"), world.laid("2", b"A: 2\n\nsecond From me\n")];
     let mut mbox = world.open();
     assert_eq!(deliver(&mut mbox, &[&laid[0], &laid[1]]), [Ok(()), Ok(())]);
     let file = LocalDisk.open(&world.path, Access::Write).unwrap();
-    let start = OTHER.len() as u64;
+    let start = other.len() as u64;
     let pending = Pending {
         inode: file.stat().unwrap().inode,
         start,
@@ -129,7 +133,7 @@ fn crash(world: &World, length: usize) -> [Laid; 2] {
     let state = State { pending: Some(pending), ..mbox.notes.state.clone() };
     mbox.notes.write(state).unwrap();
     let whole = fs::read(&world.path).unwrap();
-    fs::write(&world.path, &whole[..whole.len().min(OTHER.len() + length)]).unwrap();
+    fs::write(&world.path, &whole[..whole.len().min(other.len() + length)]).unwrap();
     laid.map(|laid| Laid { is_doubtful: true, ..laid })
 }
 
@@ -172,6 +176,57 @@ fn what_others_have_appended_behind_a_torn_tail_stays_and_begins_a_line() {
             for whole in ["\nA: 1\n\nfirst\n\n", "\nA: 2\n\nsecond From me\n\n"] {
                 assert!(text.contains(whole), "{length}: {text}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_a_crash_has_left_in_front_of_the_first_from_line_goes() {
+    let late = "From carol@x Fri Feb 14 10:11:12 2025\nC: d\n\nlate\n\n";
+    let ours =
+        "From MAILER-DAEMON DATE\nA: 1\n\nfirst\n\nFrom MAILER-DAEMON DATE\nA: 2\n\nsecond From me\n\n";
+    for before in ["", OTHER] {
+        // The end of the first message, of the second From_ line, and so on.
+        for lost in (1..100).step_by(3) {
+            for behind in ["", late] {
+                let world = World::new();
+                let laid = crash_behind(before, &world, 1000);
+                let mut octets = fs::read(&world.path).unwrap();
+                octets.iter_mut().skip(before.len()).take(lost).for_each(|octet| *octet = 0);
+                octets.extend_from_slice(behind.as_bytes());
+                fs::write(&world.path, octets).unwrap();
+                let mut mbox = world.open();
+                assert_eq!(deliver(&mut mbox, &[&laid[0], &laid[1]]), [Ok(()), Ok(())]);
+                let text = world.text();
+                if behind.is_empty() {
+                    assert_eq!(text, format!("{before}{ours}"), "{lost}");
+                    continue;
+                }
+                assert!(text.starts_with(before) && !text.contains('\0'), "{lost}: {text}");
+                assert!(text.trim_start().starts_with("From "), "{lost}: {text}");
+                let all: Vec<Found> =
+                    mbox.survey(&*LocalDisk.open(&world.path, Access::Read).unwrap(), 0).unwrap();
+                assert_eq!(all.len(), 3 + usize::from(!before.is_empty()), "{lost}: {text}");
+                for whole in ["\nC: d\n\nlate\n\n", "\nA: 1\n\nfirst\n\n", "\nA: 2\n\nsecond From me\n\n"] {
+                    assert_eq!(text.matches(whole).count(), 1, "{lost}: {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_crash_does_not_explain_stays() {
+    for before in ["", OTHER] {
+        for behind in ["", "\nFrom carol@x Fri Feb 14 10:11:12 2025\nC: d\n\nlate\n\n"] {
+            let world = World::new();
+            let laid = crash_behind(before, &world, 0);
+            let octets = format!("{before}{}{behind}", "my diary\n".repeat(100));
+            fs::write(&world.path, &octets).unwrap();
+            let answers = deliver(&mut world.open(), &[&laid[0], &laid[1]]);
+            let Err(Fault::Later(reason)) = &answers[0] else { panic!("{answers:?}") };
+            assert!(reason.contains("longer than the batch"), "{reason}");
+            assert_eq!(fs::read_to_string(&world.path).unwrap(), octets);
         }
     }
 }
