@@ -14,7 +14,7 @@ use restante_store::disk::{Access, Disk};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::journal::{Journal, JournalError, Record};
+use crate::journal::{Entry, Journal, JournalError, Record, Stage};
 use crate::key::Key;
 use crate::sink::contents::Reader;
 use crate::sink::{Fault, LineEnds, Message, Sink, SinkId};
@@ -201,7 +201,8 @@ impl Quarantine {
     }
 
     /// Gives a message once more to those of these sinks that do not have it. When all of them have it, that is recorded as collected and the message
-    /// removed; else what was taken is noted, and the others' answers come back.
+    /// removed; else what was taken is noted, and the others' answers come back. One that is collected already, and that a crash has
+    /// left here, is only removed.
     ///
     /// # Errors
     /// When that cannot be recorded. The next try may then give the message again to a sink that cannot be asked.
@@ -212,6 +213,10 @@ impl Quarantine {
         journal: &mut Journal,
         now: Timestamp,
     ) -> Result<Vec<(SinkId, Fault)>, RedeliveryError> {
+        if journal.entry(&item.key).is_some_and(|entry| is_collected(entry, item)) {
+            self.remove(item).map_err(RedeliveryError::Quarantine)?;
+            return Ok(Vec::new());
+        }
         let path = self.path(&item.name, "");
         // An earlier try may have been cut off.
         let message = Message { is_doubtful: true, ..message(item, &path) };
@@ -258,6 +263,25 @@ impl Quarantine {
         Ok(())
     }
 
+    /// Takes out what the message with this name and these octets has left here, once every sink has it. Call it when the journal says
+    /// durably that it is collected; a crash in between leaves it listed, and [`Self::redeliver`] removes it. What cannot be
+    /// understood stays.
+    ///
+    /// # Errors
+    /// When that failed; it may still be there.
+    pub(crate) fn release(&mut self, name: &str, digest: &[u8; 32]) -> Result<(), Failure> {
+        let path = self.path(name, "");
+        match self.disk.stat(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            seen => seen.map_err(Failure::at("see", &path))?,
+        };
+        match self.item(name.to_owned()) {
+            Ok(item) if item.digest == *digest => self.remove(&item),
+            // Another message that had the same name.
+            _ => Ok(()),
+        }
+    }
+
     fn sync(&self) -> Result<(), Failure> {
         self.disk.sync_folder(&self.folder).map_err(Failure::at("sync", &self.folder))
     }
@@ -302,6 +326,12 @@ impl Quarantine {
             }
         }
     }
+}
+
+/// Whether an entry says that this very message is at every sink.
+fn is_collected(entry: &Entry, item: &Item) -> bool {
+    let is_it = || entry.contents.is_some_and(|contents| contents.digest == item.digest);
+    entry.stage == Stage::Collected && is_it()
 }
 
 fn message<'a>(item: &'a Item, path: &'a Path) -> Message<'a> {
@@ -432,7 +462,7 @@ mod tests {
     use restante_store::disk::LocalDisk;
 
     use super::*;
-    use crate::journal::Stage;
+    use crate::journal::Contents;
     use crate::sink::fixtures::{ACCOUNT, Laid, folder, odd};
     use crate::sink::maildir::{Maildir, Settings};
 
@@ -536,6 +566,31 @@ mod tests {
         let new = path.join("new");
         assert_eq!(fs::read_dir(&new).unwrap().count(), 1);
         assert!(fs::read(new.join(laid.message().name)).unwrap() == odd());
+    }
+
+    #[test]
+    fn what_is_collected_meanwhile_goes_and_no_sink_gets_it_again() {
+        let folder = folder();
+        let mut quarantine = quarantine(folder.path());
+        let laid = Laid::new(folder.path(), "1", &odd());
+        let message = laid.message();
+        quarantine.put(&message, &sink(), "550 no").unwrap();
+        quarantine.release("1.Rother.restante", &message.digest).unwrap();
+        quarantine.release(message.name, &[9; 32]).unwrap();
+        let item = items(&quarantine).remove(0);
+        let mut journal = Journal::open(Arc::new(LocalDisk), &folder.path().join(ACCOUNT)).unwrap();
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut taking: Vec<Box<dyn Sink>> =
+            vec![Box::new(Moody { id: SinkId("taking".into()), answer: Ok(()), count: Arc::clone(&count) })];
+        // A crash came before it was released.
+        let contents = Contents { octets: 1, digest: message.digest, header_digest: [0; 16] };
+        journal.record(Record::Intended { key: laid.key.clone(), contents, name: message.name.into() });
+        journal.record(Record::Collected { key: laid.key.clone(), at: now });
+        journal.commit().unwrap();
+        assert!(quarantine.redeliver(&item, &mut taking, &mut journal, now).unwrap().is_empty());
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 0);
     }
 
     #[test]

@@ -212,6 +212,7 @@ impl Delivery {
             }
         }
         self.commit()?;
+        let released = self.release(batch, &outcomes);
         for (arrived, outcome) in batch.iter().zip(outcomes) {
             let (message, octets) = (Name::from(&arrived.key), arrived.spooled.contents.octets);
             match (outcome.later, outcome.refused) {
@@ -230,7 +231,22 @@ impl Delivery {
                 }
             }
         }
-        Ok(())
+        released
+    }
+
+    /// What one sink refused while another wanted it later is in the quarantine since; once it is durably collected it leaves.
+    fn release(&mut self, batch: &[Arrived], outcomes: &[Outcome]) -> Result<(), Failure> {
+        let is_collected = |outcome: &Outcome| outcome.later.is_none() && outcome.refused.is_none();
+        let mut released = Ok(());
+        for (arrived, outcome) in batch.iter().zip(outcomes) {
+            if outcome.was_tried && is_collected(outcome) {
+                let digest = &arrived.spooled.contents.digest;
+                if let Err(error) = self.quarantine.release(&outcome.name, digest) {
+                    released = Err(files_failed(&error));
+                }
+            }
+        }
+        released
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
@@ -243,6 +259,8 @@ impl Delivery {
 struct Outcome {
     name: Box<str>,
     is_doubtful: bool,
+    /// An earlier pass has recorded an intent, and no end.
+    was_tried: bool,
     /// Sinks that had it before.
     marks: Vec<SinkId>,
     /// Sinks that have it now.
@@ -264,6 +282,7 @@ impl Outcome {
         Self {
             name,
             is_doubtful: tried.is_some() || is_new,
+            was_tried: tried.is_some(),
             marks: Vec::new(),
             new_marks: Vec::new(),
             later: None,
@@ -315,3 +334,6 @@ fn ask(sink: &mut dyn Sink, account: &str, batch: &[Arrived], outcomes: &mut [Ou
 
 /// Batches between the network and the disks: while one is delivered and one waits the network may go on.
 const BATCHES_WAITING_MAX: usize = 2;
+
+#[cfg(test)]
+mod tests;
