@@ -3,6 +3,8 @@
 // It looks at the files and changes them from outside.
 #![allow(clippy::disallowed_methods)]
 
+mod cut;
+
 use std::fs;
 use std::path::PathBuf;
 
