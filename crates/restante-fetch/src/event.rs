@@ -82,6 +82,8 @@ pub enum Event {
     },
     /// The server does something that the standard does not allow, or that is odd; nothing is lost by it.
     Quirk {
+        /// Its name: lower case with hyphens.
+        name: &'static str,
         /// What.
         what: String,
     },
@@ -212,7 +214,7 @@ impl fmt::Display for Event {
             Self::Refused { message, reason } => {
                 write!(out, "the server does not give {message}: {reason}; it is asked for again next time")
             }
-            Self::Quirk { what } => write!(out, "odd: {what}"),
+            Self::Quirk { what, .. } => write!(out, "odd: {what}"),
             Self::Collected { message, octets } => write!(out, "collected {message}, {octets} octets"),
             Self::Postponed { message, sink, reason } => {
                 write!(out, "{sink} takes {message} later: {reason}; it stays on the server")
@@ -297,8 +299,11 @@ mod tests {
             of(&Event::Next { seconds: None, reason: Some("x".into()) }),
             r#"{"event":"next","seconds":null,"reason":"x"}"#
         );
+        let quirk = Event::Quirk { name: "no-capa", what: "x".into() };
+        assert_eq!(of(&quirk), r#"{"event":"quirk","name":"no-capa","what":"x"}"#);
         let ended = of(&Event::Ended(Box::default()));
         assert!(ended.starts_with(r#"{"event":"ended","listed":0,"#), "{ended}");
+        assert!(ended.contains(r#""quirks":0,"flights":0,"octets_in":0,"octets_out":0,"#), "{ended}");
     }
 
     #[test]

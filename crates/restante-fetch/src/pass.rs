@@ -9,6 +9,7 @@ mod delivery;
 mod expire;
 mod intake;
 pub mod login;
+mod oddities;
 mod planning;
 mod retrieval;
 pub mod stop;
@@ -126,24 +127,46 @@ async fn visit(
     sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure> + Send + 'static,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let mut journal = open(order, world)?;
+    let journal = open(order, world)?;
     world.events.say(Event::Connecting { server: order.peer.route.to_string() });
     let mut client = unless_stopped(world, enter()).await??;
     world.events.say(Event::LoggedIn { tls: client.is_confidential() });
+    match collect(order, world, &mut client, journal, sinks, report).await {
+        Ok(left) => close(order, world, client, left, report).await,
+        Err(failure) => {
+            oddities::of_session(world, client.quirks(), client.statistics(), report);
+            Err(failure)
+        }
+    }
+}
+
+/// What is left to be done when everything is collected.
+struct Left {
+    deletions: Vec<MessageNumber>,
+    journal: Journal,
+}
+
+/// Everything between login and the deletions.
+async fn collect(
+    order: &Order,
+    world: &World,
+    client: &mut Client,
+    mut journal: Journal,
+    sinks: impl FnOnce() -> Result<Vec<Box<dyn Sink>>, Failure> + Send + 'static,
+    report: &mut Report,
+) -> Result<Left, Failure> {
     let survey = unless_stopped(world, client.survey()).await?.map_err(|error| order.peer.failed(&error))?;
     report.login_delay = survey.capabilities.as_ref().and_then(|listed| listed.login_delay_s);
-    let plan = settle(order, world, &mut client, &survey, &mut journal).await?;
+    let plan = settle(order, world, client, &survey, &mut journal).await?;
     listed(world, &survey, &plan, report);
     expire::warn(order, world, survey.capabilities.as_ref(), &plan);
     if order.is_dry_run {
         planning::tell(world, &plan);
-        // What is not marked is not deleted.
-        drop(client.quit().await);
-        return Ok(());
+        return Ok(Left { deletions: Vec::new(), journal });
     }
     if !plan.fetch.is_empty() {
         let Retrieved { journal: left, report: retrieved } =
-            retrieve(order, world, &mut client, &plan.fetch, journal, Box::new(sinks)).await;
+            retrieve(order, world, client, &plan.fetch, journal, Box::new(sinks)).await;
         report.take(retrieved);
         // The connection is of no more use then, and a session that breaks deletes nothing.
         if let Some(failure) = report.failure.take() {
@@ -152,8 +175,7 @@ async fn visit(
         journal =
             left.ok_or_else(|| Failure::new(Kind::Files, "a fault of this program took the journal"))?;
     }
-    let deletions = deletions(&plan, &journal);
-    close(order, world, client, &deletions, &mut journal, report).await
+    Ok(Left { deletions: deletions(&plan, &journal), journal })
 }
 
 /// Counts and tells what is listed, and what of it is left on the server.
@@ -208,11 +230,15 @@ async fn close(
     order: &Order,
     world: &World,
     client: Client,
-    deletions: &[MessageNumber],
-    journal: &mut Journal,
+    Left { deletions, mut journal }: Left,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let closing = client.delete_and_quit(deletions).await;
+    let closing = client.delete_and_quit(&deletions).await;
+    oddities::of_session(world, &closing.quirks, closing.statistics, report);
+    if order.is_dry_run {
+        // What is not marked is not deleted, and nothing is recorded.
+        return Ok(());
+    }
     let asked = u32::try_from(deletions.len()).unwrap_or(u32::MAX);
     let refused = u32::try_from(closing.refused.len()).unwrap_or(u32::MAX);
     let (outcome, word) = match &closing.quit {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use restante_client::pop3::Statistics;
 use serde::Serialize;
 
 /// What a pass came to.
@@ -27,8 +28,37 @@ pub struct Report {
     pub deleted: u32,
     /// Seconds that the server wants to see between logins (LOGIN-DELAY of RFC 2449), when it said so.
     pub login_delay: Option<u32>,
+    /// Kinds of odd things that the server did.
+    pub quirks: u32,
+    /// What the dialogue has cost, from the greeting to the end. All 0 when the login failed.
+    #[serde(flatten)]
+    pub cost: Cost,
     /// Why it ended before it was through.
     pub failure: Option<Failure>,
+}
+
+/// What a dialogue has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// How many times something was sent while nothing was unanswered: each is a round trip that was waited for. Neither the
+    /// connection itself nor TLS is in here.
+    pub flights: u64,
+    /// Octets received, without those of TLS.
+    pub octets_in: u64,
+    /// Octets sent, without those of TLS.
+    pub octets_out: u64,
+}
+
+impl From<Statistics> for Cost {
+    fn from(Statistics { flights, octets_in, octets_out }: Statistics) -> Self {
+        Self { flights, octets_in, octets_out }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} flights, {} octets in, {} out", self.flights, self.octets_in, self.octets_out)
+    }
 }
 
 /// Why a pass ended early: what happened, and what to do next.
@@ -209,5 +239,7 @@ mod tests {
         assert_eq!(failed.to_string(), "the connection broke; try again");
         assert_eq!(failed.ending(), Ending::Failed);
         assert_eq!(Report { quarantined: 1, ..Report::default() }.ending(), Ending::Failed);
+        let cost = Cost { flights: 5, octets_in: 1200, octets_out: 90 };
+        assert_eq!(cost.to_string(), "5 flights, 1200 octets in, 90 out");
     }
 }

@@ -1,10 +1,11 @@
 //! Deletions and the end of a session.
 
+use restante_proto::client::quirk::Quirk;
 use restante_proto::client::request::Request;
 use restante_proto::client::{Ending, Refusal};
 use restante_proto::maildrop::MessageNumber;
 
-use super::Client;
+use super::{Client, Statistics};
 use crate::error::Error;
 
 /// How a session ended.
@@ -27,6 +28,10 @@ pub struct Closing {
     pub refused: Vec<(MessageNumber, Refusal)>,
     /// How the session ended. Unless it is [`Quit::Committed`], `refused` need not be all.
     pub quit: Quit,
+    /// What [`Client::quirks`] says of the whole session.
+    pub quirks: Vec<Quirk>,
+    /// What [`Client::statistics`] says of the whole session.
+    pub statistics: Statistics,
 }
 
 impl Client {
@@ -58,7 +63,8 @@ impl Client {
             Ok(()) => self.finished(|_| {}).await,
             Err(error) => Err(error),
         };
-        Closing { refused, quit: self.ended(result).await }
+        let (quirks, statistics) = (std::mem::take(&mut self.quirks), self.statistics());
+        Closing { refused, quit: self.ended(result).await, quirks, statistics }
     }
 
     /// QUIT: deletes what is marked, and closes.

@@ -199,7 +199,7 @@ async fn deletions_and_quit_are_one_flight_and_say_what_became_of_them() {
     let script = "C: DELE 1\nC: DELE 2\nC: QUIT\nS: +OK\nS: -ERR gone\n";
     for (end, expected) in [("S: +OK bye", "committed"), ("S: -ERR no", "refused"), ("", "unknown")] {
         let (client, server) = logged_in(&format!("{script}{end}")).await;
-        let Closing { refused, quit } = client.delete_and_quit(&[number(1), number(2)]).await;
+        let Closing { refused, quit, .. } = client.delete_and_quit(&[number(1), number(2)]).await;
         assert_eq!(refused.iter().map(|(number, _)| number.as_u32()).collect::<Vec<_>>(), [2]);
         let came = match quit {
             Quit::Committed => "committed",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use restante_client::pop3::Piece;
+use restante_proto::client::quirk::Quirk;
 use restante_proto::maildrop::MessageNumber;
 
 use super::blame::files_failed;
@@ -109,7 +110,7 @@ impl Intake<'_> {
         if let Some(listed) = listed.filter(|listed| *listed != octets) {
             let message = Name::from(&key);
             let what = format!("{message} has {octets} octets, and LIST says {listed}");
-            self.events.say(Event::Quirk { what });
+            self.events.say(Event::Quirk { name: Quirk::SizeLies.name(), what });
         }
         let spooled = writing.finish().map_err(|error| files_failed(&error))?;
         self.events.say(Event::Fetched { message: Name::from(&key), octets });

@@ -8,7 +8,7 @@ use restante_client::pop3::{Client, Piece, Survey};
 use restante_proto::maildrop::MessageNumber;
 
 use super::retrieval::stopped;
-use super::{Order, World, unless_stopped};
+use super::{Order, World, oddities, unless_stopped};
 use crate::config::account::UniqueIds;
 use crate::event::{Event, Name};
 use crate::header::{Digested, Header, HeaderDigest, made_unique_id};
@@ -32,7 +32,7 @@ pub(super) async fn settle(
     let mut headers = Headers { order, world, given: HashMap::new() };
     let made = made_unique_ids(order, client, survey, &mut headers).await?;
     let listing = listing(survey, &made);
-    odd(world, survey, &listing);
+    oddities::of_listing(world, survey, &listing);
     let mut replaced: HashSet<Key> = HashSet::new();
     let mut is_settled = false;
     let now = (world.clock)();
@@ -143,17 +143,6 @@ fn listing<'a>(survey: &'a Survey, made: &'a HashMap<MessageNumber, Box<[u8]>>) 
         .collect();
     messages.sort_by_key(|listed| listed.number);
     Listing { messages, is_whole: !survey.has_unreadable_lines && survey.without_octets.is_empty() }
-}
-
-/// Tells what is odd about a listing.
-fn odd(world: &World, survey: &Survey, listing: &Listing<'_>) {
-    if survey.has_unreadable_lines {
-        world.events.say(Event::Quirk { what: "some lines of LIST or UIDL cannot be read".to_owned() });
-    }
-    if !listing.is_whole {
-        let what = "LIST and UIDL do not speak of the same messages; nothing is taken for gone".to_owned();
-        world.events.say(Event::Quirk { what });
-    }
 }
 
 /// Finds out which message is which after all have changed their unique-ids.

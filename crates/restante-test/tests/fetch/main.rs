@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod bad_days;
+mod dialogue;
 mod flags;
 mod imports;
 mod killing;

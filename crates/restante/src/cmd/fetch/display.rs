@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use restante_fetch::event::{Event, Level, Listener};
+use restante_fetch::report::Cost;
 use serde::Serialize;
 
 use crate::clock;
@@ -67,7 +68,14 @@ impl Display {
                 put(&json(account, event));
             }
         } else if event.level() <= self.manner.level {
-            let line = if self.manner.is_several { format!("{account}: {event}") } else { event.to_string() };
+            let mut line =
+                if self.manner.is_several { format!("{account}: {event}") } else { event.to_string() };
+            if let Event::Ended(report) = event
+                && self.manner.level >= Level::Verbose
+                && report.cost != Cost::default()
+            {
+                line.push_str(&format!(" ({})", report.cost));
+            }
             self.aside(|| match event.level() {
                 Level::Always => terminal::complain(&line),
                 _ => put(&format!("{}\n", terminal::visible(&line))),
