@@ -101,6 +101,7 @@ pub fn assemble(account: &Account, outside: &Arc<Outside>) -> Result<Ready, Fail
         unique_ids: account.unique_ids,
         new_unique_ids: None,
         local: (account.keep == Keep::WhileLocal).then(|| local(account, outside)),
+        believes_local: false,
         is_dry_run: false,
     };
     let means = means(account, outside)?;

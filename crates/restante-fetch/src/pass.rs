@@ -66,6 +66,8 @@ pub struct Order {
     pub new_unique_ids: Option<Choice>,
     /// For [`Keep::WhileLocal`]: looks up the marks of what is in the local Maildir; `None` when that cannot be looked at.
     pub local: Option<Arc<Marks>>,
+    /// Somebody has said that the local Maildir is right, however much is gone there.
+    pub believes_local: bool,
     /// Nothing is changed, here or there; what would be done is told.
     pub is_dry_run: bool,
 }

@@ -25,6 +25,8 @@ pub struct Conduct {
     pub login: Option<&'static str>,
     /// What happens at QUIT.
     pub quit: Quit,
+    /// It has never heard of UIDL.
+    pub lacks_uidl: bool,
     /// Lines of its CAPA.
     pub capabilities: Vec<&'static str>,
 }
@@ -53,6 +55,7 @@ impl Default for Conduct {
             lies_by: 0,
             login: None,
             quit: Quit::Commits,
+            lacks_uidl: false,
             capabilities: vec!["USER", "TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"],
         }
     }
@@ -184,7 +187,7 @@ fn serve(stream: TcpStream, shared: &Mutex<Inner>) -> std::io::Result<()> {
                 let lines = (1..).zip(sizes).map(|(number, octets)| format!("{number} {octets}"));
                 out.write_all(multiline(lines).as_bytes())?;
             }
-            "UIDL" => {
+            "UIDL" if !conduct.lacks_uidl => {
                 let lines = (1..).zip(listed).map(|(number, (unique_id, _))| format!("{number} {unique_id}"));
                 out.write_all(multiline(lines).as_bytes())?;
             }

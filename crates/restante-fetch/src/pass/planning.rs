@@ -78,7 +78,7 @@ fn policy<'a>(order: &'a Order, now: jiff::Timestamp, replaced: &'a HashSet<Key>
         max_size: order.max_size,
         now,
         is_local: None,
-        believes_local: false,
+        believes_local: order.believes_local,
         replaced,
         is_settled: false,
     }
@@ -226,7 +226,7 @@ fn doubtful(doubt: LocalDoubt) -> String {
         }
         LocalDoubt::Missing { missing, of } => format!(
             "nothing is deleted on the server: {missing} of {of} messages are not in the local Maildir any more, and that may be another \
-             one than before"
+             one than before; say it once with --believe-local if they were deleted"
         ),
     }
 }

@@ -161,6 +161,7 @@ fn run(disk: &SimulatedDisk, server: &OddServer, into: Into) -> Report {
         unique_ids: UniqueIds::Server,
         new_unique_ids: None,
         local: None,
+        believes_local: false,
         is_dry_run: false,
     };
     let shared: Arc<dyn restante_store::disk::Disk> = Arc::new(disk.clone());

@@ -23,6 +23,11 @@ fn what_is_missing_or_wrong_on_the_command_line_is_said() {
         (&[&url, "--to", &to, "--jobs", "0"], "--jobs"),
         (&[&url, "--to", &to, "--config", "x"], "--config"),
         (&[&url, "--to", &to, "--quiet", "--verbose"], "--quiet"),
+        (&[&url, "--to", &to, "--proxy", "ftp://me:hush@x"], "--proxy"),
+        (&[&url, "--to", &to, "--pin", "sha256//short"], "a pin is sha256//"),
+        (&[&url, "--to", &to, "--pin", PIN, "--no-tls"], "--no-tls"),
+        (&[&url, "--to", &to, "--believe-local"], "--keep while-local"),
+        (&[&url, "--to", &to, "--keep", "while-local", "--believe-local", "--watch"], "--watch"),
         (&["--to", &to], "URL"),
         (&[&url, &url, "--to", &to], "twice"),
     ] {
@@ -30,6 +35,7 @@ fn what_is_missing_or_wrong_on_the_command_line_is_said() {
         let all = format!("{}{}", ran.out, ran.err);
         assert_eq!(ran.status, 64, "{words:?}: {all}");
         assert!(all.contains(text), "{words:?}: {all}");
+        assert!(!all.contains("hush"), "a password is shown: {all}");
     }
     assert!(server.said().is_empty());
 }
@@ -45,6 +51,9 @@ fn a_configuration_is_checked_without_a_connection() {
     );
     let path = home.configuration(&good);
     home.run(&["--config", &path, "--check"]).ended(0).says("name = \"work\"").says("keep = \"all\"");
+    for (flag, value) in [("--pin", PIN), ("--proxy", "socks5://127.0.0.1"), ("--ca", "x")] {
+        home.run(&["--config", &path, "--check", flag, value]).ended(64).says("named by a URL");
+    }
     home.run(&["--config", &path, "--check", "--account", "other"]).ended(64).says("other");
     let path = home.configuration(&good.replace("deliver", "delivr"));
     home.run(&["--config", &path, "--check"]).ended(78).says("delivr");
@@ -90,3 +99,6 @@ fn a_maildir_whose_folder_is_not_there_is_not_made_out_of_nothing() {
     home.run(&words).ended(74).says("disk");
     assert!(server.said().iter().all(|command| !command.starts_with("RETR")));
 }
+
+/// The pin of nobody.
+const PIN: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

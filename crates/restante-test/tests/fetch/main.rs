@@ -12,6 +12,8 @@ mod imports;
 mod killing;
 mod kitchen;
 mod memory;
+mod policies;
+mod roads;
 mod several;
 mod signals;
 mod tokens;

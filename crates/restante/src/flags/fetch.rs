@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
+use restante_client::pin::Pin;
+
 use super::Json;
 
 /// Collect mail from POP3 accounts elsewhere, exactly once
@@ -60,6 +62,15 @@ pub(crate) struct Fetch {
     /// Verify certificates by the authorities in this PEM file instead of the machine's
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_tls")]
     pub(crate) ca: Option<PathBuf>,
+    /// Ask for this key of the servers' certificates beside all else: sha256// and base64 (may be repeated, for the next key)
+    #[arg(long, value_name = "PIN", conflicts_with = "no_tls")]
+    pub(crate) pin: Vec<Pin>,
+    /// Go to the servers of the URLs through this proxy: socks5://[user:password@]host[:port], http://[user:password@]host:port
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) proxy: Option<String>,
+    /// With --keep while-local: delete on the server what is gone from the local Maildir, however much that is
+    #[arg(long, conflicts_with_all = ["watch", "delete"])]
+    pub(crate) believe_local: bool,
     /// Go on looking, each account at its interval, until SIGTERM; SIGHUP reads the configuration again, SIGUSR1 looks at once
     #[arg(long, conflicts_with_all = ["dry_run", "check"])]
     pub(crate) watch: bool,

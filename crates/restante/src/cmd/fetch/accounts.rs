@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use restante_client::proxy::Proxy;
 use restante_config::value::{Size, Value as _};
 use restante_fetch::config::account::{Account, Credential, Security};
 use restante_fetch::config::deliver::SinkConfig;
@@ -44,6 +45,10 @@ pub(super) fn load(flags: &Fetch) -> Result<Accounts, Failure> {
     }
     for account in &mut accounts.accounts {
         apply(flags, account)?;
+    }
+    if flags.believe_local && accounts.accounts.iter().all(|account| account.keep != Keep::WhileLocal) {
+        let what = "--believe-local is for accounts that keep mail on the server while it is here";
+        return Err(Failure::new(Code::Usage, what).remedy("add --keep while-local, or leave it out"));
     }
     Ok(accounts)
 }
@@ -120,7 +125,13 @@ fn of_urls(flags: &Fetch) -> Result<Accounts, Failure> {
 
 /// Accounts of a configuration file.
 fn of_file(flags: &Fetch) -> Result<Accounts, Failure> {
-    let for_urls = [("--to", !flags.to.is_empty()), ("--no-tls", flags.no_tls), ("--ca", flags.ca.is_some())];
+    let for_urls = [
+        ("--to", !flags.to.is_empty()),
+        ("--no-tls", flags.no_tls),
+        ("--ca", flags.ca.is_some()),
+        ("--pin", !flags.pin.is_empty()),
+        ("--proxy", flags.proxy.is_some()),
+    ];
     if let Some((flag, _)) = for_urls.iter().find(|(_, is_set)| *is_set) {
         return Err(Failure::new(Code::Usage, format!("{flag} is for accounts that are named by a URL"))
             .remedy("name a URL, or write it into the configuration"));
@@ -160,6 +171,11 @@ fn apply(flags: &Fetch, account: &mut Account) -> Result<(), Failure> {
     }
     if let Some(ca) = &flags.ca {
         account.tls.ca = Some(ca.clone());
+    }
+    account.tls.pins.extend(&flags.pin);
+    if let Some(proxy) = &flags.proxy {
+        // Not as it is written: a password may stand in it.
+        account.proxy = Some(Proxy::parse(proxy).map_err(|why| usage(format!("--proxy: {why}")))?);
     }
     if let Some(source) = password(flags) {
         account.credential = Credential::Password(source);

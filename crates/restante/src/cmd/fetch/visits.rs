@@ -134,6 +134,7 @@ fn job(
     let mut ready = assemble(&account, outside).map_err(|why| failed(&account.name, &why))?;
     ready.order.is_dry_run = flags.dry_run;
     ready.order.interval = flags.watch.then_some(account.interval);
+    ready.order.believes_local = flags.believe_local;
     ready.order.new_unique_ids = flags.new_unique_ids.map(|choice| match choice {
         NewUniqueIds::Adopt => Choice::Adopt,
         NewUniqueIds::Fetch => Choice::Fetch,
