@@ -270,3 +270,6 @@ async fn unless_stopped<T>(world: &World, work: impl Future<Output = T>) -> Resu
         done = work => Ok(done),
     }
 }
+
+#[cfg(test)]
+mod tests;
