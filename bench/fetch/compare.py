@@ -291,14 +291,27 @@ def left(server, user):
     return sum(len(os.listdir(server.maildir(user) / sub)) for sub in ("new", "cur"))
 
 
+def environment(run):
+    """All that a program is told by its environment."""
+    return {"HOME": str(run.folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "USER": "nobody", "LOGNAME": "nobody"}
+
+
+def home(folder):
+    """Makes the folder of one run, with an empty Maildir."""
+    for sub in ("new", "cur", "tmp"):
+        (folder / "Mail" / sub).mkdir(parents=True)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o700)
+
+
 def once(program, run):
     """One run of the program: its figures. Its own processor time and memory, with all its processes."""
     note = run.write("memory", "")
     command = ["/usr/bin/time", "-o", note, "-f", "%M", *program.command(run)]
-    env = {"HOME": str(run.folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "USER": "nobody", "LOGNAME": "nobody"}
     with open(run.folder / "log", "w") as log:
         begun = time.monotonic()
-        proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=run.folder, env=env,
+        proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=run.folder, env=environment(run),
                                 user=NOBODY, group=NOBODY, extra_groups=[])
         watch = threading.Timer(DEADLINE, proc.kill)
         watch.start()
@@ -337,11 +350,7 @@ class Bench:
 
     def run(self, program, work, user):
         folder = self.root / f"{program.name}-{user}"
-        for sub in ("new", "cur", "tmp"):
-            (folder / "Mail" / sub).mkdir(parents=True)
-        for path in [folder, *folder.rglob("*")]:
-            os.chown(path, NOBODY, NOBODY)
-            path.chmod(0o700)
+        home(folder)
         # One port for all: some programs know a maildrop by it.
         return Run(folder, user, self.base + 9, work, self.sink)
 
