@@ -23,10 +23,12 @@ DEADLINE = 3600
 
 
 class Work:
-    """What is to be done: so many messages of so many octets; `kept` says they are known and nothing is new."""
+    """What is to be done: so many messages of so many octets; `kept` says they are known and nothing is new,
+    `listed` that a program shall keep its list of unique-ids even where it deletes, though it is faster without."""
 
-    def __init__(self, title, count, size, rtts=None, tls=False, kept=False):
+    def __init__(self, title, count, size, rtts=None, tls=False, kept=False, listed=False):
         self.title, self.count, self.size, self.rtts, self.tls, self.kept = title, count, size, rtts, tls, kept
+        self.listed = kept or listed
 
 
 WORK = {
@@ -127,7 +129,8 @@ class Fdm(Program):
 
     def command(self, run):
         kind, more = ("pop3s", "") if run.work.tls else ("pop3", "no-apop")
-        only, keep = (f'new-only cache "{run.folder}/cache"', "keep") if run.work.kept else ("", "")
+        only = f'new-only cache "{run.folder}/cache"' if run.work.listed else ""
+        keep = "keep" if run.work.kept else ""
         rc = run.write("fdm.conf", f"""set lock-file "{run.folder}/lock"
 set maximum-size 512M
 account "a" {kind} server "{run.host}" port {run.port} user "{run.user}" pass "secret" {only} {more} {keep}
@@ -152,7 +155,7 @@ class Fetchmail(Program):
         rc = run.write("fetchmailrc", f"""set no bouncemail
 poll {run.host} service {run.port} protocol pop3 timeout 600 uidl
   user "{run.user}" password "secret" {tls} fetchsizelimit 0
-  {"keep" if run.work.kept else "fetchall nokeep"}
+  {"" if run.work.listed else "fetchall"} {"keep" if run.work.kept else "nokeep"}
   {self.delivery(run)}
 """)
         return ["fetchmail", "-s", "-f", rc, "--idfile", f"{run.folder}/ids", "--pidfile", f"{run.folder}/pid"]

@@ -353,7 +353,7 @@ def live(program, fault, a, root):
     fetchers.home(folder)
     maildrop = Maildrop(fault.count)
     server = Server(maildrop)
-    run = fetchers.Run(folder, 1, server.port, fetchers.Work(fault.title, fault.count, SIZE, kept=fault.keep), None)
+    run = fetchers.Run(folder, 1, server.port, fetchers.Work(fault.title, fault.count, SIZE, kept=fault.keep, listed=True), None)
     script, small, codes = fault.script(a), None, []
     go = lambda script: codes.append(run_once(program, run, server, script, a.limit))
     try:
