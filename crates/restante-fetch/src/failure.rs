@@ -25,6 +25,11 @@ impl Failure {
         move |cause| Self::new(doing, path, cause)
     }
 
+    /// What was being done, where, and what the file system said: for an error that holds the same.
+    pub(crate) fn into_parts(self) -> (&'static str, PathBuf, io::Error) {
+        (self.doing, self.path, self.cause)
+    }
+
     /// What the file system said.
     #[must_use]
     pub const fn cause(&self) -> &io::Error {

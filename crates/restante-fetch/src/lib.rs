@@ -30,6 +30,7 @@ pub mod assemble;
 pub mod config;
 pub mod event;
 pub mod failure;
+mod folders;
 pub mod header;
 pub mod import;
 pub mod journal;

@@ -7,7 +7,8 @@
 //! sync failed: then the system shows those octets and will never write them. So the first append after an opening writes what is in
 //! doubt once more, together with what is new: no call more, and nothing is built upon what is only shown.
 //!
-//! *Written anew* is another file, synced, renamed, and its folder synced; its last block says that all of it was durable. Until a block was appended, which only happens after that, the name is in
+//! *Written anew* is another file, synced, renamed, and its folder synced; the first time, the folders above are synced before the rename,
+//! since an earlier try may have made them and not have come to that. Its last block says that all of it was durable. Until a block was appended, which only happens after that, the name is in
 //! doubt too, and the folder is synced again.
 //!
 //! *Torn* is a block that is not whole, and none behind it knows it as durable: it is the end of the file, and is cut off durably
@@ -30,6 +31,8 @@ use super::codec::{
     HeaderFault, Log, Step,
 };
 use super::entries::{Entries, Replay};
+use crate::failure::Failure;
+use crate::folders;
 
 /// The folder of an account, and the journal in it.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ struct Opened {
 impl Home {
     /// Locks the journal in this folder, which is made when it is missing.
     pub(super) fn take(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, JournalError> {
-        make_folders(&*disk, folder)?;
+        folders::make(&*disk, folder).map_err(folder_failed)?;
         let path = folder.join(LOCK);
         let open = || {
             let file = disk.open(&path, Access::AppendOrCreate(FILE_MODE))?;
@@ -153,15 +156,20 @@ impl Home {
     /// Writes the file anew, with these entries and nothing else, and gives them the ordinals that they have there.
     pub(super) fn replace(&mut self, entries: &mut Entries) -> Result<(), JournalError> {
         let new = self.folder.join(NEW);
-        let written = self.write_new(&new, entries);
+        let written = self.write_new(&new, entries).map_err(JournalError::failed("write", &new));
+        // Before the file gets its name: whoever finds it relies on the folders above.
+        let written = written.and_then(|opened| match self.file {
+            Some(_) => Ok(opened),
+            None => folders::sync_above(&*self.disk, &self.folder).map_err(folder_failed).map(|()| opened),
+        });
         if written.is_err() {
             // It is in nobody's way; the next one removes it.
             let _ = self.disk.unlink(&new);
             // The old file goes on. Where there is none, this was a commit, and a commit that failed is the last one.
             self.is_broken = self.file.is_none();
         }
-        let opened = written.map_err(JournalError::failed("write", &new))?;
-        let named = self.disk.rename(&new, &self.path).and_then(|()| self.sync_names());
+        let opened = written?;
+        let named = self.disk.rename(&new, &self.path).and_then(|()| self.disk.sync_folder(&self.folder));
         self.is_broken = named.is_err();
         named.map_err(JournalError::failed("rename", &self.path))?;
         self.file = Some(opened);
@@ -206,22 +214,6 @@ impl Home {
         // What was opened to append can write nowhere else.
         let file = self.disk.open(path, Access::Write)?;
         Ok(Opened { file, nonce, end, doubt: end, has_torn_end: false, is_name_in_doubt: false })
-    }
-
-    /// Makes the name durable, and at the journal's beginning those of the folders above, which an earlier attempt may have made and not
-    /// synced.
-    fn sync_names(&self) -> io::Result<()> {
-        self.disk.sync_folder(&self.folder)?;
-        if self.file.is_none() {
-            for folder in self.folder.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-                match self.disk.sync_folder(folder) {
-                    // One that we may not read we have not made.
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
-                    result => result?,
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -403,34 +395,6 @@ fn account(folder: &Path) -> Box<str> {
     String::from_utf8_lossy(&octets).into()
 }
 
-/// Makes a folder and those above it, from the outside in, each durable before the next.
-fn make_folders(disk: &dyn Disk, folder: &Path) -> Result<(), JournalError> {
-    let is_there = |path: &Path| match disk.stat(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(JournalError::failed("see", path)(error)),
-    };
-    let mut missing = Vec::new();
-    for path in folder.ancestors().filter(|path| !path.as_os_str().is_empty()) {
-        if is_there(path)? {
-            break;
-        }
-        missing.push(path);
-    }
-    for path in missing.into_iter().rev() {
-        let above =
-            path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        match disk.make_folder(path, FOLDER_MODE) {
-            // Another pass was as quick.
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(JournalError::failed("make", path)(error));
-            }
-            _ => disk.sync_folder(above).map_err(JournalError::failed("sync", above))?,
-        }
-    }
-    Ok(())
-}
-
 fn read_up_to(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -446,6 +410,11 @@ fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Resu
     let length = buffer.len();
     let is_whole = read_up_to(file, buffer, offset)? == length;
     if is_whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+fn folder_failed(failure: Failure) -> JournalError {
+    let (doing, path, cause) = failure.into_parts();
+    JournalError::Failed { doing, path, cause }
 }
 
 fn damaged(path: &Path, offset: u64, what: &'static str) -> JournalError {
@@ -468,8 +437,5 @@ const LOCK: &str = "journal.lock";
 
 /// The next file while it is written.
 const NEW: &str = "journal.new";
-
-/// The state of an account tells what mail somebody gets.
-const FOLDER_MODE: u32 = 0o700;
 
 const FILE_MODE: u32 = 0o600;

@@ -21,6 +21,8 @@ use restante_store::disk::{Access, Disk, DiskFile};
 use super::error::TokenError;
 use super::grant::Grant;
 use super::seal::{self, Key, SALT_OCTETS};
+use crate::failure::Failure;
+use crate::folders;
 use crate::journal::Journal;
 use crate::secret::{FileFault, SecretError, read_file};
 
@@ -76,7 +78,7 @@ impl TokenStore {
     /// [`TokenError::Busy`] after that, or when the lock's file cannot be made.
     pub fn lock<'a>(&'a self, account: &'a str, pause: &dyn Fn(Duration)) -> Result<Locked<'a>, TokenError> {
         let inner = &*self.0;
-        make_folders(&*inner.disk, &inner.folder)?;
+        folders::make(&*inner.disk, &inner.folder).map_err(folder_failed)?;
         let path = inner.folder.join(format!(".{}.lock", Journal::folder_name(account)));
         let file =
             inner.disk.open(&path, Access::AppendOrCreate(FILE_MODE)).map_err(failed("open", &path))?;
@@ -102,7 +104,7 @@ impl<'a> Locked<'a> {
     pub fn make_room(&'a self) -> Result<Room<'a>, TokenError> {
         let disk = &*self.store.disk;
         if self.store.is_first(self.account)? {
-            sync_above(disk, &self.store.folder)?;
+            folders::sync_above(disk, &self.store.folder).map_err(folder_failed)?;
         }
         // A missing or wrong key has to be found out before the old refresh token is used up, too.
         self.store.key_or_new()?;
@@ -273,37 +275,9 @@ fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, TokenErro
     Ok(Some(octets))
 }
 
-/// Makes the names of a folder and of those above it durable. An earlier try may have made them and failed to, and nobody can
-/// see that; so it is done for each first login.
-fn sync_above(disk: &dyn Disk, folder: &Path) -> Result<(), TokenError> {
-    for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
-        match disk.sync_folder(above) {
-            // Somebody else's folder, which we have not made.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-            synced => synced.map_err(failed("sync", above))?,
-        }
-    }
-    Ok(())
-}
-
-/// Makes a folder and those above it, from the outside in, each durable before the next.
-fn make_folders(disk: &dyn Disk, folder: &Path) -> Result<(), TokenError> {
-    let missing = folder.ancestors().take_while(|path| {
-        let is_there = disk.stat(path).err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound);
-        !path.as_os_str().is_empty() && !is_there
-    });
-    let missing: Vec<&Path> = missing.collect();
-    for path in missing.into_iter().rev() {
-        let above =
-            path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        match disk.make_folder(path, FOLDER_MODE) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed("make", path)(error));
-            }
-            _ => disk.sync_folder(above).map_err(failed("sync", above))?,
-        }
-    }
-    Ok(())
+fn folder_failed(failure: Failure) -> TokenError {
+    let (doing, path, cause) = failure.into_parts();
+    TokenError::File { doing, path, cause }
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TokenError {
@@ -311,7 +285,6 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TokenEr
 }
 
 const FILE_MODE: u32 = 0o600;
-const FOLDER_MODE: u32 = 0o700;
 const KEY_OCTETS: usize = 32;
 /// A grant has two to six kilobytes: tokens have up to 2 KiB, and its form some hundred octets.
 const ROOM_OCTETS: usize = 16 * 1024;

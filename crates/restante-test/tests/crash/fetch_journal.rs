@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use restante_fetch::journal::{Contents, Ending, Entry, Journal, Poll, QuitOutcome, Record};
 use restante_fetch::key::Key;
 use restante_fetch::sink::SinkId;
-use restante_test::disk::SimulatedDisk;
+use restante_test::disk::{Aftermath, Counted, Fault, Lasting, SimulatedDisk};
 
 use crate::fetch_loops::{self, Scenario};
 
@@ -172,7 +172,7 @@ fn goes_on(disk: &SimulatedDisk, promises: &mut Promises) {
     for (nth, rewrites) in [(50, false), (51, true), (52, false)] {
         assert!(promises.pass(disk, &collected(nth), rewrites), "it can be written");
     }
-    let crashed = disk.crash(restante_test::disk::Aftermath::Lost);
+    let crashed = disk.crash(Aftermath::Lost);
     assert!(promises.clone().pass(&crashed, &[], false), "it opens after a crash, too");
 }
 
@@ -186,4 +186,30 @@ mod rewritten {
     fn survives_crashes_and_faults() {
         super::fetch_loops::run(module_path!(), &super::WrittenAnew);
     }
+}
+
+/// What one try has made and not synced, because that failed, the next one finds there; and it fails, too.
+#[test]
+fn folders_are_durable_whatever_two_tries_came_to() {
+    let mut tried = 0;
+    for fault in [Fault::Io, Fault::Stale] {
+        // Every pair of calls: the loops above know one fault at a time.
+        for (first, second) in (1..20).flat_map(|first| (1..20).map(move |second| (first, second))) {
+            let disk = SimulatedDisk::new();
+            disk.put_folder(Path::new("/state"));
+            let mut promises = Promises::default();
+            for nth in [first, second] {
+                disk.fail(fault, nth, Lasting::Once, Counted::Changes);
+                promises.pass(&disk, &collected(1), false);
+                tried += usize::from(disk.heal());
+            }
+            promises.pass(&disk, &collected(2), false);
+            let (kept, asked) = (promises.kept.len(), promises.asked.len());
+            let what =
+                format!("change {first}, then {second} with {fault:?}, {kept} kept, {asked} asked for");
+            assert!(kept > 0, "{what}: the third try has nothing against it");
+            assert!(promises.pass(&disk.crash(Aftermath::Lost), &[], false), "{what}: it is gone");
+        }
+    }
+    assert!(tried > 100, "{tried}");
 }
