@@ -21,6 +21,7 @@ struct Package {
 
 const PACKAGES: &[Package] = &[
     Package { name: "curl", proof: "/usr/bin/curl", reason: "a real client: pop3, STLS and pop3s" },
+    Package { name: "dbus", proof: "dbus-run-session", reason: "the message bus of a real keyring" },
     Package {
         name: "dovecot-lmtpd",
         proof: "/usr/lib/dovecot/lmtp",
@@ -34,6 +35,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "fdm", proof: "fdm", reason: "its caches are imported, and it is measured beside us" },
     Package { name: "fetchmail", proof: "fetchmail", reason: "a real client" },
     Package { name: "getmail6", proof: "getmail", reason: "a real client" },
+    Package { name: "gnome-keyring", proof: "gnome-keyring-daemon", reason: "a real keyring" },
     Package {
         name: "golang-github-jhillyerd-enmime-dev",
         proof: "/usr/share/gocode/src/github.com/jhillyerd/enmime/testdata",
@@ -44,6 +46,11 @@ const PACKAGES: &[Package] = &[
         name: "libpython3.*-testsuite",
         proof: "/usr/lib/python3.*/test/test_email/data",
         reason: "messages nobody here wrote: the test data of CPython's email package",
+    },
+    Package {
+        name: "libsecret-tools",
+        proof: "secret-tool",
+        reason: "how passwords are got from the keyring",
     },
     Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },
     Package { name: "mpop", proof: "mpop", reason: "a real client, with pipelining" },

@@ -6,7 +6,7 @@
 use restante_proto::client::argument::Argument;
 use restante_proto::client::capabilities::Capabilities;
 use restante_proto::client::choice::{Proof, Situation, choose_for};
-use restante_proto::client::request::{Extras, InvalidRequest, Login};
+use restante_proto::client::request::{Extras, InitialResponse, InvalidRequest, Login};
 use restante_proto::sasl::scram::client::Binding;
 use restante_proto::sasl::{BindingKind, Method};
 use restante_proto::secret::Secret;
@@ -48,7 +48,12 @@ pub enum Means {
     /// A password.
     Password(Secret),
     /// A bearer token.
-    Token(Secret),
+    Token {
+        /// The access token.
+        token: Secret,
+        /// Where it stands: in the AUTH line when that is short, or never there.
+        initial_response: InitialResponse,
+    },
     /// The certificate of [`crate::connect::Tls::with_client_certificate`] (R8314-5.5.2). With a user name it is on behalf of
     /// that user, else of whom the server thinks the certificate's owner to be.
     Certificate,
@@ -74,9 +79,13 @@ impl Wish<'_> {
         has_timestamp: bool,
         tls: Option<&ClientConnection>,
     ) -> Result<Login, Error> {
+        let mut initial_response = InitialResponse::default();
         let (proof, secret) = match self.means {
             Means::Password(password) => (Proof::Password, password),
-            Means::Token(token) => (Proof::Token, token),
+            Means::Token { token, initial_response: wanted } => {
+                initial_response = wanted;
+                (Proof::Token, token)
+            }
             Means::Certificate => (Proof::Certificate, Secret::new(Vec::new())),
             Means::Nothing => (Proof::Nothing, Secret::new(Vec::new())),
         };
@@ -93,6 +102,7 @@ impl Wish<'_> {
         let method = choose_for(self.auth, capabilities, has_timestamp, situation).map_err(Error::NoWay)?;
         let user = self.user.unwrap_or_default();
         let mut login = Login::of(method, user.as_bytes(), secret).map_err(Error::Request)?;
+        login.extras.initial_response = initial_response;
         match method {
             Method::Sasl(mechanism) if mechanism.scram().is_some() => {
                 // RFC 5802 section 5.1

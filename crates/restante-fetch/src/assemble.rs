@@ -31,7 +31,7 @@ use crate::oauth::source::{Pause, TokenSource};
 use crate::oauth::store::TokenStore;
 use crate::pass::additions::{Additions, Received};
 use crate::pass::blame::{Peer, files_failed};
-use crate::pass::login::{Attempt, Entrance, MeansOf};
+use crate::pass::login::{Attempt, Entrance, MeansOf, Notice, NoticeOf};
 use crate::pass::{Clock, Marks, Order};
 use crate::report::{Failure, Kind};
 use crate::secret::{SecretSource, Surroundings, TIME_LIMIT};
@@ -90,6 +90,7 @@ pub fn assemble(account: &Account, outside: &Arc<Outside>) -> Result<Ready, Fail
         Credential::Certificate => Shown::Other,
     };
     let is_clear = account.security == account::Security::None;
+    let (means, notice) = means(account, outside)?;
     let order = Order {
         folder: outside.state_dir.join(Journal::folder_name(&account.name)),
         peer: Peer { route: server.route.clone(), shown },
@@ -102,9 +103,9 @@ pub fn assemble(account: &Account, outside: &Arc<Outside>) -> Result<Ready, Fail
         new_unique_ids: None,
         local: (account.keep == Keep::WhileLocal).then(|| local(account, outside)),
         believes_local: false,
+        notice,
         is_dry_run: false,
     };
-    let means = means(account, outside)?;
     let entrance = Entrance {
         server,
         user: Some(account.user().to_owned()).filter(|user| !user.is_empty()),
@@ -202,26 +203,44 @@ fn machine_roots(outside: &Outside) -> Option<&RootCertStore> {
     outside.roots.get_or_init(|| platform_roots().ok()).as_ref()
 }
 
-/// What there is to show, whenever it is asked for.
-fn means(account: &Account, outside: &Arc<Outside>) -> Result<Arc<MeansOf>, Failure> {
-    Ok(match &account.credential {
+/// What there is to show, whenever it is asked for; and what looks whether that dies soon.
+fn means(
+    account: &Account,
+    outside: &Arc<Outside>,
+) -> Result<(Arc<MeansOf>, Option<Arc<NoticeOf>>), Failure> {
+    let means: Arc<MeansOf> = match &account.credential {
         Credential::Password(source) => {
             let (source, account, outside) = (source.clone(), account.clone(), Arc::clone(outside));
             Arc::new(move |_| password(&source, &account, &outside).map(Means::Password))
         }
         Credential::Certificate => Arc::new(|_| Ok(Means::Certificate)),
         Credential::Oauth(settings) => {
-            let tokens = Mutex::new(tokens(account, settings, outside)?);
+            let tokens = Arc::new(Mutex::new(tokens(account, settings, outside)?));
+            let notice = notice(&account.name, Arc::clone(&tokens));
             let clock = Arc::clone(&outside.clock);
-            Arc::new(move |attempt| {
+            let initial_response = settings.provider.initial_response();
+            let means = move |attempt| {
                 let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
                 let token = match attempt {
                     Attempt::First => tokens.access_token(clock()),
                     Attempt::AfterRefusal => tokens.access_token_after_refusal(clock()),
                 };
-                token.map(Means::Token).map_err(|error| token_failed(&error))
-            })
+                let means = |token| Means::Token { token, initial_response };
+                token.map(means).map_err(|error| token_failed(&error))
+            };
+            return Ok((Arc::new(means), Some(notice)));
         }
+    };
+    Ok((means, None))
+}
+
+/// Looks when the login of an account ends.
+fn notice(account: &str, tokens: Arc<Mutex<TokenSource>>) -> Arc<NoticeOf> {
+    let account = account.to_owned();
+    Arc::new(move |now| {
+        // What cannot be read now was told by the login, or will be by the next.
+        let ending = tokens.lock().unwrap_or_else(PoisonError::into_inner).warning(now).ok()??;
+        Some(Notice { what: ending.warning(&account, now), since: ending.near_since })
     })
 }
 

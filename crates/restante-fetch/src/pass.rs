@@ -36,6 +36,7 @@ use crate::rule::Rules;
 use crate::sink::Sink;
 use additions::Additions;
 use blame::{Peer, journal_failed};
+use login::NoticeOf;
 use planning::settle;
 use retrieval::{Retrieved, retrieve, stopped};
 use stop::Stop;
@@ -68,6 +69,8 @@ pub struct Order {
     pub local: Option<Arc<Marks>>,
     /// Somebody has said that the local Maildir is right, however much is gone there.
     pub believes_local: bool,
+    /// Looks whether what is shown to log in dies soon.
+    pub notice: Option<Arc<NoticeOf>>,
     /// Nothing is changed, here or there; what would be done is told.
     pub is_dry_run: bool,
 }
@@ -133,6 +136,7 @@ async fn visit(
     world.events.say(Event::Connecting { server: order.peer.route.to_string() });
     let mut client = unless_stopped(world, enter()).await??;
     world.events.say(Event::LoggedIn { tls: client.is_confidential() });
+    login::tell(order, world, journal.last_poll().map(|poll| poll.at));
     match collect(order, world, &mut client, journal, sinks, report).await {
         Ok(left) => close(order, world, client, left, report).await,
         Err(failure) => {

@@ -5,6 +5,7 @@ use restante_client::error::Error;
 use restante_client::login::{Means, Plaintext, Wish};
 use restante_client::pop3::Client;
 use restante_proto::client::choice::Unfit;
+use restante_proto::client::request::InitialResponse;
 use restante_proto::secret::Secret;
 use restante_proto::url::PopUrl;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -119,9 +120,13 @@ async fn r8314_5_5_2_a_certificate_logs_in_with_external() {
 #[tokio::test]
 async fn tokens_and_nobody() {
     let script = "S: +OK hi\nC: CAPA\nS: +OK\nS: SASL PLAIN XOAUTH2 ANONYMOUS\nS: .\n";
-    let token = || Means::Token(Secret::new(b"tok".to_vec()));
+    let token_in = |initial_response| Means::Token { token: Secret::new(b"tok".to_vec()), initial_response };
+    let token = || token_in(InitialResponse::WhenShort);
     let said = format!("{script}C: AUTH XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHRvawEB\nS: +OK");
     under_tls("pops://u@h", token(), &said).await.unwrap();
+    // XOAUTH2-Microsoft.1
+    let said = format!("{script}C: AUTH XOAUTH2\nS: + \nC: dXNlcj11AWF1dGg9QmVhcmVyIHRvawEB\nS: +OK");
+    under_tls("pops://u@h", token_in(InitialResponse::Never), &said).await.unwrap();
     let said = format!("{script}C: AUTH ANONYMOUS =\nS: +OK");
     under_tls("pops://h", Means::Nothing, &said).await.unwrap();
     let result = in_clear("pop://u@h", token(), Plaintext::Everywhere, script).await;

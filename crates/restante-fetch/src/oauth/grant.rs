@@ -38,8 +38,21 @@ pub struct Ending {
     pub at: Timestamp,
     /// Whether using it puts that off.
     pub by_disuse: bool,
+    /// Since when, or from when on, a person should be told.
+    pub near_since: Timestamp,
     /// Whether that is near, or past.
     pub is_near: bool,
+}
+
+impl Ending {
+    /// What to tell a person; one line, lower case, no full stop.
+    #[must_use]
+    pub fn warning(&self, account: &str, now: Timestamp) -> String {
+        let at = self.at.strftime("%F %H:%M UTC");
+        let when = if self.at > now { format!("ends on {at}") } else { format!("has ended on {at}") };
+        let why = if self.by_disuse { ", because it was not used for so long" } else { "" };
+        format!("the login of {account} {when}{why}; renew it with: restante login {account}")
+    }
 }
 
 impl Grant {
@@ -66,7 +79,8 @@ impl Grant {
         let (at, since, by_disuse) =
             [told, total, unused].into_iter().flatten().min_by_key(|(at, ..)| *at)?;
         let notice = (at.duration_since(since) / 3).min(NOTICE);
-        Some(Ending { at, by_disuse, is_near: at.duration_since(now) < notice })
+        let near_since = at.checked_sub(notice).unwrap_or(since);
+        Some(Ending { at, by_disuse, near_since, is_near: now > near_since })
     }
 
     /// As octets for a sealed file.
@@ -225,5 +239,8 @@ mod tests {
         let told = Grant { refresh_ends: Some(at(30 * DAY)), ..grant(at(0), 3600) };
         assert_eq!(ending(&told, unused, at(0)), Some((at(30 * DAY), false, false)));
         assert_eq!(ending(&plain, Lifetimes { unused_days: None, total_days: None }, at(0)), None);
+        let ends = |now| plain.ending(testing, at(now)).map(|ending| ending.warning("work", at(now)));
+        assert!(ends(5 * DAY).is_some_and(|what| what.starts_with("the login of work ends on 20")));
+        assert!(ends(8 * DAY).is_some_and(|what| what.starts_with("the login of work has ended on 20")));
     }
 }

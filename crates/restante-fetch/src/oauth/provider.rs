@@ -1,6 +1,7 @@
 //! Where a provider is asked, and what is particular about it: two that everybody has, all others by discovery.
 
 use oauth2::url::Url;
+use restante_proto::client::request::InitialResponse;
 use serde::Deserialize;
 
 use super::error::TokenError;
@@ -67,6 +68,17 @@ impl Provider {
             Self::Google { is_testing: false } => Lifetimes { unused_days: Some(180), total_days: None },
             Self::Microsoft { .. } => Lifetimes { unused_days: Some(90), total_days: None },
             Self::Issuer(_) => Lifetimes { unused_days: None, total_days: None },
+        }
+    }
+
+    /// Where a token stands that is shown to this provider's mail servers. Exchange Online takes it only when it has asked for it,
+    /// and ends the connection when it comes earlier (XOAUTH2-Microsoft.1). No server needs it in the AUTH line: for the others, that
+    /// saves the way there and back when the token is short.
+    #[must_use]
+    pub const fn initial_response(&self) -> InitialResponse {
+        match self {
+            Self::Microsoft { .. } => InitialResponse::Never,
+            Self::Google { .. } | Self::Issuer(_) => InitialResponse::WhenShort,
         }
     }
 

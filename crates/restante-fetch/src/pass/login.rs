@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use restante_client::advice::Shown;
 use restante_client::connect::{Deadlines, Server};
 use restante_client::login::{Means, Plaintext, Wish};
@@ -12,6 +13,8 @@ use restante_client::trace::{Said, Trace};
 use restante_proto::url::Auth;
 
 use super::blame::Peer;
+use super::{Order, World};
+use crate::event::Event;
 use crate::report::Failure;
 
 /// Where an account is and how one gets in.
@@ -46,6 +49,34 @@ pub enum Attempt {
     First,
     /// The server has refused a token that should have done: another one is wanted.
     AfterRefusal,
+}
+
+/// Something that a person has to see to before what is shown to log in dies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What; one line, lower case, no full stop.
+    pub what: String,
+    /// Since when it is to be told.
+    pub since: Timestamp,
+}
+
+/// Looks whether there is such a thing. Asked after each login, and must not take long.
+pub type NoticeOf = dyn Fn(Timestamp) -> Option<Notice> + Send + Sync;
+
+/// Says it, in the first visit of a day (in UTC) and in the first since there is something to say: who visits every few minutes
+/// is not told every few minutes. `last` is when the account was visited before.
+pub(super) fn tell(order: &Order, world: &World, last: Option<Timestamp>) {
+    let now = (world.clock)();
+    if let Some(notice) = order.notice.as_ref().and_then(|notice| notice(now))
+        && is_due(notice.since, last, now)
+    {
+        world.events.say(Event::Warning { what: notice.what });
+    }
+}
+
+fn is_due(since: Timestamp, last: Option<Timestamp>, now: Timestamp) -> bool {
+    let day = |at: Timestamp| at.as_second().div_euclid(DAY_S);
+    last.is_none_or(|last| last <= since || day(last) != day(now))
 }
 
 impl fmt::Debug for Entrance {
@@ -94,5 +125,29 @@ fn line(said: Said<'_>) -> String {
         Said::Server(line) => format!("S: {}", String::from_utf8_lossy(line)),
         Said::Message { octets } => format!("S: (a message of {octets} octets)"),
         Said::Tls => "-- TLS --".to_owned(),
+    }
+}
+
+const DAY_S: i64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_due_in_the_first_visit_of_a_day_and_when_it_is_new() {
+        let at = |day: i64, second| Timestamp::from_second(day * DAY_S + second).unwrap();
+        let since = at(10, 100);
+        for (last, now, expected) in [
+            (None, at(10, 200), true),
+            (Some(at(10, 50)), at(10, 101), true),
+            (Some(at(10, 101)), at(10, 200), false),
+            (Some(at(10, 200)), at(10, DAY_S - 1), false),
+            (Some(at(10, DAY_S - 1)), at(11, 0), true),
+            (Some(at(11, 0)), at(11, 300), false),
+            (Some(at(12, 0)), at(11, 300), true),
+        ] {
+            assert_eq!(is_due(since, last, now), expected, "{last:?} {now}");
+        }
     }
 }

@@ -96,6 +96,7 @@ async fn pass(waits_for: usize, noop: &'static str) -> (Report, Vec<String>) {
         new_unique_ids: None,
         local: None,
         believes_local: false,
+        notice: None,
         is_dry_run: false,
     };
     let world = World {

@@ -162,6 +162,7 @@ fn run(disk: &SimulatedDisk, server: &OddServer, into: Into) -> Report {
         new_unique_ids: None,
         local: None,
         believes_local: false,
+        notice: None,
         is_dry_run: false,
     };
     let shared: Arc<dyn restante_store::disk::Disk> = Arc::new(disk.clone());

@@ -7,8 +7,10 @@
 
 mod bad_days;
 mod dialogue;
+mod exchange;
 mod flags;
 mod imports;
+mod keyring;
 mod killing;
 mod kitchen;
 mod memory;

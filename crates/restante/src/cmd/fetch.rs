@@ -23,7 +23,7 @@ use visits::Visits;
 pub(crate) fn run(flags: &Fetch) -> Result<(), Failure> {
     match &flags.command {
         Some(FetchCommand::Import(flags)) => return import::run(flags),
-        Some(FetchCommand::Status { state, json }) => return status::run(state, json.json),
+        Some(FetchCommand::Status { file, json }) => return status::run(file, json.json),
         Some(FetchCommand::Quarantine { command }) => return quarantine::run(command),
         None => {}
     }

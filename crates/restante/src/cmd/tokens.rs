@@ -5,6 +5,7 @@
 
 mod status;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,33 @@ pub(crate) fn logout(flags: &Logout) -> Result<(), Failure> {
     }
     locked.forget().map_err(|error| failed(&error))?;
     terminal::print(&format!("{} is logged out.\n{note}", account.name))
+}
+
+/// Where the state is, and what somebody has to see to before a login dies, by account; `None` when no configuration is meant.
+/// Nobody is asked for anything: where the key of the tokens is typed, nothing is known of them.
+pub(super) fn warnings(file: &FetchFile) -> Result<Option<(PathBuf, BTreeMap<String, String>)>, Failure> {
+    let is_meant = file.config.is_some() || file.state.folder.is_none();
+    if !is_meant || accounts::place(file.config.as_deref()).is_none() {
+        return Ok(None);
+    }
+    let found = find(file)?;
+    let now = now()?;
+    let mut warnings = BTreeMap::new();
+    for account in &found.accounts {
+        let Credential::Oauth(settings) = &account.credential else { continue };
+        if matches!(found.token_key, Some(SecretSource::Prompt)) {
+            break;
+        }
+        let warning = match store(&found, account)?.load(&account.name) {
+            Ok(grant) => grant
+                .and_then(|grant| grant.ending(settings.provider.lifetimes(), now))
+                .filter(|ending| ending.is_near)
+                .map(|ending| ending.warning(&account.name, now)),
+            Err(error) => Some(error.to_string()),
+        };
+        warnings.extend(warning.map(|warning| (account.name.clone(), warning)));
+    }
+    Ok(Some((found.state_dir, warnings)))
 }
 
 /// What the configuration says, as far as logins need it.

@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 use restante_client::pin::Pin;
 
 use super::Json;
+use super::tokens::FetchFile;
 
 /// Collect mail from POP3 accounts elsewhere, exactly once
 ///
@@ -106,10 +107,10 @@ pub(crate) struct Fetch {
 pub(crate) enum FetchCommand {
     /// Take over the configuration of fetchmail, getmail, mpop or fdm, and what it has collected
     Import(FetchImport),
-    /// Show what is known of each account: when it was last collected, how many messages, what waits
+    /// Show what is known of each account: when it was last collected, how many messages, what waits, which login ends soon
     Status {
         #[command(flatten)]
-        state: FetchState,
+        file: FetchFile,
         #[command(flatten)]
         json: Json,
     },

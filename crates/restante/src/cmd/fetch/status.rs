@@ -1,23 +1,40 @@
 //! `restante fetch status`: what the journals know.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use restante_fetch::journal::Journal;
 use restante_fetch::journal::status::Status;
 use restante_store::disk::LocalDisk;
+use serde::Serialize;
 
+use super::super::tokens;
 use super::accounts;
 use crate::exit::{Code, Failure};
-use crate::flags::fetch::FetchState;
+use crate::flags::tokens::FetchFile;
 use crate::terminal::{self, Column, Table};
 
-/// Prints the journals of all accounts that have one.
-pub(super) fn run(state: &FetchState, as_json: bool) -> Result<(), Failure> {
-    let folder = accounts::state_dir(state)?;
+/// An account, in JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    /// What somebody has to see to before the login of this account dies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a String>,
+}
+
+/// Prints the journals of all accounts that have one, and which login ends soon.
+pub(super) fn run(file: &FetchFile, as_json: bool) -> Result<(), Failure> {
+    let (folder, warnings) = match tokens::warnings(file)? {
+        Some(found) => found,
+        None => (accounts::state_dir(&file.state)?, BTreeMap::new()),
+    };
     let statuses = read(&folder)?;
     if as_json {
-        return terminal::print_json(&statuses);
+        let row = |status| Row { status, warning: warnings.get(&status.account) };
+        return terminal::print_json(&statuses.iter().map(row).collect::<Vec<_>>());
     }
     let mut table = Table::new(vec![
         Column::text("account"),
@@ -42,7 +59,8 @@ pub(super) fn run(state: &FetchState, as_json: bool) -> Result<(), Failure> {
             status.gone.to_string(),
         ]);
     }
-    terminal::print(&table.render())
+    let lines = warnings.values().map(|warning| format!("warning: {}\n", terminal::visible(warning)));
+    terminal::print(&(table.render() + &lines.collect::<String>()))
 }
 
 fn read(folder: &Path) -> Result<Vec<Status>, Failure> {
