@@ -3,6 +3,7 @@
 //! A rule reads text (`source.rs`), so it can be fooled by somebody who tries. It is here for those who forget.
 
 mod arrows;
+mod matrix;
 mod text;
 mod tree;
 
@@ -41,6 +42,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(text::check_function_exceptions(&sources));
     findings.extend(tree::check(&sources));
     findings.extend(arrows::check_crates(root)?);
+    findings.extend(matrix::check(root, &sources)?);
     for Finding { path, line, what } in &findings {
         eprintln!("{path}:{line}: {what}");
     }

@@ -36,7 +36,7 @@ impl Display {
     pub(super) fn new(manner: Manner) -> Arc<Self> {
         let wants_bars = !manner.is_json && manner.level >= Level::Usual;
         let has_bars = wants_bars && io::stderr().is_terminal();
-        Arc::new(Self { manner, bars: has_bars.then(|| Bars::new(manner.is_several)) })
+        Arc::new(Self { manner, bars: has_bars.then(|| Bars::new(MultiProgress::new(), manner.is_several)) })
     }
 
     /// For [`restante_fetch::event::Events`].
@@ -130,8 +130,7 @@ struct Account {
 }
 
 impl Bars {
-    fn new(is_several: bool) -> Self {
-        let all = MultiProgress::new();
+    fn new(all: MultiProgress, is_several: bool) -> Self {
         let total = is_several.then(|| {
             let bar = all.add(ProgressBar::new(0).with_style(style()));
             bar.set_prefix("all");
@@ -207,11 +206,81 @@ const TEMPLATE: &str =
 
 #[cfg(test)]
 mod tests {
+    use indicatif::{ProgressDrawTarget, TermLike};
+    use restante_fetch::event::Name;
+    use restante_fetch::key::Key;
+
     use super::*;
 
     #[test]
     fn the_template_is_one() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+
+    /// A terminal that keeps what is drawn.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            100
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)?;
+            self.write_str("\n")
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bars_show_messages_and_octets_of_each_account_and_of_all() {
+        let screen = Screen::default();
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let bars = Bars::new(all, true);
+        let listed = |wanted, octets| Event::Listed { messages: wanted, wanted, octets };
+        bars.tell("home", &listed(2, 2048));
+        bars.tell("work", &listed(1, 1024));
+        bars.tell("home", &Event::Received { octets: 1024 });
+        let message = Name::from(&Key::new(b"1"));
+        bars.tell("home", &Event::Fetched { message, octets: 1024 });
+        // Drawing is limited to some times a second; this asks for it.
+        bars.accounts.lock().unwrap().values().for_each(|account| account.bar.force_draw());
+        bars.total.as_ref().unwrap().force_draw();
+        let drawn = screen.0.lock().unwrap().clone();
+        for line in
+            ["1 of 2 messages, 1.00 KiB of 2.00 KiB", "0 of 1 messages", "1.00 KiB of 3.00 KiB", "left"]
+        {
+            assert!(drawn.contains(line), "{line} is not in {drawn}");
+        }
     }
 
     #[test]
