@@ -91,9 +91,17 @@ pub(crate) fn logout(flags: &Logout) -> Result<(), Failure> {
     terminal::print(&format!("{} is logged out.\n{note}", account.name))
 }
 
-/// Where the state is, and what somebody has to see to before a login dies, by account; `None` when no configuration is meant.
-/// Nobody is asked for anything: where the key of the tokens is typed, nothing is known of them.
-pub(super) fn warnings(file: &FetchFile) -> Result<Option<(PathBuf, BTreeMap<String, String>)>, Failure> {
+/// What `restante fetch status` tells of the logins of a configuration.
+pub(super) struct Endings {
+    /// Where the state is.
+    pub(super) state: PathBuf,
+    /// What somebody has to see to before a login dies, by account.
+    pub(super) warnings: BTreeMap<String, String>,
+}
+
+/// What is to be told of logins that end; `None` when no configuration is meant. Nobody is asked for anything: where the key of the
+/// tokens is typed, nothing is known of them.
+pub(super) fn warnings(file: &FetchFile) -> Result<Option<Endings>, Failure> {
     let is_meant = file.config.is_some() || file.state.folder.is_none();
     if !is_meant || accounts::place(file.config.as_deref()).is_none() {
         return Ok(None);
@@ -115,7 +123,7 @@ pub(super) fn warnings(file: &FetchFile) -> Result<Option<(PathBuf, BTreeMap<Str
         };
         warnings.extend(warning.map(|warning| (account.name.clone(), warning)));
     }
-    Ok(Some((found.state_dir, warnings)))
+    Ok(Some(Endings { state: found.state_dir, warnings }))
 }
 
 /// What the configuration says, as far as logins need it.

@@ -28,7 +28,7 @@ struct Row<'a> {
 /// Prints the journals of all accounts that have one, and which login ends soon.
 pub(super) fn run(file: &FetchFile, as_json: bool) -> Result<(), Failure> {
     let (folder, warnings) = match tokens::warnings(file)? {
-        Some(found) => found,
+        Some(found) => (found.state, found.warnings),
         None => (accounts::state_dir(&file.state)?, BTreeMap::new()),
     };
     let statuses = read(&folder)?;
