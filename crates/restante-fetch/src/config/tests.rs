@@ -192,7 +192,7 @@ fn each_wrong_value_is_told_with_what_to_do() {
         ("auth = \"+RPOP\"", "account.0.auth: +RPOP is no way to log in that is known here", "apop"),
         ("security = \"ssl\"", "account.0.security: \"ssl\" is not known", "tls, none"),
         ("security = \"none\"", "account.0.security: pops:// is TLS from the first octet", "pop://"),
-        ("password = { comand = \"x\" }", "account.0.password: \"comand\" is none of", "{ command"),
+        ("password = { programme = \"x\" }", "account.0.password: \"programme\" is none of", "{ command"),
         ("password = 5", "account.0.password: a password is a string in quotes", "{ command"),
         ("proxy = \"ftp://x\"", "account.0.proxy: a proxy is written", "socks5://127"),
         ("keep = true", "account.0.keep: this is a boolean", "\"30 days\""),
