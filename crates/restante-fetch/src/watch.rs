@@ -1,4 +1,4 @@
-//! Many accounts: which are looked at now, how many at a time, and when each is due again ([`due`]).
+//! Many accounts: which are looked at now, how many at a time, and when each is due again ([`mod@due`]).
 //!
 //! What a look at an account is, is the caller's: a [`Job`] is a name, a host and a closure, which runs on a thread of its own
 //! because it may wait for disks. Nothing here reads a clock; it sleeps.

@@ -66,7 +66,7 @@ pub(crate) struct Fetch {
     /// Ask for this key of the servers' certificates beside all else: sha256// and base64 (may be repeated, for the next key)
     #[arg(long, value_name = "PIN", conflicts_with = "no_tls")]
     pub(crate) pin: Vec<Pin>,
-    /// Go to the servers of the URLs through this proxy: socks5://[user:password@]host[:port], http://[user:password@]host:port
+    /// Go to the servers of the URLs through this proxy: socks5://HOST:PORT or http://HOST:PORT, with USER:PASSWORD@ before the host where it wants that
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) proxy: Option<String>,
     /// With --keep while-local: delete on the server what is gone from the local Maildir, however much that is
