@@ -425,4 +425,4 @@ fn is_answer(error: &Error) -> bool {
 }
 
 /// Requests given to the session at once.
-const AHEAD: usize = 2048;
+const AHEAD: usize = 8192;

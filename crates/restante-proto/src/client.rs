@@ -81,12 +81,14 @@ pub struct Limits {
     /// The most lines of one listing. Each becomes an entry in the memory of whoever collects them.
     pub listing_lines_max: u32,
     /// The most octets of commands that may await their replies (R2449-6.6.3). Commands of this crate's client go out
-    /// while replies come in, so that a server that is busy writing to us keeps nobody from reading.
+    /// while replies come in, so that a server that is busy writing to us keeps nobody from reading. So much fits into the buffers
+    /// between two sockets, so a server that reads one command after the other is not even written to in vain.
     pub pipelined_octets_max: usize,
     /// The most commands that may await their replies.
     pub pipelined_commands_max: usize,
     /// The most octets of messages that may be asked for ahead, as far as their sizes are known; two messages always
-    /// may. A link of 300 Mbit/s holds so much in a tenth of a second.
+    /// may. What comes is held by nobody: the peer waits when we do. So this need not be small, and each time it is full costs
+    /// a round trip: 5 Gbit/s fill so much in a tenth of a second, and most maildrops hold less.
     pub ahead_octets_max: u64,
 }
 
@@ -95,9 +97,9 @@ impl Default for Limits {
         Self {
             line_octets_max: 8192,
             listing_lines_max: 4_000_000,
-            pipelined_octets_max: 16 * 1024,
-            pipelined_commands_max: 2048,
-            ahead_octets_max: 4 << 20,
+            pipelined_octets_max: 64 * 1024,
+            pipelined_commands_max: 8192,
+            ahead_octets_max: 64 << 20,
         }
     }
 }
