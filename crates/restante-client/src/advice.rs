@@ -131,7 +131,7 @@ impl Advice {
         let judged = judge(error, route, shown);
         Self {
             kind: judged.kind,
-            what: one_line(&format!("{route}: {}", chain(error))),
+            what: format!("{}: {}", one_line(&route.to_string()), explain(error, route)),
             remedy: judged.remedy,
             retry: judged.retry,
         }
@@ -175,9 +175,18 @@ fn judge(error: &Error, route: &Route, shown: Shown) -> Judged {
             Kind::TlsMissing,
             "use pops:// (TLS from the first octet, port 995); if that fails too, ask the server's operator for TLS",
         ),
-        Error::Certificate { fault, seen, .. } => certificate(*fault, *seen),
+        Error::Certificate { fault, .. } => certificate(*fault),
         Error::Tls(cause) => tls(cause),
         Error::Proxy(why) => proxy(why),
+        // Nobody but the proxy is looked up or connected to then.
+        Error::Resolve { .. } if route.goes_through_proxy() => later(
+            Kind::Proxy,
+            SOON,
+            "check the spelling of the proxy's host, and whether this machine's DNS works",
+        ),
+        Error::Connect(_) if route.goes_through_proxy() => {
+            later(Kind::Proxy, SOON, "check the proxy's host and port, and whether it runs")
+        }
         Error::Resolve { .. } => later(
             Kind::NameUnknown,
             SOON,
@@ -276,23 +285,23 @@ fn support() -> Judged {
     never(Kind::SupportNeeded, "ask the provider's support: the password is not the matter")
 }
 
-fn certificate(fault: CertificateFault, seen: Option<Pin>) -> Judged {
-    let pin = seen.map_or_else(String::new, |seen| format!(": {seen}"));
+/// The key that the server has shown stands in [`explain`] already.
+fn certificate(fault: CertificateFault) -> Judged {
     let remedy = match fault {
-        CertificateFault::Expired => {
-            "ask the server's operator to renew it, and check this machine's clock".to_owned()
+        CertificateFault::Expired => "ask the server's operator to renew it, and check this machine's clock",
+        CertificateFault::NotYetValid => "check this machine's clock",
+        CertificateFault::WrongName => "name the server as its certificate does",
+        CertificateFault::UnknownIssuer => {
+            "if it is from an authority of your own, name that authority's file; else compare the key with what the operator tells you, and \
+             pin it in place of the chain"
         }
-        CertificateFault::NotYetValid => "check this machine's clock".to_owned(),
-        CertificateFault::WrongName => "name the server as its certificate does".to_owned(),
-        CertificateFault::UnknownIssuer => format!(
-            "if it is from an authority of your own, name that authority's file; else compare the key with what the operator tells you, and pin it in place of the chain{pin}"
-        ),
-        CertificateFault::NotPinned => format!(
-            "if the operator confirms the new key, add its pin{pin}; if not, somebody pretends to be the server"
-        ),
-        CertificateFault::Revoked => "do not use this server before it has a new certificate".to_owned(),
+        CertificateFault::NotPinned => {
+            "if the operator confirms the new key, add its pin; if not, somebody pretends to be the server"
+        }
+        CertificateFault::Revoked => "do not use this server before it has a new certificate",
         CertificateFault::WrongPurpose | CertificateFault::Invalid => {
-            "ask the server's operator for a certificate that is valid for a TLS server".to_owned()
+            "ask the server's operator for a certificate that is valid for a TLS server; or compare the key with what the operator tells \
+             you, and pin it in place of the chain"
         }
     };
     never(Kind::Certificate(fault), remedy)
@@ -355,6 +364,60 @@ fn host(route: &Route) -> &str {
     }
 }
 
+/// What happened at the end of `route`, with its causes: one line for somebody who has read the route already, so that no host in it is
+/// said again. No control characters, and not longer than a screen.
+///
+/// ```
+/// use restante_client::advice::explain;
+/// use restante_client::connect::{Address, Route};
+/// use restante_client::error::Error;
+///
+/// let route = Route::from(Address::Tcp { host: "127.0.0.1".into(), port: 995 });
+/// let error = Error::Connect(std::io::Error::other("127.0.0.1:995: Connection refused"));
+/// assert_eq!(explain(&error, &route), "cannot connect: Connection refused");
+/// ```
+#[must_use]
+pub fn explain(error: &Error, route: &Route) -> String {
+    let (next, of_the_proxy, to_the_proxy) = match &route.proxy {
+        Some(proxy) if route.goes_through_proxy() => {
+            let next = Address::Tcp { host: proxy.host().to_owned(), port: proxy.port() };
+            (next, " of the proxy", " to the proxy")
+        }
+        _ => (route.address.clone(), "", ""),
+    };
+    one_line(&match error {
+        Error::Connect(cause) => {
+            let why = cause.to_string();
+            let why = why.strip_prefix(&format!("{next}: ")).unwrap_or(&why);
+            format!("cannot connect{to_the_proxy}: {why}")
+        }
+        Error::Resolve { host, cause } if matches!(&next, Address::Tcp { host: next, .. } if next == host) => {
+            let why = cause.to_string();
+            let why = why.strip_prefix(LOOKUP_FAILED).unwrap_or(&why);
+            format!("the address{of_the_proxy} cannot be looked up: {why}")
+        }
+        Error::Certificate { fault, seen, cause } => not_recognized(*fault, *seen, cause),
+        error => chain(error),
+    })
+}
+
+/// What is wrong with a certificate, and the key in it. TLS's own words where they tell more: which names, which dates, what is odd.
+fn not_recognized(fault: CertificateFault, seen: Option<Pin>, cause: &std::io::Error) -> String {
+    let mut line = fault.to_string();
+    if !matches!(fault, CertificateFault::UnknownIssuer | CertificateFault::NotPinned) {
+        let why = cause.to_string();
+        let why = why.strip_prefix("invalid peer certificate: ").unwrap_or(&why);
+        let bare = why.strip_prefix("Other(OtherError(").and_then(|why| why.strip_suffix("))"));
+        line.push_str(": ");
+        line.push_str(bare.unwrap_or(why));
+    }
+    if let Some(seen) = seen {
+        let whose = if fault == CertificateFault::NotPinned { "it is" } else { "its key is" };
+        line.push_str(&format!("; {whose} {seen}"));
+    }
+    line
+}
+
 /// An error and its causes, outermost first; what was quoted already is not said twice.
 fn chain(error: &Error) -> String {
     let mut line = error.to_string();
@@ -384,6 +447,8 @@ const BUSY: Duration = Duration::from_secs(5 * 60);
 const DELAY: Duration = Duration::from_secs(15 * 60);
 /// After "too often": an hour of quiet is what providers ask for.
 const QUIET: Duration = Duration::from_secs(3600);
+/// What the standard library puts in front of the resolver's words.
+const LOOKUP_FAILED: &str = "failed to lookup address information: ";
 /// Reply lines are at most 512 octets; the rest is ours.
 const WHAT_LETTERS_MAX: usize = 1000;
 

@@ -99,6 +99,14 @@ impl From<Address> for Route {
     }
 }
 
+impl Route {
+    /// Whether a proxy is what is connected to: there is one, and the server does not listen at a unix socket.
+    #[must_use]
+    pub const fn goes_through_proxy(&self) -> bool {
+        self.proxy.is_some() && matches!(self.address, Address::Tcp { .. })
+    }
+}
+
 impl fmt::Display for Route {
     /// The address, and the proxy if there is one (without its password).
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

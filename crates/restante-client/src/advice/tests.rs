@@ -228,19 +228,21 @@ fn the_network_and_tls_are_understood() {
             certificate(CertificateFault::UnknownIssuer),
             Kind::Certificate(CertificateFault::UnknownIssuer),
             Retry::Never,
-            "chain: sha256//47DEQ",
+            "in place of the chain",
         ),
         (
             certificate(CertificateFault::NotPinned),
             Kind::Certificate(CertificateFault::NotPinned),
             Retry::Never,
-            "its pin: sha256//47DEQ",
+            "add its pin",
         ),
     ] {
         let advice = Advice::of(&error, &route("mail.example.org"), Shown::Password);
         assert_eq!((advice.kind, advice.retry), (kind, retry), "{error:?}");
         assert!(advice.remedy.contains(in_remedy), "{advice}");
         assert!(advice.what.starts_with("mail.example.org:995: "), "{advice}");
+        let shows_key = matches!(kind, Kind::Certificate(_));
+        assert_eq!(advice.to_string().matches("sha256//47DEQ").count(), usize::from(shows_key), "{advice}");
         // Whoever goes by is_temporary alone is not told otherwise.
         if error.is_temporary() {
             assert_ne!(advice.retry, Retry::Never, "{error:?}");
@@ -263,6 +265,68 @@ fn advice_is_one_line_whatever_a_server_says() {
     let socket = Route::from(Address::Unix("/run/pop3".into()));
     let advice = Advice::of(&Error::Closed, &socket, Shown::Password);
     assert_eq!(advice.what, "/run/pop3: the server closed the connection");
+}
+
+#[test]
+fn no_place_is_said_twice_and_a_proxy_is_called_by_its_name() {
+    let failed = |why: &str| Error::Connect(io::Error::other(why.to_owned()));
+    let unknown = |host: &str| {
+        let cause = io::Error::other("failed to lookup address information: Name or service not known");
+        Error::Resolve { host: host.into(), cause }
+    };
+    let straight = |host: &str, port| Route::from(Address::Tcp { host: host.into(), port });
+    let through = |proxy: &str| {
+        let proxy = Some(crate::proxy::Proxy::parse(proxy).unwrap());
+        Route { proxy, ..straight("mail.example.org", 995) }
+    };
+    for (error, route, what, kind) in [
+        (failed("127.0.0.1:1: no"), straight("127.0.0.1", 1), "cannot connect: no", Kind::Unreachable),
+        (failed("[::1]:1: no"), straight("::1", 1), "cannot connect: no", Kind::Unreachable),
+        (
+            failed("127.0.0.1:1, [::1]:1: no"),
+            straight("localhost", 1),
+            "cannot connect: 127.0.0.1:1, [::1]:1: no",
+            Kind::Unreachable,
+        ),
+        (
+            unknown("mail.example.org"),
+            straight("mail.example.org", 995),
+            "the address cannot be looked up: Name or service not known",
+            Kind::NameUnknown,
+        ),
+        (
+            failed("127.0.0.1:1080: no"),
+            through("socks5://127.0.0.1"),
+            "cannot connect to the proxy: no",
+            Kind::Proxy,
+        ),
+        (
+            unknown("proxy.example"),
+            through("http://proxy.example:3128"),
+            "the address of the proxy cannot be looked up: Name or service not known",
+            Kind::Proxy,
+        ),
+    ] {
+        let advice = Advice::of(&error, &route, Shown::Password);
+        assert_eq!((advice.what, advice.kind), (format!("{route}: {what}"), kind));
+        assert_eq!(advice.remedy.contains("proxy's host"), kind == Kind::Proxy, "{}", advice.remedy);
+    }
+}
+
+#[test]
+fn what_tls_says_of_a_certificate_is_told_where_it_tells_more() {
+    use rustls::{CertificateError, Error as Tls, OtherError};
+    use std::sync::Arc;
+    let odd = CertificateError::Other(OtherError(Arc::new(io::Error::other("odd"))));
+    for (fault, cause, ends) in [
+        (CertificateFault::UnknownIssuer, CertificateError::UnknownIssuer, "trusted here"),
+        (CertificateFault::Invalid, CertificateError::BadEncoding, "is invalid: BadEncoding"),
+        (CertificateFault::Invalid, odd, "is invalid: Custom { kind: Other, error: \"odd\" }"),
+    ] {
+        let cause = io::Error::new(io::ErrorKind::InvalidData, Tls::InvalidCertificate(cause));
+        let what = explain(&Error::Certificate { fault, seen: None, cause }, &route("mail.example.org"));
+        assert!(what.ends_with(ends), "{what}");
+    }
 }
 
 #[test]

@@ -92,11 +92,17 @@ impl fmt::Display for Attempts {
         if self.0.is_empty() {
             return out.write_str("the name has no address");
         }
-        for (index, (address, error)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(out, "{comma}{address}: {error}")?;
+        let mut before: Option<String> = None;
+        for (address, error) in &self.0 {
+            let why = error.to_string();
+            match before.replace(why.clone()) {
+                None => write!(out, "{address}")?,
+                // The same is said once, behind the last of them.
+                Some(before) if before == why => write!(out, ", {address}")?,
+                Some(before) => write!(out, ": {before}, {address}")?,
+            }
         }
-        Ok(())
+        before.map_or(Ok(()), |why| write!(out, ": {why}"))
     }
 }
 
@@ -203,8 +209,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn when_all_fail_each_says_why() {
         let (won, took, _) = run(&[("[2001:db8::1]:995", Fails(300)), ("192.0.2.1:995", Fails(10))]).await;
-        let why = "192.0.2.1:995: connection refused, [2001:db8::1]:995: connection refused";
+        let why = "192.0.2.1:995, [2001:db8::1]:995: connection refused";
         assert_eq!((won, took), (Err(why.to_owned()), 300));
+        let failed = |address: &str, why: &str| (address.parse().unwrap(), io::Error::other(why.to_owned()));
+        let attempts = vec![failed("[::1]:1", "a"), failed("192.0.2.1:1", "b"), failed("192.0.2.2:1", "b")];
+        assert_eq!(Attempts(attempts).to_string(), "[::1]:1: a, 192.0.2.1:1, 192.0.2.2:1: b");
         assert_eq!(run(&[]).await.0, Err("the name has no address".to_owned()));
     }
 

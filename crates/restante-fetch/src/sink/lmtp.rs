@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use restante_client::advice::explain;
 use restante_client::connect::{Address, Deadlines};
 use restante_client::error::Error;
 use restante_client::lmtp::{Client, Outcome, Settings};
@@ -76,7 +77,7 @@ impl Lmtp {
                 match self.connect().await {
                     Ok(connected) => client = Some(connected),
                     Err(error) => {
-                        let reason = format!("cannot deliver to {}: {error}", self.id);
+                        let reason = format!("cannot deliver to {}: {}", self.id, self.explain(&error));
                         answers.resize(messages.len(), Err(Fault::Later(reason)));
                         return answers;
                     }
@@ -97,6 +98,11 @@ impl Lmtp {
             let _ = client.quit().await;
         }
         answers
+    }
+
+    /// What went wrong, for somebody who has read the name of this sink.
+    fn explain(&self, error: &Error) -> String {
+        explain(error, &self.address.clone().into())
     }
 
     async fn connect(&self) -> Result<Client, Error> {
@@ -130,15 +136,16 @@ impl Lmtp {
             }
             Err(Error::Transaction(invalid)) => return (Err(Fault::Refused(invalid.to_string())), true),
             Err(error) => {
-                return (Err(Fault::Later(format!("cannot deliver to {}: {error}", self.id))), false);
+                let reason = format!("cannot deliver to {}: {}", self.id, self.explain(&error));
+                return (Err(Fault::Later(reason)), false);
             }
         };
         let is_usable = delivered.error.is_none();
         let answer = match (delivered.outcomes.into_iter().next(), delivered.error) {
             (Some(Outcome::Replied(reply)), _) => judge(&reply),
-            (_, Some(error @ Error::Local(_))) => Err(Fault::Later(error.to_string())),
+            (_, Some(error @ Error::Local(_))) => Err(Fault::Later(self.explain(&error))),
             (_, error) => {
-                let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+                let why = error.map(|error| format!(": {}", self.explain(&error))).unwrap_or_default();
                 let reason = format!("the answer of {} was lost, so it may have the message{why}", self.id);
                 Err(Fault::Later(reason))
             }

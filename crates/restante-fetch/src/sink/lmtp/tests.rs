@@ -96,10 +96,12 @@ fn a_recipient_that_is_not_known_and_a_server_that_is_not_there() {
     let answer = sink(&server, "nobody@example.org").deliver(&[laid.message()]);
     assert_eq!(answer, [Err(Fault::Refused("550 no such user".into()))]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    for server in [closed, format!("unix:{}/none", folder.path().display())] {
+    let missing = format!("unix:{}/none", folder.path().display());
+    for (server, why) in [(closed, "Connection refused"), (missing, "No such file")] {
         let answer = sink(&server, "alice@example.org").deliver(&[laid.message()]);
         let Err(Fault::Later(reason)) = &answer[0] else { panic!("{answer:?}") };
-        assert!(reason.starts_with("cannot deliver to lmtp:"), "{reason}");
+        let said = format!("cannot deliver to lmtp:{server}/alice@example.org: cannot connect: {why}");
+        assert!(reason.starts_with(&said), "{reason}");
     }
 }
 

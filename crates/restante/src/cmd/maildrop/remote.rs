@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use restante_client::advice::explain;
 use restante_client::connect::{Address, Security, Tls};
 use restante_client::error::Error;
 use restante_client::login::{Means, Plaintext, Wish};
@@ -60,12 +61,13 @@ impl Remote {
     /// A logged-in connection for `account`.
     pub(super) async fn connect(&self, account: &str, logins: &Logins) -> Result<Client, Failure> {
         let (user, password) = logins.of(account, self.url.user())?;
+        let address = Address::from(&self.url);
         let failed = |error: Error| {
             let code = if error.is_temporary() { Code::Temporary } else { Code::Unavailable };
-            Failure::new(code, format!("{}: {}", self.url, exit::chain(&error)))
+            let why = explain(&error, &address.clone().into());
+            Failure::new(code, format!("{}: {why}", self.url))
         };
         let security = self.security().map_err(failed)?;
-        let address = Address::from(&self.url);
         let mut client = Client::connect(&address, security, Settings::default()).await.map_err(failed)?;
         let means = Means::Password(password);
         let wish = Wish { user: Some(&user), auth: self.url.auth(), means, plaintext: self.plaintext };
