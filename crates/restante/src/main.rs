@@ -7,6 +7,7 @@ mod clock;
 mod cmd;
 mod exit;
 mod flags;
+mod service;
 mod terminal;
 
 use std::process::ExitCode;

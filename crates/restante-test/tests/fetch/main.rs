@@ -16,6 +16,7 @@ mod kitchen;
 mod memory;
 mod policies;
 mod roads;
+mod service;
 mod several;
 mod signals;
 mod tokens;

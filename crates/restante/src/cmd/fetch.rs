@@ -36,6 +36,7 @@ pub(crate) fn run(flags: &Fetch) -> Result<(), Failure> {
             _ => Level::Usual,
         },
         is_several: flags.watch || accounts.accounts.len() > 1,
+        is_watch: flags.watch && !flags.check,
     };
     let display = Display::new(manner);
     // For --check too: files that an account names are read here.

@@ -12,6 +12,7 @@ use restante_fetch::report::Cost;
 use serde::Serialize;
 
 use crate::clock;
+use crate::service::Manager;
 use crate::terminal;
 
 /// How a fetch is shown.
@@ -23,12 +24,15 @@ pub(super) struct Manner {
     pub(super) level: Level,
     /// Several accounts: each line says which.
     pub(super) is_several: bool,
+    /// It goes on until it is ended, maybe as a service whose manager shows the last line.
+    pub(super) is_watch: bool,
 }
 
 /// Who is told what happens. `finish` when nothing more will.
 pub(super) struct Display {
     manner: Manner,
     bars: Option<Bars>,
+    manager: Manager,
 }
 
 impl Display {
@@ -36,7 +40,13 @@ impl Display {
     pub(super) fn new(manner: Manner) -> Arc<Self> {
         let wants_bars = !manner.is_json && manner.level >= Level::Usual;
         let has_bars = wants_bars && io::stderr().is_terminal();
-        Arc::new(Self { manner, bars: has_bars.then(|| Bars::new(MultiProgress::new(), manner.is_several)) })
+        let bars = has_bars.then(|| Bars::new(MultiProgress::new(), manner.is_several));
+        Arc::new(Self { manner, bars, manager: Manager::of(manner.is_watch) })
+    }
+
+    /// The service manager that has started this.
+    pub(super) fn manager(&self) -> &Manager {
+        &self.manager
     }
 
     /// For [`restante_fetch::event::Events`].
@@ -62,6 +72,9 @@ impl Display {
     fn tell(&self, account: &str, event: &Event) {
         if let Some(bars) = &self.bars {
             bars.tell(account, event);
+        }
+        if let Event::Ended(report) = event {
+            self.manager.status(&format!("{account}: {report}"));
         }
         if self.manner.is_json {
             if event.level() != Level::Nobody {

@@ -65,32 +65,36 @@ impl Visits {
         ending::outcome(reports.values())
     }
 
-    /// Visits each when it is due, until a signal ends it.
+    /// Visits each when it is due, until a signal ends it. The service manager is told how it goes.
     pub(super) fn watch(self, flags: &Fetch) -> Result<(), Failure> {
         let Self { jobs, limits, display, stopper, stop } = self;
         runtime()?.block_on(async move {
             let mut signals = Signals::new()?;
+            let manager = display.manager();
+            let mut beat = manager.beat();
             let (caller, mut calls) = mpsc::channel(CALLS_MAX);
+            manager.ready(&watched(jobs.len()));
             let mut watching = pin!(forever(jobs, limits, &mut calls, dice));
             loop {
                 let wish = tokio::select! {
                     () = &mut watching => return Ok(()),
                     wish = signals.next() => wish,
+                    // On the task that starts every look and hears every signal: if it stands still, so does this.
+                    () = beat.next() => {
+                        manager.alive();
+                        continue;
+                    }
                 };
                 let call = match wish {
                     Wish::End => {
+                        manager.stopping();
                         stopper.stop();
                         Call::Stop
                     }
                     Wish::Wake => Call::Wake,
-                    Wish::Reload => match jobs_of(flags, &display, &stop) {
-                        Ok(jobs) => Call::Replace(jobs),
-                        Err(failure) => {
-                            let why = failure.line().unwrap_or_default();
-                            let what = format!("the configuration is kept as it was: {why}");
-                            Events::new("", display.listener()).say(Event::Warning { what });
-                            continue;
-                        }
+                    Wish::Reload => match reload(flags, &display, &stop) {
+                        Some(jobs) => Call::Replace(jobs),
+                        None => continue,
                     },
                 };
                 // A watch that has so many calls to see to knows what is wanted.
@@ -100,9 +104,32 @@ impl Visits {
     }
 }
 
-/// The jobs that the configuration holds now.
-fn jobs_of(flags: &Fetch, display: &Arc<Display>, stop: &Stop) -> Result<Vec<Job>, Failure> {
-    jobs(flags, accounts::load(flags)?, display, stop)
+/// The jobs that the configuration holds now; `None` when it is wrong, which is told.
+fn reload(flags: &Fetch, display: &Arc<Display>, stop: &Stop) -> Option<Vec<Job>> {
+    let manager = display.manager();
+    manager.reloading();
+    match accounts::load(flags).and_then(|accounts| jobs(flags, accounts, display, stop)) {
+        Ok(jobs) => {
+            manager.ready(&watched(jobs.len()));
+            Some(jobs)
+        }
+        Err(failure) => {
+            let why = failure.line().unwrap_or_default();
+            let what = format!("the configuration is kept as it was: {why}");
+            // It goes on, so it is ready; that the reload came to nothing is in the line.
+            manager.ready(&what);
+            Events::new("", display.listener()).say(Event::Warning { what });
+            None
+        }
+    }
+}
+
+/// What a service manager shows before anything has happened.
+fn watched(accounts: usize) -> String {
+    match accounts {
+        1 => "1 account is watched".to_owned(),
+        _ => format!("{accounts} accounts are watched"),
+    }
 }
 
 fn jobs(flags: &Fetch, accounts: Accounts, display: &Arc<Display>, stop: &Stop) -> Result<Vec<Job>, Failure> {
