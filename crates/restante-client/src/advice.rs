@@ -178,29 +178,12 @@ fn judge(error: &Error, route: &Route, shown: Shown) -> Judged {
         Error::Certificate { fault, .. } => certificate(*fault),
         Error::Tls(cause) => tls(cause),
         Error::Proxy(why) => proxy(why),
-        // Nobody but the proxy is looked up or connected to then.
-        Error::Resolve { .. } if route.goes_through_proxy() => later(
-            Kind::Proxy,
-            SOON,
-            "check the spelling of the proxy's host, and whether this machine's DNS works",
-        ),
-        Error::Connect(_) if route.goes_through_proxy() => {
-            later(Kind::Proxy, SOON, "check the proxy's host and port, and whether it runs")
-        }
-        Error::Resolve { .. } => later(
-            Kind::NameUnknown,
-            SOON,
-            "check the spelling of the host, and whether this machine's DNS works",
-        ),
+        Error::Resolve { .. } | Error::Connect(_) => unreached(error, route),
+        Error::Timeout(Waiting::Connect | Waiting::Lookup) => unreached(error, route),
         Error::Lookup(_) => later(Kind::NameUnknown, SOON, "check whether this machine's DNS works"),
         Error::NotOffered(_) => {
             never(Kind::NotOffered, "ask the provider for its POP3 server, if it has one")
         }
-        Error::Connect(_) | Error::Timeout(Waiting::Connect | Waiting::Lookup) => later(
-            Kind::Unreachable,
-            SOON,
-            "check host and port, and whether a firewall or a missing proxy is in between",
-        ),
         Error::Timeout(Waiting::Tls | Waiting::Read) | Error::Closed => later(
             Kind::Unreachable,
             SOON,
@@ -235,6 +218,31 @@ fn judge(error: &Error, route: &Route, shown: Shown) -> Judged {
         Error::Local(_) | Error::NoChance => {
             later(Kind::Local, SOON, "look at this machine: the disk, the program that takes the message")
         }
+    }
+}
+
+/// Nobody was reached.
+fn unreached(error: &Error, route: &Route) -> Judged {
+    match error {
+        // Nobody but the proxy is looked up or connected to then.
+        Error::Resolve { .. } if route.goes_through_proxy() => later(
+            Kind::Proxy,
+            SOON,
+            "check the spelling of the proxy's host, and whether this machine's DNS works",
+        ),
+        Error::Connect(_) if route.goes_through_proxy() => {
+            later(Kind::Proxy, SOON, "check the proxy's host and port, and whether it runs")
+        }
+        Error::Resolve { .. } => later(
+            Kind::NameUnknown,
+            SOON,
+            "check the spelling of the host, and whether this machine's DNS works",
+        ),
+        _ => later(
+            Kind::Unreachable,
+            SOON,
+            "check host and port, and whether a firewall or a missing proxy is in between",
+        ),
     }
 }
 
