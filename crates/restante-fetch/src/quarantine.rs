@@ -51,6 +51,36 @@ pub struct Item {
     pub taken: Vec<SinkId>,
 }
 
+/// Whose sinks a message is delivered to again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// All those of its account.
+    Own,
+    /// Some that somebody has named in place of the one that refused it.
+    Others,
+}
+
+/// What became of a message that was delivered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redelivered {
+    /// All sinks that were asked have it: it has left the quarantine.
+    End(End),
+    /// These do not take it, and why: it stays, and they alone are asked the next time.
+    Stays(Vec<(SinkId, Fault)>),
+}
+
+/// What the journal says of a message that has left the quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is collected.
+    Collected,
+    /// It is on its way still: another sink of the account wanted it later, and gets it in a pass. The one that refused it is not asked
+    /// again.
+    OnItsWay,
+    /// What it said before: it speaks of another message under the same key.
+    OfAnother,
+}
+
 /// Why it could not be recorded what became of a message that was delivered again.
 #[derive(Debug)]
 pub enum RedeliveryError {
@@ -200,9 +230,12 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Gives a message once more to those of these sinks that do not have it. When all of them have it, that is recorded as collected and the message
-    /// removed; else what was taken is noted, and the others' answers come back. One that is collected already, and that a crash has
-    /// left here, is only removed.
+    /// Gives a message once more to those of these sinks that do not have it. When all of them have taken it, it leaves the quarantine, and the
+    /// journal says what [`Redelivered::End`] describes; else what was taken is noted, and the others' answers come back. One that is
+    /// collected already, and that a crash has left here, is only removed.
+    ///
+    /// `whose` says what these sinks are. What [`Whose::Others`] have taken is settled for the sink that refused it, and for no sink of the
+    /// account that wanted it later.
     ///
     /// # Errors
     /// When that cannot be recorded. The next try may then give the message again to a sink that cannot be asked.
@@ -210,38 +243,73 @@ impl Quarantine {
         &mut self,
         item: &Item,
         sinks: &mut [Box<dyn Sink>],
+        whose: Whose,
         journal: &mut Journal,
         now: Timestamp,
-    ) -> Result<Vec<(SinkId, Fault)>, RedeliveryError> {
-        if journal.entry(&item.key).is_some_and(|entry| is_collected(entry, item)) {
+    ) -> Result<Redelivered, RedeliveryError> {
+        let entry = journal.entry(&item.key);
+        if entry.is_some_and(|entry| is_collected(entry, item)) {
             self.remove(item).map_err(RedeliveryError::Quarantine)?;
-            return Ok(Vec::new());
+            return Ok(Redelivered::End(End::Collected));
         }
+        let marks = entry.map(|entry| entry.marks.clone()).unwrap_or_default();
+        // The journal has come to speak of another message under the same key, which is not settled by this one.
+        let is_other = entry.is_some_and(|entry| !is_of(entry, item));
+        let is_on_its_way = entry.is_some_and(|entry| entry.stage == Stage::Intended);
+        let mut after = item.clone();
+        let is_new = |sink: &SinkId| !is_other && !item.taken.contains(sink);
+        after.taken.extend(marks.into_iter().filter(is_new));
+        let known = after.taken.len();
+        let faults = self.give(item, sinks, &mut after.taken);
+        let end = match (is_other, is_on_its_way, whose) {
+            (true, _, _) => End::OfAnother,
+            (false, true, Whose::Others) => End::OnItsWay,
+            (false, _, _) => End::Collected,
+        };
+        if !is_other {
+            let key = || item.key.clone();
+            let new = after.taken.iter().skip(known);
+            new.for_each(|sink| journal.record(Record::Marked { key: key(), sink: sink.clone() }));
+            match end {
+                _ if !faults.is_empty() => {}
+                // They have it in place of the one that refused it.
+                End::OnItsWay => journal.record(Record::Marked { key: key(), sink: item.sink.clone() }),
+                _ => journal.record(Record::Collected { key: key(), at: now }),
+            }
+            journal.commit().map_err(RedeliveryError::Journal)?;
+        }
+        if faults.is_empty() {
+            self.remove(item).map_err(RedeliveryError::Quarantine)?;
+            return Ok(Redelivered::End(end));
+        }
+        if after.taken.len() > item.taken.len() {
+            self.describe(&item.name, &Description::of(&after)).map_err(RedeliveryError::Quarantine)?;
+        }
+        Ok(Redelivered::Stays(faults))
+    }
+
+    /// Gives a message to those of the sinks that are not among `taken`, and notes them there; who did not take it, and why.
+    fn give(
+        &self,
+        item: &Item,
+        sinks: &mut [Box<dyn Sink>],
+        taken: &mut Vec<SinkId>,
+    ) -> Vec<(SinkId, Fault)> {
         let path = self.path(&item.name, "");
         // An earlier try may have been cut off.
         let message = Message { is_doubtful: true, ..message(item, &path) };
-        let marks = journal.entry(&item.key).map(|entry| entry.marks.clone()).unwrap_or_default();
-        let mut after = item.clone();
-        after.taken.extend(marks);
         let mut faults = Vec::new();
         for sink in sinks {
-            if after.taken.contains(sink.id()) {
+            if taken.contains(sink.id()) {
                 continue;
             }
             match sink.deliver(std::slice::from_ref(&message)).into_iter().next() {
-                Some(Ok(())) => after.taken.push(sink.id().clone()),
+                Some(Ok(())) => taken.push(sink.id().clone()),
                 Some(Err(fault)) => faults.push((sink.id().clone(), fault)),
                 None => faults.push((sink.id().clone(), Fault::Later("it has not answered".into()))),
             }
         }
-        if faults.is_empty() {
-            journal.record(Record::Collected { key: item.key.clone(), at: now });
-            journal.commit().map_err(RedeliveryError::Journal)?;
-            self.remove(item).map_err(RedeliveryError::Quarantine)?;
-        } else if after.taken.len() > item.taken.len() {
-            self.describe(&item.name, &Description::of(&after)).map_err(RedeliveryError::Quarantine)?;
-        }
-        Ok(faults)
+        faults
     }
 
     /// Takes a message out for good; durable on return.
@@ -330,8 +398,12 @@ impl Quarantine {
 
 /// Whether an entry says that this very message is at every sink.
 fn is_collected(entry: &Entry, item: &Item) -> bool {
-    let is_it = || entry.contents.is_some_and(|contents| contents.digest == item.digest);
-    entry.stage == Stage::Collected && is_it()
+    entry.stage == Stage::Collected && entry.contents.is_some() && is_of(entry, item)
+}
+
+/// Whether an entry is of this very message, as far as it says.
+fn is_of(entry: &Entry, item: &Item) -> bool {
+    entry.contents.is_none_or(|contents| contents.digest == item.digest)
 }
 
 fn message<'a>(item: &'a Item, path: &'a Path) -> Message<'a> {
@@ -455,173 +527,4 @@ const DESCRIPTION_OCTETS_MAX: usize = 64 * 1024;
 const REASON_CHARACTERS_MAX: usize = 1000;
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use restante_store::disk::LocalDisk;
-
-    use super::*;
-    use crate::journal::Contents;
-    use crate::sink::fixtures::{ACCOUNT, Laid, folder, odd};
-    use crate::sink::maildir::{Maildir, Settings};
-
-    fn quarantine(state: &Path) -> Quarantine {
-        Quarantine::new(Arc::new(LocalDisk), state)
-    }
-
-    fn items(quarantine: &Quarantine) -> Vec<Item> {
-        quarantine.list().unwrap().into_iter().map(Result::unwrap).collect()
-    }
-
-    fn sink() -> SinkId {
-        SinkId("lmtp:localhost:24/a@x".into())
-    }
-
-    #[test]
-    fn what_is_put_there_is_listed_and_read_as_it_was() {
-        let folder = folder();
-        let mut quarantine = quarantine(folder.path());
-        assert!(items(&quarantine).is_empty());
-        let mut laid = Laid { line_ends: LineEnds::Crlf, ..Laid::new(folder.path(), "1", &odd()) };
-        laid.key = Key { unique_id: Box::from(&b"a%\0\xff b"[..]), occurrence: 1, generation: 2 };
-        for reason in ["550 no", "550 still \u{7} no"] {
-            quarantine.put(&laid.message(), &sink(), reason).unwrap();
-        }
-        let found = items(&quarantine);
-        let [item] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!(
-            (item.key.clone(), item.account.as_str(), &item.sink),
-            (laid.key.clone(), ACCOUNT, &sink())
-        );
-        assert_eq!((item.reason.as_str(), item.line_ends), ("550 still \u{7} no", LineEnds::Crlf));
-        assert_eq!(item.mark(), laid.key.mark(ACCOUNT));
-        assert!(item.at > Timestamp::UNIX_EPOCH);
-        let mut octets = Vec::new();
-        quarantine
-            .read(item, |piece| {
-                octets.extend_from_slice(piece);
-                Ok(())
-            })
-            .unwrap();
-        assert!(octets == odd());
-        assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 2);
-    }
-
-    /// Refuses everything, or takes it, and counts.
-    #[derive(Debug)]
-    struct Moody {
-        id: SinkId,
-        answer: Result<(), Fault>,
-        count: Arc<AtomicUsize>,
-    }
-
-    impl Sink for Moody {
-        fn id(&self) -> &SinkId {
-            &self.id
-        }
-
-        fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
-            self.count.fetch_add(messages.len(), Ordering::Relaxed);
-            vec![self.answer.clone(); messages.len()]
-        }
-    }
-
-    #[test]
-    fn a_redelivery_goes_to_those_that_do_not_have_it_and_ends_when_all_have() {
-        let folder = folder();
-        let mut quarantine = quarantine(folder.path());
-        let laid = Laid::new(folder.path(), "1", &odd());
-        quarantine.put(&laid.message(), &sink(), "550 no").unwrap();
-        let mut journal = Journal::open(Arc::new(LocalDisk), &folder.path().join(ACCOUNT)).unwrap();
-        let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let reason = "550 no".into();
-        journal.record(Record::Quarantined { key: laid.key.clone(), reason });
-        journal.commit().unwrap();
-        let path = folder.path().join("Mail");
-        let count = Arc::new(AtomicUsize::new(0));
-        let sinks = |answer: Result<(), Fault>| -> Vec<Box<dyn Sink>> {
-            let moody = |name: &str, answer| {
-                let count = if name == "taking" { Arc::clone(&count) } else { Arc::default() };
-                Box::new(Moody { id: SinkId(name.into()), answer, count })
-            };
-            let maildir = Maildir::open(Arc::new(LocalDisk), Settings::new(&path)).unwrap();
-            vec![Box::new(maildir), moody("taking", Ok(())), moody("refusing", answer)]
-        };
-        let fault = Fault::Refused("still no".into());
-        for _ in 0..2 {
-            let item = items(&quarantine).remove(0);
-            let left =
-                quarantine.redeliver(&item, &mut sinks(Err(fault.clone())), &mut journal, now).unwrap();
-            assert_eq!(left, [(SinkId("refusing".into()), fault.clone())]);
-        }
-        let item = items(&quarantine).remove(0);
-        assert_eq!(item.taken.len(), 2);
-        assert!(quarantine.redeliver(&item, &mut sinks(Ok(())), &mut journal, now).unwrap().is_empty());
-        assert_eq!(count.load(Ordering::Relaxed), 1, "what has it does not get it again");
-        assert_eq!(journal.entry(&laid.key).unwrap().stage, Stage::Collected);
-        assert!(items(&quarantine).is_empty());
-        assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 0);
-        quarantine.remove(&item).unwrap();
-        let new = path.join("new");
-        assert_eq!(fs::read_dir(&new).unwrap().count(), 1);
-        assert!(fs::read(new.join(laid.message().name)).unwrap() == odd());
-    }
-
-    #[test]
-    fn what_is_collected_meanwhile_goes_and_no_sink_gets_it_again() {
-        let folder = folder();
-        let mut quarantine = quarantine(folder.path());
-        let laid = Laid::new(folder.path(), "1", &odd());
-        let message = laid.message();
-        quarantine.put(&message, &sink(), "550 no").unwrap();
-        quarantine.release("1.Rother.restante", &message.digest).unwrap();
-        quarantine.release(message.name, &[9; 32]).unwrap();
-        let item = items(&quarantine).remove(0);
-        let mut journal = Journal::open(Arc::new(LocalDisk), &folder.path().join(ACCOUNT)).unwrap();
-        let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let count = Arc::new(AtomicUsize::new(0));
-        let mut taking: Vec<Box<dyn Sink>> =
-            vec![Box::new(Moody { id: SinkId("taking".into()), answer: Ok(()), count: Arc::clone(&count) })];
-        // A crash came before it was released.
-        let contents = Contents { octets: 1, digest: message.digest, header_digest: [0; 16] };
-        journal.record(Record::Intended { key: laid.key.clone(), contents, name: message.name.into() });
-        journal.record(Record::Collected { key: laid.key.clone(), at: now });
-        journal.commit().unwrap();
-        assert!(quarantine.redeliver(&item, &mut taking, &mut journal, now).unwrap().is_empty());
-        assert_eq!(count.load(Ordering::Relaxed), 0);
-        assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn what_is_damaged_is_told_and_hides_no_other() {
-        let folder = folder();
-        let mut quarantine = quarantine(folder.path());
-        let laid: Vec<_> = ["1", "2", "3"].map(|id| Laid::new(folder.path(), id, &odd())).into();
-        for each in &laid {
-            quarantine.put(&each.message(), &sink(), "550 no").unwrap();
-        }
-        let at = |laid: &Laid, end: &str| {
-            folder.path().join("quarantine").join(format!("{}{end}", laid.message().name))
-        };
-        fs::write(at(&laid[0], ".json"), "{").unwrap();
-        // A crash between the two names: no item.
-        fs::remove_file(at(&laid[1], "")).unwrap();
-        fs::write(folder.path().join("quarantine/notes.txt"), "mine").unwrap();
-        let listed = quarantine.list().unwrap();
-        assert_eq!(listed.iter().filter(|item| item.is_ok()).count(), 1);
-        let errors: Vec<_> =
-            listed.iter().filter_map(|item| item.as_ref().err()).map(ToString::to_string).collect();
-        assert_eq!(errors.len(), 1);
-        assert!(errors[0].starts_with("cannot understand ") && errors[0].contains(".json"), "{errors:?}");
-    }
-
-    #[test]
-    fn a_message_that_cannot_be_read_leaves_nothing() {
-        let folder = folder();
-        let mut quarantine = quarantine(folder.path());
-        let laid = Laid { octets: 1 << 30, ..Laid::new(folder.path(), "1", &odd()) };
-        assert!(quarantine.put(&laid.message(), &sink(), "no").is_err());
-        assert_eq!(fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 0);
-    }
-}
+mod tests;

@@ -205,6 +205,34 @@ fn what_a_sink_refuses_is_in_the_quarantine_and_what_it_takes_later_stays() {
 }
 
 #[test]
+fn what_goes_elsewhere_out_of_the_quarantine_still_comes_to_the_sink_that_wanted_it_later() {
+    let server = OddServer::with_messages(1, 300);
+    let home = Home::new();
+    let path = |name: &str| home.path().join(name).display().to_string();
+    let refuses = "command:/bin/sh -c 'cat >/dev/null; exit 65'";
+    let waits = format!("command:/bin/sh -c 'cat >/dev/null; test -e {} || exit 75'", path("open"));
+    let collect = || home.collect(&server.url(), &["--delete", "--to", refuses, "--to", &waits]);
+    let quarantine = |words: &[&str]| {
+        let state = path("state");
+        home.run(&[&["quarantine"], words, &["--state", &state]].concat())
+    };
+    let elsewhere = || std::fs::read_dir(home.path().join("Other/new")).map_or(0, |files| files.count());
+    collect().ended(75).says("to be taken later");
+    quarantine(&["retry", "--to", &format!("maildir:{}", path("Other"))])
+        .ended(0)
+        .says("1 delivered, 0 still in the quarantine")
+        .says("another sink of the account wanted later");
+    assert_eq!((elsewhere(), quarantine(&["list", "--json"]).out.as_str()), (1, "[]\n"));
+    // Nothing is deleted on the server before that sink has it, and the one that refused it is not asked again.
+    collect().ended(75).says("to be taken later");
+    assert_eq!((server.unique_ids().len(), quarantine(&["list", "--json"]).out.as_str()), (1, "[]\n"));
+    std::fs::write(home.path().join("open"), "").unwrap();
+    collect().ended(0).says("collected 1 message");
+    home.has_each_once(1);
+    assert_eq!((elsewhere(), server.unique_ids().len()), (1, 0));
+}
+
+#[test]
 fn rules_look_at_headers_before_anything_is_fetched() {
     let server = OddServer::with_messages(30, 3000);
     let home = Home::new();

@@ -145,7 +145,7 @@ pub(crate) enum QuarantineCommand {
         /// The configuration that says where messages go [default: as without it]
         #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: Option<PathBuf>,
-        /// Deliver here, and not where the configuration says (may be repeated)
+        /// Deliver here, in place of the sink that refused them (may be repeated)
         #[arg(long, value_name = "SINK")]
         to: Vec<String>,
         #[command(flatten)]

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use restante_fetch::config::Config;
 use restante_fetch::config::deliver::SinkConfig;
 use restante_fetch::journal::{Journal, JournalError};
-use restante_fetch::quarantine::{Item, Quarantine};
+use restante_fetch::quarantine::{End, Item, Quarantine, Redelivered, Whose};
 use restante_fetch::secret::{self, SecretSource};
-use restante_fetch::sink::{self, Fault, Sink};
+use restante_fetch::sink::{self, Fault, Sink, SinkId};
 use restante_proto::secret::Secret;
 use restante_store::disk::LocalDisk;
 use serde::Serialize;
@@ -116,7 +116,8 @@ fn retry(
         [] => held.iter().collect(),
         messages => messages.iter().map(|message| find(&held, message)).collect::<Result<_, _>>()?,
     };
-    let mut refused = 0;
+    let whose = if to.is_empty() { Whose::Own } else { Whose::Others };
+    let (mut refused, mut on_their_way) = (0, 0);
     for Held { folder, item } in &chosen {
         let failed = |error: &JournalError| {
             let code = if matches!(error, JournalError::InUse { .. }) { Code::Temporary } else { Code::Io };
@@ -125,20 +126,33 @@ fn retry(
         let mut journal = Journal::open(Arc::new(LocalDisk), folder).map_err(|error| failed(&error))?;
         let mut sinks = open(folder, item, config, to)?;
         let now = Timestamp::try_from(clock::wall()).unwrap_or_default();
-        let redelivered = quarantine(folder).redeliver(item, &mut sinks, &mut journal, now);
-        let faults = redelivered.map_err(|error| Failure::new(Code::Io, error.to_string()))?;
-        for (sink, fault) in &faults {
-            let what = match fault {
-                Fault::Later(_) => "does not take it now",
-                Fault::Refused(_) => "refuses it",
-            };
-            terminal::complain(&format!("{}: {sink} {what}: {}", short(item), visible(&fault.to_string())));
+        let redelivered = quarantine(folder).redeliver(item, &mut sinks, whose, &mut journal, now);
+        match redelivered.map_err(|error| Failure::new(Code::Io, error.to_string()))? {
+            Redelivered::End(End::OnItsWay) => on_their_way += 1,
+            Redelivered::End(_) => {}
+            Redelivered::Stays(faults) => {
+                refused += 1;
+                faults.iter().for_each(|(sink, fault)| complain(item, sink, fault));
+            }
         }
-        refused += usize::from(!faults.is_empty());
     }
     let delivered = chosen.len() - refused;
-    terminal::print(&format!("{delivered} delivered, {refused} still in the quarantine\n"))?;
+    let mut said = format!("{delivered} delivered, {refused} still in the quarantine\n");
+    if on_their_way > 0 {
+        said.push_str(&format!(
+            "{on_their_way} of them another sink of the account wanted later; it gets them with the next fetch\n"
+        ));
+    }
+    terminal::print(&said)?;
     if refused > 0 { Err(Failure::said(Code::Data)) } else { Ok(()) }
+}
+
+fn complain(item: &Item, sink: &SinkId, fault: &Fault) {
+    let what = match fault {
+        Fault::Later(_) => "does not take it now",
+        Fault::Refused(_) => "refuses it",
+    };
+    terminal::complain(&format!("{}: {sink} {what}: {}", short(item), visible(&fault.to_string())));
 }
 
 fn drop_all(state: &Path, messages: &[String]) -> Result<(), Failure> {
