@@ -270,7 +270,8 @@ pub enum CertificateFault {
 
 impl CertificateFault {
     /// What an error of a handshake says about the certificate, if it is about that.
-    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
         use rustls::CertificateError::{
             Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForName,
             NotValidForNameContext, NotValidYet, NotValidYetContext, Other, Revoked, UnknownIssuer,

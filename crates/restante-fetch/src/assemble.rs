@@ -6,19 +6,19 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use restante_client::advice::Shown;
-use restante_client::connect::{Route, Security, Server, Tls, Trust, pem_roots, platform_roots};
+use restante_client::connect::{Route, Security, Server, Tls, Trust, platform_roots};
 use restante_client::error::Error;
 use restante_client::login::{Means, Plaintext};
 use restante_proto::secret::Secret;
 use restante_proto::url::PopUrl;
-use restante_store::disk::{Access, Disk, Kind as FileKind};
+use restante_store::disk::Disk;
 use rustls::RootCertStore;
 
+use crate::authorities::{authorities, file};
 use crate::config::account::{self, Account, AddHeader, Credential};
 use crate::config::deliver::SinkConfig;
 use crate::config::keep::Keep;
@@ -84,6 +84,12 @@ pub struct Ready {
 /// When something that is named in it cannot be used, with what to do about it.
 pub fn assemble(account: &Account, outside: &Arc<Outside>) -> Result<Ready, Failure> {
     let server = server(account, outside)?;
+    // Sinks read them when they are opened; what is wrong is told now.
+    for sink in &account.deliver {
+        if let SinkConfig::Smtp { ca: Some(path), .. } = sink {
+            authorities(&*outside.disk, path)?;
+        }
+    }
     let shown = match account.credential {
         Credential::Password(_) => Shown::Password,
         Credential::Oauth(_) => Shown::Token,
@@ -185,8 +191,7 @@ fn tls(
         // Only where somebody has written so: pins are to make a connection safer (design/0014).
         (tls::Trust::Pins, _) => Trust::pins_alone(pins).ok_or_else(|| failed(&Error::NoRoots))?,
         (tls::Trust::Authorities, Some(path)) => {
-            let roots = pem_roots(&read(outside, path)?).map_err(|error| failed(&error))?;
-            Trust::authorities(roots).and_pins(pins)
+            Trust::authorities(authorities(&*outside.disk, path)?.roots).and_pins(pins)
         }
         (tls::Trust::Authorities, None) => {
             let roots = machine_roots(outside).cloned().ok_or_else(|| failed(&Error::NoRoots))?;
@@ -195,8 +200,8 @@ fn tls(
     };
     let tls = Tls::of(url, trust).map_err(|error| failed(&error))?;
     let Some((certificate, key)) = &account.tls.own else { return Ok(tls) };
-    let key = Secret::new(read(outside, key)?);
-    tls.with_client_pem(&read(outside, certificate)?, key.expose()).map_err(|error| failed(&error))
+    let key = Secret::new(file(&*outside.disk, key)?);
+    tls.with_client_pem(&file(&*outside.disk, certificate)?, key.expose()).map_err(|error| failed(&error))
 }
 
 fn machine_roots(outside: &Outside) -> Option<&RootCertStore> {
@@ -303,27 +308,3 @@ fn additions(account: &Account, outside: &Outside) -> Additions {
         delivered_to: has(AddHeader::DeliveredTo).then(|| account.user().to_owned()),
     }
 }
-
-/// A small file that the configuration names.
-fn read(outside: &Outside, path: &Path) -> Result<Vec<u8>, Failure> {
-    let read = || -> io::Result<Vec<u8>> {
-        let file = outside.disk.open(path, Access::Named)?;
-        if file.stat()?.kind != FileKind::File {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no file"));
-        }
-        let (mut octets, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-        loop {
-            let count = file.read_at(&mut buffer, octets.len() as u64)?;
-            octets.extend(buffer.iter().take(count));
-            if count == 0 || octets.len() > FILE_OCTETS_MAX {
-                return Ok(octets);
-            }
-        }
-    };
-    read().map_err(|error| {
-        Failure::new(Kind::Configuration, format!("cannot read {}: {error}", path.display()))
-    })
-}
-
-/// A file of authorities has a few hundred kilobytes.
-const FILE_OCTETS_MAX: usize = 16 * 1024 * 1024;

@@ -27,6 +27,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod assemble;
+mod authorities;
 pub mod config;
 pub mod event;
 pub mod failure;

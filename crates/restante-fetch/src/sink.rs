@@ -25,6 +25,7 @@ use self::lmtp::Lmtp;
 use self::maildir::Maildir;
 use self::mbox::Mbox;
 use self::smtp::Smtp;
+use crate::authorities::authorities;
 use crate::config::deliver::SinkConfig;
 use crate::failure::Failure;
 use crate::key::Key;
@@ -108,7 +109,7 @@ pub enum OpenError {
     MailAddress(String),
     /// The password is not to be had.
     Secret(String),
-    /// TLS cannot be prepared.
+    /// TLS cannot be prepared, for instance since the authorities to trust cannot be read.
     Tls(String),
     /// The system gives no resources.
     System(io::Error),
@@ -182,15 +183,18 @@ pub fn open(config: &SinkConfig, around: &Surroundings<'_>) -> Result<Box<dyn Si
         SinkConfig::Lmtp { server, recipient, sender } => {
             Box::new(Lmtp::new(disk, server, recipient, sender, around.hostname)?)
         }
-        SinkConfig::Smtp { server, security, login, recipient, sender } => {
+        SinkConfig::Smtp { server, security, ca, login, recipient, sender } => {
             let host = host_and_port(server).map_or("", |(host, _)| host);
             let login = login.as_ref().map(|(user, source)| -> Result<smtp::Login, OpenError> {
                 let password = (around.password)(source, user, host).map_err(OpenError::Secret)?;
                 Ok(smtp::Login { user: user.clone(), password })
             });
+            let ca = ca.as_ref().map(|path| authorities(&*disk, path));
+            let ca = ca.transpose().map_err(|why| OpenError::Tls(why.to_string()))?;
             let settings = smtp::Settings {
                 server,
                 security: *security,
+                ca: ca.map(|ca| ca.pem),
                 login: login.transpose()?,
                 recipient,
                 sender,
@@ -269,6 +273,7 @@ mod tests {
                 SinkConfig::Smtp {
                     server: server.clone(),
                     security: SmtpSecurity::Tls,
+                    ca: None,
                     login: None,
                     recipient: recipient.clone(),
                     sender: sender.clone(),
@@ -282,7 +287,8 @@ mod tests {
             SinkConfig::Command { command: vec!["/bin/cat".into()], timeout: Duration::from_secs(1) };
         assert!(opened(&command, folder.path()).unwrap().id().to_string().starts_with("command:/bin/cat#"));
         let login = Some(("bob".to_owned(), SecretSource::Prompt));
-        let smtp = SinkConfig::Smtp { server, security: SmtpSecurity::None, login, recipient, sender };
+        let security = SmtpSecurity::None;
+        let smtp = SinkConfig::Smtp { server, security, ca: None, login, recipient, sender };
         let error = opened(&smtp, folder.path()).unwrap_err();
         assert_eq!(error.to_string(), "no password of bob at localhost");
     }

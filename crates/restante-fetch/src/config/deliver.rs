@@ -44,6 +44,8 @@ pub enum SinkConfig {
         server: String,
         /// How the connection is protected.
         security: SmtpSecurity,
+        /// The authorities to trust in place of the machine's, in PEM.
+        ca: Option<PathBuf>,
         /// Who logs in there, and where the password is.
         login: Option<(String, SecretSource)>,
         /// Whose it is: an address.
@@ -80,6 +82,8 @@ section! {
         sender: Option<String> = None;
         /// SMTP: `none`, `starttls` or `tls`. Default: `none` on loopback, else `starttls`.
         security: Option<SmtpSecurity> = None;
+        /// SMTP: the authorities to trust in place of the machine's: a PEM file.
+        ca: Option<String> = None;
         /// SMTP: who logs in. Default: nobody does.
         user: Option<String> = None;
         /// SMTP: where the password is, as for an account.
@@ -150,7 +154,7 @@ impl SinkType {
             Self::Maildir => &["type", "path", "folder", "look_in"],
             Self::Mbox => &["type", "path"],
             Self::Lmtp => &["type", "server", "recipient", "sender"],
-            Self::Smtp => &["type", "server", "security", "user", "password", "recipient", "sender"],
+            Self::Smtp => &["type", "server", "security", "ca", "user", "password", "recipient", "sender"],
             Self::Command => &["type", "command", "timeout"],
         }
     }
@@ -262,6 +266,7 @@ fn sent(
         section.fault_at("security", "mail would go to another machine in clear", remedy);
         return None;
     }
+    let ca = trusted(written.ca.as_deref(), security, section, reading)?;
     let login = match (written.user, written.password) {
         (Some(user), Some(Password(source))) => {
             secret::check(&source, "password", section, reading);
@@ -277,7 +282,25 @@ fn sent(
             return None;
         }
     };
-    Some(SinkConfig::Smtp { server, security, login, recipient, sender })
+    Some(SinkConfig::Smtp { server, security, ca, login, recipient, sender })
+}
+
+/// The authorities that an SMTP server is recognized by, if they are named.
+fn trusted(
+    ca: Option<&str>,
+    security: SmtpSecurity,
+    section: &mut Section<'_, '_, '_>,
+    reading: &Reading<'_>,
+) -> Option<Option<PathBuf>> {
+    match ca {
+        None => Some(None),
+        Some(_) if security == SmtpSecurity::None => {
+            let remedy = "write security = \"starttls\" or \"tls\", or take it out";
+            section.fault_at("ca", "authorities for a connection without TLS", remedy);
+            None
+        }
+        Some(path) => reading.place(section, "ca", path).map(Some),
+    }
 }
 
 /// The value of a key that this kind of sink must have. One that is there but wrong was told already.
@@ -343,10 +366,13 @@ impl SinkConfig {
                 put("recipient", quote(recipient));
                 put("sender", quote(sender));
             }
-            Self::Smtp { server, security, login, recipient, sender } => {
+            Self::Smtp { server, security, ca, login, recipient, sender } => {
                 put("type", quote("smtp"));
                 put("server", quote(server));
                 put("security", quote(security.as_str()));
+                if let Some(ca) = ca {
+                    put("ca", path_of(ca));
+                }
                 if let Some((user, source)) = login {
                     put("user", quote(user));
                     put("password", secret::shown(source));

@@ -95,7 +95,7 @@ fn every_key_means_what_it_says() {
         deliver = [
             { type = "maildir", path = "~/Mail", folder = "Lists.rust", look_in = ["~/Archive"] },
             { type = "lmtp", server = "unix:/run/lmtp", recipient = "alice@example.org" },
-            { type = "smtp", server = "mx.example.org:25", recipient = "a@example.org", sender = "b@example.org", user = "u", password = { env = "P" } },
+            { type = "smtp", server = "mx.example.org:25", recipient = "a@example.org", sender = "b@example.org", ca = "ca.pem", user = "u", password = { env = "P" } },
             { type = "command", command = "/usr/bin/procmail -d 'a b'", timeout = "1 min" },
         ]
         [[account.rule]]
@@ -124,7 +124,8 @@ fn every_key_means_what_it_says() {
         matches!(lmtp, SinkConfig::Lmtp { server, sender, .. } if server == "unix:/run/lmtp" && sender.is_empty())
     );
     assert!(
-        matches!(smtp, SinkConfig::Smtp { security: SmtpSecurity::Starttls, login: Some((user, _)), .. } if user == "u")
+        matches!(smtp, SinkConfig::Smtp { security: SmtpSecurity::Starttls, ca: Some(ca), login: Some((user, _)), .. }
+            if user == "u" && ca == Path::new("/home/alice/.config/restante/ca.pem"))
     );
     assert!(
         matches!(command, SinkConfig::Command { command, timeout } if command.len() == 3 && timeout.as_secs() == 60)
@@ -300,6 +301,16 @@ fn each_wrong_sink_is_told_with_what_to_do() {
             "type = \"smtp\", server = \"x:25\", recipient = \"a\", security = \"none\"",
             "account.0.deliver.0.security: mail would go",
             "starttls",
+        ),
+        (
+            "type = \"smtp\", server = \"localhost:25\", recipient = \"a\", ca = \"ca.pem\"",
+            "account.0.deliver.0.ca: authorities for a connection without TLS",
+            "starttls",
+        ),
+        (
+            "type = \"lmtp\", server = \"localhost:24\", recipient = \"a\", ca = \"ca.pem\"",
+            "account.0.deliver.0.ca: a sink of type \"lmtp\" has no such key",
+            "take it out",
         ),
         (
             "type = \"smtp\", server = \"x:25\", recipient = \"a\", user = \"u\"",

@@ -10,8 +10,9 @@ use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, SmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
+use restante_client::identity::CertificateFault;
 use restante_proto::secret::Secret;
 use restante_store::disk::Disk;
 
@@ -64,6 +65,8 @@ pub struct Settings<'a> {
     pub server: &'a str,
     /// How the connection is protected.
     pub security: SmtpSecurity,
+    /// The authorities to trust in place of the machine's, in PEM: at least one.
+    pub ca: Option<Vec<u8>>,
     /// Who logs in, if anybody does: by PLAIN or LOGIN.
     pub login: Option<Login>,
     /// Whose the messages are there.
@@ -80,7 +83,7 @@ impl Smtp {
     /// # Errors
     /// When an address is none, or TLS cannot be prepared.
     pub fn new(disk: Arc<dyn Disk>, settings: Settings<'_>) -> Result<Self, OpenError> {
-        let Settings { server, security, login, recipient, sender, name } = settings;
+        let Settings { server, security, ca, login, recipient, sender, name } = settings;
         let (host, port) = host_and_port(server).ok_or_else(|| OpenError::Address(server.to_owned()))?;
         let address =
             |text: &str| text.parse::<Address>().map_err(|_| OpenError::MailAddress(text.to_owned()));
@@ -89,7 +92,7 @@ impl Smtp {
         let tls = match security {
             SmtpSecurity::None => None,
             SmtpSecurity::Starttls | SmtpSecurity::Tls => {
-                let parameters = TlsParameters::new(host.to_owned());
+                let parameters = tls(host, ca.as_deref());
                 Some(
                     parameters
                         .map_err(|error| OpenError::Tls(format!("cannot prepare TLS: {}", chain(&error))))?,
@@ -172,7 +175,7 @@ impl Sink for Smtp {
                     Ok(connected) => connection = Some(connected),
                     Err(error) => {
                         // Also a refusal: it is about the login or about us, and not about a message.
-                        let reason = format!("cannot deliver to {}: {}", self.id, chain(&error));
+                        let reason = format!("cannot deliver to {}: {}", self.id, why_not(&error));
                         answers.resize(messages.len(), Err(Fault::Later(reason)));
                         return answers;
                     }
@@ -193,6 +196,33 @@ impl Sink for Smtp {
             let _ = connection.quit();
         }
         answers
+    }
+}
+
+/// TLS that recognizes `host` by these authorities, or by the machine's.
+fn tls(host: &str, ca: Option<&[u8]>) -> Result<TlsParameters, Error> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    if let Some(pem) = ca {
+        let trusted = Certificate::from_pem(pem)?;
+        parameters = parameters.certificate_store(CertificateStore::None).add_root_certificate(trusted);
+    }
+    parameters.build()
+}
+
+/// Why nobody could be spoken to. About a certificate: what is wrong with it, and what to do.
+fn why_not(error: &Error) -> String {
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let fault = causes.find_map(|cause| CertificateFault::of(cause.downcast_ref::<std::io::Error>()?));
+    match fault {
+        None => chain(error),
+        Some(CertificateFault::UnknownIssuer) => {
+            format!(
+                "{}; if it is from an authority of your own, name its file: ca = \"ca.pem\"",
+                CertificateFault::UnknownIssuer
+            )
+        }
+        // TLS's own words tell which names, and which dates.
+        Some(fault) => format!("{fault}: {}", chain(error)),
     }
 }
 

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use super::process::Process;
 use super::program;
-use super::site::{MBOX_OWNER, NOBODY, SMTP, Site};
+use super::site::{MBOX_OWNER, NOBODY, SMTP, SMTPS, Site};
+use crate::certificate::Files;
 use crate::wait;
 
 const PACKAGES: &str = "postfix";
@@ -20,6 +21,7 @@ pub struct Postfix {
     process: Process,
     folder: PathBuf,
     address: SocketAddr,
+    tls_address: SocketAddr,
 }
 
 impl Postfix {
@@ -55,6 +57,26 @@ deliver_lock_delay = 1s",
         Self::start_with(site, &lines)
     }
 
+    /// As [`Self::start`], and it offers STARTTLS with this certificate, and TLS from the first octet at
+    /// [`Self::tls_address`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with_tls(site: &Site, files: &Files) -> Self {
+        let transport = format!(
+            "virtual_transport = lmtp:unix:{}
+smtpd_tls_chain_files = {} {}
+smtpd_tls_security_level = may
+smtpd_tls_received_header = yes
+smtpd_tls_loglevel = 1",
+            site.lmtp_socket().display(),
+            files.key.display(),
+            files.certificate.display()
+        );
+        Self::start_with(site, &transport)
+    }
+
     fn start_with(site: &Site, transport: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
@@ -68,7 +90,7 @@ deliver_lock_delay = 1s",
         }
         make_queue(&queue);
         give(&data, "postfix");
-        let address = site.address(SMTP);
+        let (address, tls_address) = (site.address(SMTP), site.address(SMTPS));
         let main = format!(
             "compatibility_level = 3.6
 queue_directory = {queue}
@@ -102,6 +124,9 @@ queue_run_delay = 1s
         fs::write(configuration.join("main.cf"), main).expect("the test's folder is writable");
         let master = format!(
             "{address} inet n - n - - smtpd
+{tls_address} inet n - n - - smtpd
+  -o smtpd_tls_wrappermode=yes
+tlsmgr unix - - n 1000? 1 tlsmgr
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 1 1 qmgr
@@ -126,7 +151,7 @@ postlog unix-dgram n - n - 1 postlogd
         let postfix = program("master", PACKAGES);
         let command = [postfix.as_os_str(), OsStr::new("-c"), configuration.as_os_str(), OsStr::new("-d")];
         let process = Process::start(&command, &folder, &folder.join("output"));
-        let mut started = Self { process, folder, address };
+        let mut started = Self { process, folder, address, tls_address };
         let greeted = wait::try_some(wait::DEADLINE, || {
             assert!(started.process.is_running(), "Postfix ended at its start:\n{}", started.log());
             crate::peer::Peer::try_connect(started.address).ok()
@@ -140,6 +165,12 @@ postlog unix-dgram n - n - 1 postlogd
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it takes mail by SMTP over TLS, when it was started so.
+    #[must_use]
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address
     }
 
     /// Puts a message in with its sendmail program, as a program of this machine would.

@@ -19,6 +19,8 @@ pub const POP3S: u16 = 1;
 pub const LMTP: u16 = 2;
 /// Which port of a site speaks SMTP (Postfix).
 pub const SMTP: u16 = 3;
+/// Which port of a site speaks SMTP with implicit TLS (Postfix, when it has a certificate).
+pub const SMTPS: u16 = 7;
 
 /// Which port of a site speaks POP2 (Restante, where the setup asks for it).
 pub const POP2: u16 = 6;

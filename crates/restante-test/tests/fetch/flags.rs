@@ -63,6 +63,32 @@ fn a_configuration_is_checked_without_a_connection() {
 }
 
 #[test]
+fn the_authorities_of_an_smtp_sink_are_looked_at_before_anybody_is_connected_to() {
+    let server = OddServer::with_messages(1, 300);
+    let home = Home::new();
+    let path = home.configuration(&format!(
+        "[[account]]\nname = \"work\"\nserver = \"{}\"\nsecurity = \"none\"\npassword = {{ env = \"PW\" }}\n\
+         deliver = [{{ type = \"smtp\", server = \"mx.example.org:587\", recipient = \"a@example.org\", ca = \"ca.pem\" }}]\n",
+        server.url()
+    ));
+    let check = || home.run(&["--config", &path, "--check"]);
+    let ca = home.path().join("ca.pem");
+    check().ended(78).says("work: cannot read ").says("ca.pem: No such file");
+    for (text, what) in [
+        ("", "there is no certificate in it"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "invalid peer certificate"),
+    ] {
+        std::fs::write(&ca, text).unwrap();
+        check().ended(78).says("cannot take authorities from ").says(what).says("name a PEM file");
+        home.run(&["--config", &path]).ended(78).says(what);
+    }
+    let files = restante_test::certificate::write(home.path(), std::net::Ipv4Addr::LOCALHOST.into());
+    std::fs::copy(files.authority, &ca).unwrap();
+    check().ended(0).says(&format!("security = \"starttls\", ca = \"{}\"", ca.display()));
+    assert!(server.said().is_empty());
+}
+
+#[test]
 fn without_url_and_configuration_it_says_where_it_has_looked() {
     let home = Home::new();
     // Root has no other place.

@@ -14,9 +14,10 @@ use restante_fetch::sink::lmtp::Lmtp;
 use restante_fetch::sink::maildir::{self, Maildir};
 use restante_fetch::sink::mbox::Mbox;
 use restante_fetch::sink::smtp::{self, Smtp};
-use restante_fetch::sink::{LineEnds, Message, Sink};
+use restante_fetch::sink::{Fault, LineEnds, Message, Sink};
 use restante_fetch::spool::Spool;
 use restante_store::disk::LocalDisk;
+use restante_test::certificate::{self, Flaw};
 use restante_test::mail::{awkward, canonical, numbered};
 use restante_test::real::postfix::Postfix;
 use restante_test::real::restante::binary;
@@ -195,8 +196,7 @@ fn lmtp_takes(kind: Kind) {
         digest: spooled.contents.digest,
         is_doubtful: false,
     }]);
-    let is_refused =
-        matches!(&answers[0], Err(restante_fetch::sink::Fault::Refused(reason)) if reason.starts_with("55"));
+    let is_refused = matches!(&answers[0], Err(Fault::Refused(reason)) if reason.starts_with("55"));
     assert!(is_refused, "{answers:?}");
 }
 
@@ -218,6 +218,7 @@ fn postfix_takes_messages_by_smtp() {
     let settings = smtp::Settings {
         server: &address,
         security: SmtpSecurity::None,
+        ca: None,
         login: None,
         recipient: "alice@example.org",
         sender: "owner@example.org",
@@ -236,6 +237,95 @@ fn postfix_takes_messages_by_smtp() {
         assert_eq!(shown.iter().filter(|shown| shown.ends_with(wire)).count(), 1, "{}", wire.escape_ascii());
     }
     assert!(shown.iter().all(|shown| shown.starts_with(b"Return-Path: <owner@example.org>")));
+}
+
+/// One message, for a sink that answers for it.
+fn answer(sink: &mut dyn Sink) -> Result<(), Fault> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("message");
+    let octets = b"Subject: one\nFrom: a@x.example\n\nbody\n";
+    fs::write(&path, octets).unwrap();
+    let key = Key::new(b"1");
+    let message = Message {
+        account: "alice",
+        key: &key,
+        name: "1.R1.restante",
+        path: &path,
+        file_octets: octets.len() as u64,
+        line_ends: LineEnds::Lf,
+        digest: [0; 32],
+        is_doubtful: false,
+    };
+    sink.deliver(&[message]).remove(0)
+}
+
+#[test]
+fn postfix_is_recognized_by_the_authority_that_is_named_and_by_no_other() {
+    let server = Server::start(Kind::Restante, &Setup::default());
+    let folder = TempDir::new().unwrap();
+    let right = certificate::write(folder.path(), server.site().ip());
+    let other = folder.path().join("other.pem");
+    let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "Another authority");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(&other, authority.self_signed(&key).unwrap().pem()).unwrap();
+    let postfix = Postfix::start_with_tls(server.site(), &right);
+    let places = [
+        (SmtpSecurity::Starttls, postfix.address().to_string()),
+        (SmtpSecurity::Tls, postfix.tls_address().to_string()),
+    ];
+    let sink = |(security, server): &(SmtpSecurity, String), ca: Option<&Path>| {
+        let settings = smtp::Settings {
+            server,
+            security: *security,
+            ca: ca.map(|path| fs::read(path).unwrap()),
+            login: None,
+            recipient: "alice@example.org",
+            sender: "",
+            name: "client.example.org",
+        };
+        Smtp::new(Arc::new(LocalDisk), settings).unwrap()
+    };
+    for place in &places {
+        for ca in [Some(other.as_path()), None] {
+            let Err(Fault::Later(reason)) = answer(&mut sink(place, ca)) else { panic!("{place:?} {ca:?}") };
+            let what = "the server's certificate was issued by nobody who is trusted here; if it is from an authority of your own, name \
+                        its file: ca = \"ca.pem\"";
+            assert!(reason.ends_with(what), "{place:?} {ca:?}: {reason}");
+        }
+        assert_eq!(answer(&mut sink(place, Some(&right.authority))), Ok(()), "{place:?}\n{}", postfix.log());
+    }
+    wait::until("Postfix to deliver", || server.login_for_originals("alice").list("LIST").len() == 2);
+    for shown in server.retrieve_all("alice") {
+        let text = String::from_utf8_lossy(&shown);
+        assert!(text.contains("using TLSv1.3") && text.ends_with("\r\n\r\nbody\r\n"), "{text}");
+    }
+}
+
+#[test]
+fn a_certificate_of_postfix_for_another_host_or_of_yesterday_is_none() {
+    for (flaw, what) in [
+        (Flaw::OtherName, "the server's certificate belongs to another server: "),
+        (Flaw::Expired, "the server's certificate has expired: "),
+    ] {
+        let server = Server::start(Kind::Restante, &Setup::default());
+        let folder = TempDir::new().unwrap();
+        let files = certificate::write_flawed(folder.path(), server.site().ip(), flaw);
+        let postfix = Postfix::start_with_tls(server.site(), &files);
+        let settings = smtp::Settings {
+            server: &postfix.address().to_string(),
+            security: SmtpSecurity::Starttls,
+            ca: Some(fs::read(&files.authority).unwrap()),
+            login: None,
+            recipient: "alice@example.org",
+            sender: "",
+            name: "client.example.org",
+        };
+        let answer = answer(&mut Smtp::new(Arc::new(LocalDisk), settings).unwrap());
+        let Err(Fault::Later(reason)) = answer else { panic!("{flaw:?}: {answer:?}") };
+        assert!(reason.contains(what), "{flaw:?}: {reason}");
+    }
 }
 
 /// Runs a command, and gives back its exit status and what it printed.

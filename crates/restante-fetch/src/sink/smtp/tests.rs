@@ -61,6 +61,7 @@ fn sink(server: &str, security: SmtpSecurity, login: Option<Login>) -> Smtp {
     let settings = Settings {
         server,
         security,
+        ca: None,
         login,
         recipient: "alice@example.org",
         sender: "",

@@ -69,7 +69,7 @@ fn transport(kind: &str, written: &str, place: &str) -> Result<SinkConfig, Strin
         (_, Some((host, _))) => {
             let is_near = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
             let security = if is_near { SmtpSecurity::None } else { SmtpSecurity::Starttls };
-            Ok(SinkConfig::Smtp { server, security, login: None, recipient, sender })
+            Ok(SinkConfig::Smtp { server, security, ca: None, login: None, recipient, sender })
         }
     }
 }
