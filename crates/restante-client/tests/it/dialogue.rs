@@ -16,7 +16,7 @@ use restante_proto::url::Auth;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
-use crate::script::{Act, PATIENT, acts, certificate, serve};
+use crate::script::{Act, PATIENT, acts, bounded, certificate, serve};
 
 mod broken;
 mod forgiven;
@@ -97,7 +97,8 @@ async fn open(
 ) -> (Result<Client, Error>, Arc<Mutex<Heard>>, JoinHandle<()>) {
     let heard = Arc::new(Mutex::new(Heard { commands: String::new(), is_through: false }));
     let (here, there) = tokio::io::duplex(server.size.min(1 << 16));
-    let task = tokio::spawn(server.serve(there, Arc::clone(&heard)));
+    let serving = server.serve(there, Arc::clone(&heard));
+    let task = tokio::spawn(bounded(serving));
     (Client::over(here, settings(profile)).await, heard, task)
 }
 

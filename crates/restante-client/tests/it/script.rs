@@ -13,7 +13,14 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// Far more than any test needs; a test that reaches it has failed.
-pub(crate) const PATIENT: Deadlines = Deadlines::all(Duration::from_secs(20));
+pub(crate) const PATIENT: Deadlines = Deadlines::all(PATIENCE);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Ends what a broken client, whose own deadlines may be broken too, would let wait for ever: so its test fails and does not hang. Longer than
+/// the client's deadlines, which are to be met first.
+pub(crate) async fn bounded<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(3 * PATIENCE, work).await.expect("the client hangs, or has not said what it should")
+}
 
 /// What a scripted server does next.
 pub(crate) enum Act {
@@ -48,7 +55,7 @@ pub(crate) async fn serve(acts: Vec<Act>) -> (Address, JoinHandle<()>) {
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        follow(stream, acts).await;
+        bounded(follow(stream, acts)).await;
     });
     (Address::Tcp { host: "127.0.0.1".into(), port }, server)
 }
