@@ -11,6 +11,7 @@ mod intake;
 pub mod login;
 mod oddities;
 mod planning;
+mod restless;
 mod retrieval;
 pub mod stop;
 
@@ -37,7 +38,7 @@ use crate::sink::Sink;
 use additions::Additions;
 use blame::{Peer, journal_failed};
 use login::NoticeOf;
-use planning::settle;
+use planning::{Planned, settle};
 use retrieval::{Retrieved, retrieve, stopped};
 use stop::Stop;
 
@@ -149,6 +150,7 @@ async fn visit(
 /// What is left to be done when everything is collected.
 struct Left {
     deletions: Vec<MessageNumber>,
+    renamed: usize,
     journal: Journal,
 }
 
@@ -163,12 +165,12 @@ async fn collect(
 ) -> Result<Left, Failure> {
     let survey = unless_stopped(world, client.survey()).await?.map_err(|error| order.peer.failed(&error))?;
     report.login_delay = survey.capabilities.as_ref().and_then(|listed| listed.login_delay_s);
-    let plan = settle(order, world, client, &survey, &mut journal).await?;
+    let Planned { plan, renamed } = settle(order, world, client, &survey, &mut journal).await?;
     listed(world, &survey, &plan, report);
     expire::warn(order, world, survey.capabilities.as_ref(), &plan);
     if order.is_dry_run {
         planning::tell(world, &plan);
-        return Ok(Left { deletions: Vec::new(), journal });
+        return Ok(Left { deletions: Vec::new(), renamed, journal });
     }
     if !plan.fetch.is_empty() {
         let Retrieved { journal: left, report: retrieved } =
@@ -181,7 +183,7 @@ async fn collect(
         journal =
             left.ok_or_else(|| Failure::new(Kind::Files, "a fault of this program took the journal"))?;
     }
-    Ok(Left { deletions: deletions(&plan, &journal), journal })
+    Ok(Left { deletions: deletions(&plan, &journal), renamed, journal })
 }
 
 /// Counts and tells what is listed, and what of it is left on the server.
@@ -236,7 +238,7 @@ async fn close(
     order: &Order,
     world: &World,
     client: Client,
-    Left { deletions, mut journal }: Left,
+    Left { deletions, renamed, mut journal }: Left,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let closing = client.delete_and_quit(&deletions).await;
@@ -260,6 +262,7 @@ async fn close(
     }
     journal.record(Record::Ended { at: (world.clock)(), deletions: asked, outcome });
     journal.compact().map_err(|error| journal_failed(&error))?;
+    restless::changed(order, world, renamed);
     match closing.quit {
         // The next pass deletes them; nothing is lost, and nothing comes twice.
         Quit::NotSent(error) if asked > 0 => Err(order.peer.failed(&error)),

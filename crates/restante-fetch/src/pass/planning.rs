@@ -18,6 +18,13 @@ use crate::plan::{Comparison, Listed, Listing, LocalDoubt, Outcome, Plan, Policy
 use crate::rename::MassChange;
 use crate::report::{Failure, Kind};
 
+/// A plan, and what came before it.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Messages that were known again under other unique-ids.
+    pub(super) renamed: usize,
+}
+
 /// The plan of a pass. What was found out on the way, and what is listed, is recorded in the journal, not yet durably; in a dry run
 /// in memory alone.
 pub(super) async fn settle(
@@ -26,7 +33,7 @@ pub(super) async fn settle(
     client: &mut Client,
     survey: &Survey,
     journal: &mut Journal,
-) -> Result<Plan, Failure> {
+) -> Result<Planned, Failure> {
     let marks = local_marks(order);
     let is_local = |mark: &str| marks.as_ref().is_some_and(|marks| marks.contains(mark));
     let mut headers = Headers { order, world, given: HashMap::new() };
@@ -35,6 +42,7 @@ pub(super) async fn settle(
     oddities::of_listing(world, survey, &listing);
     let mut replaced: HashSet<Key> = HashSet::new();
     let mut is_settled = false;
+    let mut renamed = 0;
     let now = (world.clock)();
     let (mut plan, same) = loop {
         let mut policy = policy(order, now, &replaced);
@@ -42,7 +50,7 @@ pub(super) async fn settle(
         policy.is_local = marks.is_some().then_some(&is_local);
         match plan(&listing, journal.entries(), &policy) {
             Outcome::Changed(change) => {
-                rename(order, world, client, &change, journal, &mut headers).await?;
+                renamed += rename(order, world, client, &change, journal, &mut headers).await?;
                 is_settled = true;
             }
             Outcome::Plan(plan) => {
@@ -68,7 +76,7 @@ pub(super) async fn settle(
     let messages = u32::try_from(listing.messages.len()).unwrap_or(u32::MAX);
     plan.records(messages, now).for_each(|record| journal.record(record));
     plan.skips().for_each(|record| journal.record(record));
-    Ok(plan)
+    Ok(Planned { plan, renamed })
 }
 
 fn policy<'a>(order: &'a Order, now: jiff::Timestamp, replaced: &'a HashSet<Key>) -> Policy<'a> {
@@ -145,7 +153,7 @@ fn listing<'a>(survey: &'a Survey, made: &'a HashMap<MessageNumber, Box<[u8]>>) 
     Listing { messages, is_whole: !survey.has_unreadable_lines && survey.without_octets.is_empty() }
 }
 
-/// Finds out which message is which after all have changed their unique-ids.
+/// Finds out which message is which after all have changed their unique-ids. How many were known again.
 async fn rename(
     order: &Order,
     world: &World,
@@ -153,7 +161,7 @@ async fn rename(
     change: &MassChange,
     journal: &mut Journal,
     headers: &mut Headers<'_>,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     headers.digests(client, change.numbers()).await?;
     let settled = change
         .settle(&headers.given, order.new_unique_ids, (world.clock)())
@@ -161,7 +169,7 @@ async fn rename(
     settled.records.into_iter().for_each(|record| journal.record(record));
     let messages = u32::try_from(settled.renamed + settled.adopted).unwrap_or(u32::MAX);
     world.events.say(Event::Renamed { messages });
-    Ok(())
+    Ok(settled.renamed)
 }
 
 /// Compares messages whose octets are others than before. Those that are other messages are put into `replaced`; the same ones are

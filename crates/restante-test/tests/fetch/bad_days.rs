@@ -94,6 +94,32 @@ fn new_unique_ids_for_all_messages_fetch_nothing_twice() {
 }
 
 #[test]
+fn a_server_with_other_unique_ids_in_every_session_is_told_once_with_what_mends_it() {
+    let server = OddServer::with_messages(20, 300);
+    let home = Home::new();
+    home.collect(&server.url(), &[]).ended(0);
+    let renamed = "20 messages have new unique-ids";
+    for (session, is_told) in [(1, false), (2, true), (3, false)] {
+        server.change(|conduct| {
+            conduct.messages.iter_mut().for_each(|(unique_id, _)| unique_id.insert_str(0, "other-"));
+        });
+        let ran = home.collect(&server.url(), &[]).ended(0).says(renamed).says("nothing new");
+        assert_eq!(ran.err.contains("unique_ids = \"header\""), is_told, "{session}: {}", ran.err);
+    }
+    home.has_each_once(20);
+    let path = home.configuration(&format!(
+        "state_dir = \"{}\"\n[[account]]\nserver = \"{}\"\nsecurity = \"none\"\npassword = {{ env = \"PW\" }}\n\
+         deliver = [{{ type = \"maildir\", path = \"Mail\" }}]\nunique_ids = \"header\"\n",
+        home.state().display(),
+        server.url()
+    ));
+    // What mends it does not double anything either.
+    home.run(&["--config", &path]).ended(0).says(renamed).says("nothing new");
+    home.run(&["--config", &path]).ended(0).says("nothing new");
+    home.has_each_once(20);
+}
+
+#[test]
 fn logins_that_are_refused_are_told_apart() {
     for (reply, status, text) in [
         ("-ERR [AUTH] no", 77, "password"),
@@ -111,7 +137,7 @@ fn a_server_that_is_not_there_is_said_so() {
     // A port that was free a moment ago.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = Home::new().collect(&format!("pop://alice@{address}"), &[]).ended(69);
-    assert!(ran.err.contains(&address.to_string()), "{}", ran.err);
+    assert_eq!(ran.err.matches(&address.to_string()).count(), 1, "{}", ran.err);
 }
 
 #[test]
