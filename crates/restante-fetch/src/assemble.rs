@@ -157,10 +157,11 @@ fn local(account: &Account, outside: &Arc<Outside>) -> Arc<Marks> {
     Arc::new(move || {
         let mut marks = BTreeSet::new();
         for sink in &sinks {
-            if let SinkConfig::Maildir { path, folder, look_in } = sink {
+            if let SinkConfig::Maildir { path, folder, look_in, mode } = sink {
                 let mut settings = maildir::Settings::new(path);
                 settings.folder.clone_from(folder);
                 settings.look_in.clone_from(look_in);
+                settings.mode = *mode;
                 marks.extend(Maildir::open(Arc::clone(&disk), settings).ok()?.marks().ok()?);
             }
         }

@@ -9,6 +9,7 @@ pub(crate) mod fixtures;
 pub mod lmtp;
 pub mod maildir;
 pub mod mbox;
+pub(crate) mod mode;
 pub mod smtp;
 
 use std::error::Error;
@@ -173,13 +174,14 @@ impl fmt::Debug for Surroundings<'_> {
 pub fn open(config: &SinkConfig, around: &Surroundings<'_>) -> Result<Box<dyn Sink>, OpenError> {
     let disk = Arc::clone(&around.disk);
     Ok(match config {
-        SinkConfig::Maildir { path, folder, look_in } => {
+        SinkConfig::Maildir { path, folder, look_in, mode } => {
             let mut settings = maildir::Settings::new(path);
             settings.folder.clone_from(folder);
             settings.look_in.clone_from(look_in);
+            settings.mode = *mode;
             Box::new(Maildir::open(disk, settings)?)
         }
-        SinkConfig::Mbox { path } => Box::new(Mbox::open(disk, path, around.state)?),
+        SinkConfig::Mbox { path, mode } => Box::new(Mbox::open(disk, path, around.state)?.with_mode(*mode)),
         SinkConfig::Lmtp { server, recipient, sender } => {
             Box::new(Lmtp::new(disk, server, recipient, sender, around.hostname)?)
         }
@@ -228,6 +230,11 @@ pub trait Sink: fmt::Debug + Send {
         None
     }
 
+    /// The permissions that files of [`Self::spool`] should have; `None` for those of their owner alone.
+    fn spool_mode(&self) -> Option<u32> {
+        None
+    }
+
     /// Takes messages; answers for each, in their order. `Ok` when it is durable there (a Maildir, an mbox) or somebody else has
     /// taken responsibility (LMTP, SMTP, a program); that a message was there already is `Ok` too.
     fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>>;
@@ -257,10 +264,10 @@ mod tests {
         let server = "localhost:24".to_owned();
         for (config, id) in [
             (
-                SinkConfig::Maildir { path: at("m"), folder: None, look_in: vec![] },
+                SinkConfig::Maildir { path: at("m"), folder: None, look_in: vec![], mode: None },
                 "maildir:".to_owned() + at("m").to_str().unwrap(),
             ),
-            (SinkConfig::Mbox { path: at("b") }, "mbox:".to_owned() + at("b").to_str().unwrap()),
+            (SinkConfig::Mbox { path: at("b"), mode: None }, "mbox:".to_owned() + at("b").to_str().unwrap()),
             (
                 SinkConfig::Lmtp {
                     server: server.clone(),

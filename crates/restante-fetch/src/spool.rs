@@ -15,8 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 use crate::journal::Contents;
-use crate::sink::LineEnds;
 use crate::sink::contents::Converter;
+use crate::sink::{LineEnds, mode};
 
 /// A folder in which messages of one account are written.
 ///
@@ -25,6 +25,8 @@ use crate::sink::contents::Converter;
 pub struct Spool {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    /// The permissions of its files, if somebody wants others than for their owner alone.
+    mode: Option<u32>,
     /// What its names begin with, and no other spool's do.
     prefix: String,
     next: AtomicU64,
@@ -44,6 +46,7 @@ impl Spool {
         let spool = Self {
             disk,
             folder: folder.to_owned(),
+            mode: None,
             prefix: format!("restante-fetch.{tag}."),
             next: AtomicU64::new(1),
         };
@@ -61,6 +64,13 @@ impl Spool {
         }
         leftovers.iter().for_each(|path| drop(spool.disk.unlink(path)));
         Ok(spool)
+    }
+
+    /// With these permissions for messages, whatever the umask.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Option<u32>) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// Where messages are written.
@@ -100,10 +110,17 @@ impl Spool {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let path = self.folder.join(format!("{}{number}", self.prefix));
-            match self.disk.open(&path, Access::CreateNew(0o600)) {
+            match self.disk.open(&path, Access::CreateNew(self.mode.unwrap_or(mode::PRIVATE))) {
                 // Something that could not be swept; a folder does not hold so many.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NUMBERS_MAX => {}
-                result => return Ok((result.map_err(Failure::at("make", &path))?, path)),
+                result => {
+                    let file = result.map_err(Failure::at("make", &path))?;
+                    let settled = mode::settle(&*file, self.mode);
+                    settled
+                        .inspect_err(|_| drop(self.disk.unlink(&path)))
+                        .map_err(Failure::at("set the mode of", &path))?;
+                    return Ok((file, path));
+                }
             }
         }
     }

@@ -145,6 +145,13 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// As the file system says.
     fn touch(&self) -> io::Result<()>;
 
+    /// Changes its permissions to these bits, whatever the umask. Also for a folder that was opened to read. It is durable with the
+    /// next sync of the folder that it lies in.
+    ///
+    /// # Errors
+    /// As the file system says: it belongs to somebody else, or the file system knows no permissions.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
+
     /// Takes the exclusive lock of this file without waiting. `false` when somebody else has it, in this process or
     /// another. It is released when the last handle of this opening is closed, however its holder ends.
     ///
@@ -350,6 +357,10 @@ impl DiskFile for LocalFile {
     fn touch(&self) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
     }
 
     fn try_lock(&self) -> io::Result<bool> {

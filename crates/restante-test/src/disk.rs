@@ -527,6 +527,14 @@ impl DiskFile for SimulatedFile {
         Ok(())
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let mut machine = self.disk.enter(Call::Touch, &self.path)?;
+        let now = machine.clock_ns;
+        let node = machine.node_mut(self.inode);
+        (node.mode, node.changed_ns) = (mode, now);
+        Ok(())
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         let mut machine = self.disk.enter(Call::Lock, &self.path)?;
         let node = machine.node_mut(self.inode);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use restante_config::section::Section;
-use restante_config::value::{Span, quote};
+use restante_config::value::{Mode, Span, quote};
 use restante_config::{choice, section};
 
 use super::secret::Password;
@@ -23,11 +23,15 @@ pub enum SinkConfig {
         folder: Option<String>,
         /// Other Maildirs, into which a mail program may move messages.
         look_in: Vec<PathBuf>,
+        /// The permissions of messages; without, those of their owner alone.
+        mode: Option<u32>,
     },
     /// An mbox, in the form mboxrd.
     Mbox {
         /// The file.
         path: PathBuf,
+        /// Its permissions when it is made; without, those of its owner alone.
+        mode: Option<u32>,
     },
     /// A server that takes mail by LMTP.
     Lmtp {
@@ -74,6 +78,9 @@ section! {
         /// Maildir: other Maildirs, into which a mail program may move messages. Looked at when it is in doubt whether a message
         /// was delivered, and for `keep = "while-local"`.
         look_in: Vec<String> = Vec::new();
+        /// Maildir, mbox: the permissions of what is made, in octal, such as `"0640"`, whatever the umask; folders can be entered by
+        /// those who may read. Default: for the owner alone.
+        mode: Option<Mode> = None;
         /// LMTP, SMTP: `host:port`; LMTP also `unix:/path`.
         server: Option<String> = None;
         /// LMTP, SMTP: the mail address to deliver to.
@@ -151,8 +158,8 @@ impl SinkType {
     /// The keys of this kind of sink.
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Maildir => &["type", "path", "folder", "look_in"],
-            Self::Mbox => &["type", "path"],
+            Self::Maildir => &["type", "path", "folder", "look_in", "mode"],
+            Self::Mbox => &["type", "path", "mode"],
             Self::Lmtp => &["type", "server", "recipient", "sender"],
             Self::Smtp => &["type", "server", "security", "ca", "user", "password", "recipient", "sender"],
             Self::Command => &["type", "command", "timeout"],
@@ -207,8 +214,13 @@ fn filed(
 ) -> Option<SinkConfig> {
     let path = wanted(section, set, "path", written.path, "add path = \"~/Mail\", or where it is")?;
     let path = reading.place(section, "path", &path)?;
+    let mode = written.mode.map(|Mode(mode)| mode);
+    if let Some((what, remedy)) = mode.and_then(odd) {
+        section.fault_at("mode", what, remedy);
+        return None;
+    }
     if kind == SinkType::Mbox {
-        return Some(SinkConfig::Mbox { path });
+        return Some(SinkConfig::Mbox { path, mode });
     }
     let folder = written.folder;
     if folder.as_deref().is_some_and(|name| !is_folder(name)) {
@@ -218,7 +230,26 @@ fn filed(
     }
     let look_in: Option<Vec<PathBuf>> =
         written.look_in.iter().map(|path| reading.place(section, "look_in", path)).collect();
-    Some(SinkConfig::Maildir { path, folder, look_in: look_in? })
+    Some(SinkConfig::Maildir { path, folder, look_in: look_in?, mode })
+}
+
+/// Why mail cannot have these permissions, and what to do.
+fn odd(mode: u32) -> Option<(&'static str, &'static str)> {
+    if mode & 0o002 != 0 {
+        Some((
+            "everybody on this machine could change the mail",
+            "write \"0640\", so that a group can read it",
+        ))
+    } else if mode & 0o600 != 0o600 {
+        Some((
+            "the owner of the mail could not read and write it",
+            "write \"0600\", or \"0640\" for a group as well",
+        ))
+    } else if mode & 0o111 != 0 {
+        Some(("mail is no program", "leave out the x bits; folders get those that they need by themselves"))
+    } else {
+        None
+    }
 }
 
 /// LMTP and SMTP.
@@ -343,7 +374,7 @@ impl SinkConfig {
         };
         let path_of = |path: &PathBuf| quote(&path.to_string_lossy());
         match self {
-            Self::Maildir { path, folder, look_in } => {
+            Self::Maildir { path, folder, look_in, mode } => {
                 put("type", quote("maildir"));
                 put("path", path_of(path));
                 if let Some(folder) = folder {
@@ -355,10 +386,16 @@ impl SinkConfig {
                         format!("[{}]", look_in.iter().map(path_of).collect::<Vec<_>>().join(", ")),
                     );
                 }
+                if let Some(mode) = mode {
+                    put("mode", quote(&format!("{mode:04o}")));
+                }
             }
-            Self::Mbox { path } => {
+            Self::Mbox { path, mode } => {
                 put("type", quote("mbox"));
                 put("path", path_of(path));
+                if let Some(mode) = mode {
+                    put("mode", quote(&format!("{mode:04o}")));
+                }
             }
             Self::Lmtp { server, recipient, sender } => {
                 put("type", quote("lmtp"));

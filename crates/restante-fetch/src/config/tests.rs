@@ -71,7 +71,9 @@ fn the_least_configuration_has_defaults_that_delete_nothing() {
     assert_eq!((account.interval, account.timeout), (Duration::from_secs(300), Duration::from_secs(120)));
     assert_eq!(account.unique_ids, UniqueIds::Server);
     assert!(matches!(account.credential, Credential::Password(SecretSource::Prompt)));
-    let [SinkConfig::Mbox { path }] = account.deliver.as_slice() else { panic!("{:?}", account.deliver) };
+    let [SinkConfig::Mbox { path, mode: None }] = account.deliver.as_slice() else {
+        panic!("{:?}", account.deliver)
+    };
     assert_eq!(path, Path::new("/home/alice/.config/restante/m"));
 }
 
@@ -93,7 +95,7 @@ fn every_key_means_what_it_says() {
         timeout = "30 s"
         tls = { ca = "ca.pem", certificate = "~/me.pem", key = "${MAIL_ROOT}/me.key" }
         deliver = [
-            { type = "maildir", path = "~/Mail", folder = "Lists.rust", look_in = ["~/Archive"] },
+            { type = "maildir", path = "~/Mail", folder = "Lists.rust", look_in = ["~/Archive"], mode = "0640" },
             { type = "lmtp", server = "unix:/run/lmtp", recipient = "alice@example.org" },
             { type = "smtp", server = "mx.example.org:25", recipient = "a@example.org", sender = "b@example.org", ca = "ca.pem", user = "u", password = { env = "P" } },
             { type = "command", command = "/usr/bin/procmail -d 'a b'", timeout = "1 min" },
@@ -118,7 +120,7 @@ fn every_key_means_what_it_says() {
     assert_eq!(account.tls.ca.as_deref(), Some(Path::new("/home/alice/.config/restante/ca.pem")));
     assert_eq!(account.tls.own, Some(("/home/alice/me.pem".into(), "/srv/mail/me.key".into())));
     let [maildir, lmtp, smtp, command] = account.deliver.as_slice() else { panic!("{:?}", account.deliver) };
-    assert!(matches!(maildir, SinkConfig::Maildir { path, folder: Some(folder), look_in }
+    assert!(matches!(maildir, SinkConfig::Maildir { path, folder: Some(folder), look_in, mode: Some(0o640) }
         if path == Path::new("/home/alice/Mail") && folder == "Lists.rust" && look_in == &[PathBuf::from("/home/alice/Archive")]));
     assert!(
         matches!(lmtp, SinkConfig::Lmtp { server, sender, .. } if server == "unix:/run/lmtp" && sender.is_empty())
@@ -271,6 +273,32 @@ fn each_wrong_sink_is_told_with_what_to_do() {
             "type = \"mbox\", path = \"m\", folder = \"x\"",
             "account.0.deliver.0.folder: a sink of type \"mbox\" has no such key",
             "type, path",
+        ),
+        (
+            "type = \"mbox\", path = \"m\", mode = \"rw-r-----\"",
+            "account.0.deliver.0.mode: these are no permissions",
+            "octal",
+        ),
+        (
+            "type = \"mbox\", path = \"m\", mode = 640",
+            "account.0.deliver.0.mode: 640 is not written in octal",
+            "0o660",
+        ),
+        (
+            "type = \"mbox\", path = \"m\", mode = \"0642\"",
+            "account.0.deliver.0.mode: everybody on this",
+            "\"0640\"",
+        ),
+        ("type = \"maildir\", path = \"m\", mode = 0o440", "account.0.deliver.0.mode: the owner", "\"0600\""),
+        (
+            "type = \"maildir\", path = \"m\", mode = \"0750\"",
+            "account.0.deliver.0.mode: mail is no program",
+            "x bits",
+        ),
+        (
+            "type = \"command\", command = \"a\", mode = \"0640\"",
+            "account.0.deliver.0.mode: a sink of type \"command\" has no such key",
+            "take it out",
         ),
         (
             "type = \"maildir\", path = \"m\", folder = \".x\"",

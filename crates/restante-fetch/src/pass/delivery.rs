@@ -41,8 +41,8 @@ pub(super) type OpenSinks = Box<dyn FnOnce() -> Result<Vec<Box<dyn Sink>>, Failu
 /// The delivery thread while it opens the sinks.
 pub(super) struct Opening {
     pub(super) line: Line,
-    /// The folder of the sink that owns the spool, once all are open. Nothing comes when they cannot be; why is in `delivered`.
-    pub(super) opened: oneshot::Receiver<Option<PathBuf>>,
+    /// The folder and the permissions of the sink that owns the spool, once all are open. Nothing comes when they cannot be; why is in `delivered`.
+    pub(super) opened: oneshot::Receiver<Option<(PathBuf, Option<u32>)>>,
     pub(super) delivered: oneshot::Receiver<Delivered>,
 }
 
@@ -102,7 +102,7 @@ impl Delivery {
             let ran = catch_unwind(AssertUnwindSafe(|| {
                 let mut sinks = in_order(open()?);
                 // Nobody waits any more when the pass was cancelled; then nothing comes in, either.
-                let _ = ready.send(sinks.last().and_then(|sink| sink.spool()));
+                let _ = ready.send(sinks.last().and_then(|sink| Some((sink.spool()?, sink.spool_mode()))));
                 self.run(&mut sinks, &incoming, &waiting, &mut report)
             }));
             let journal = match ran {

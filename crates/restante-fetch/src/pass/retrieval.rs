@@ -103,13 +103,17 @@ pub(super) async fn retrieve(
 }
 
 /// The spool, in the folder of the sink that owns it or in the account's; and how lines end there.
-fn open_spool(order: &Order, world: &World, owner: Option<PathBuf>) -> Result<(Spool, LineEnds), Failure> {
+fn open_spool(
+    order: &Order,
+    world: &World,
+    owner: Option<(PathBuf, Option<u32>)>,
+) -> Result<(Spool, LineEnds), Failure> {
     // Most sinks want LF; who reads from the state folder converts what he must.
     let line_ends = if owner.is_some() { LineEnds::Lf } else { LineEnds::Crlf };
-    let folder = owner.unwrap_or_else(|| order.folder.join("spool"));
+    let (folder, mode) = owner.unwrap_or_else(|| (order.folder.join("spool"), None));
     let spool = Spool::open(Arc::clone(&world.disk), &folder, &order.folder.to_string_lossy())
         .map_err(|error| files_failed(&error))?;
-    Ok((spool, line_ends))
+    Ok((spool.with_mode(mode), line_ends))
 }
 
 /// All that RETR brings, into the intake.

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use restante_store::disk::{Access, Disk};
 
-use super::{Fault, LineEnds, Message, Sink, SinkId, contents};
+use super::{Fault, LineEnds, Message, Sink, SinkId, contents, mode};
 use crate::failure::Failure;
 
 /// How a Maildir is used.
@@ -25,6 +25,9 @@ pub struct Settings {
     pub folder: Option<String>,
     /// Maildirs elsewhere into which a mail program may have moved a message.
     pub look_in: Vec<PathBuf>,
+    /// The permissions of messages, at most 0666, whatever the umask; folders that are made get those that belong to it. Without,
+    /// both are for their owner alone.
+    pub mode: Option<u32>,
     /// So many files are synced at a time: a file system commits for all who wait for it. At least 1.
     pub files_at_once: usize,
 }
@@ -33,7 +36,13 @@ impl Settings {
     /// The Maildir itself, and nothing special.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), folder: None, look_in: Vec::new(), files_at_once: FILES_AT_ONCE }
+        Self {
+            path: path.to_owned(),
+            folder: None,
+            look_in: Vec::new(),
+            mode: None,
+            files_at_once: FILES_AT_ONCE,
+        }
     }
 }
 
@@ -52,21 +61,21 @@ pub struct Maildir {
 }
 
 impl Maildir {
-    /// Opens a Maildir, and makes what is missing of it (0700, durable). The folder that it lies in must be there: a disk that is not
+    /// Opens a Maildir, and makes what is missing of it (0700 or as [`Settings::mode`] says, durable). The folder that it lies in must be there: a disk that is not
     /// mounted is not to be filled up below its mount point.
     ///
     /// # Errors
     /// When it is not there and cannot be made, or is not what it should be.
     pub fn open(disk: Arc<dyn Disk>, settings: Settings) -> Result<Self, Failure> {
         let mut place = settings.path.clone();
-        make_maildir(&*disk, &place)?;
+        make_maildir(&*disk, &place, settings.mode)?;
         if let Some(folder) = &settings.folder {
             if folder.is_empty() || folder.contains('/') || folder.split('.').any(str::is_empty) {
                 let odd = io::Error::new(io::ErrorKind::InvalidInput, "no folder of a Maildir is called so");
                 return Err(Failure::new("use", Path::new(folder), odd));
             }
             place.push(format!(".{folder}"));
-            make_maildir(&*disk, &place)?;
+            make_maildir(&*disk, &place, settings.mode)?;
         }
         let (new, tmp) = (place.join("new"), place.join("tmp"));
         let id = SinkId(format!("maildir:{}", place.display()).into());
@@ -184,6 +193,8 @@ impl Maildir {
         let named = match message.line_ends {
             LineEnds::Crlf => return self.copy(message, &to),
             LineEnds::Lf if is_own => self.disk.rename_new(message.path, &to),
+            // A second name has the permissions of the first.
+            LineEnds::Lf if !self.fits(message.path) => return self.copy(message, &to),
             LineEnds::Lf => self.disk.link(message.path, &to),
         };
         match named {
@@ -194,15 +205,24 @@ impl Maildir {
         }
     }
 
-    /// For a message that is on another file system, or stored otherwise than a Maildir wants it.
+    /// Whether a file has the permissions that messages have here.
+    fn fits(&self, path: &Path) -> bool {
+        self.disk.stat(path).is_ok_and(|stat| mode::fits(stat.mode, self.settings.mode))
+    }
+
+    /// For a message that is on another file system, has other permissions, or stored otherwise than a Maildir wants it.
     fn copy(&self, message: &Message<'_>, to: &Path) -> Result<Published, Failure> {
         let disk = &*self.disk;
         // Its own name, so that it replaces what an earlier try has left.
         let path = self.tmp.join(message.name);
         let _ = disk.unlink(&path);
-        let file = disk.open(&path, Access::CreateNew(0o600)).map_err(Failure::at("make", &path))?;
-        let written = contents::read(disk, message, LineEnds::Lf, |octets| {
-            file.append(octets).map_err(Failure::at("write", &path))
+        let permissions = self.settings.mode.unwrap_or(mode::PRIVATE);
+        let file = disk.open(&path, Access::CreateNew(permissions)).map_err(Failure::at("make", &path))?;
+        let settled = mode::settle(&*file, self.settings.mode).map_err(Failure::at("set the mode of", &path));
+        let written = settled.and_then(|()| {
+            contents::read(disk, message, LineEnds::Lf, |octets| {
+                file.append(octets).map_err(Failure::at("write", &path))
+            })
         });
         let named =
             written.and_then(|()| file.sync().map_err(Failure::at("sync", &path))).and_then(|()| match disk
@@ -234,6 +254,10 @@ impl Sink for Maildir {
 
     fn spool(&self) -> Option<PathBuf> {
         Some(self.tmp.clone())
+    }
+
+    fn spool_mode(&self) -> Option<u32> {
+        self.settings.mode
     }
 
     fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
@@ -276,26 +300,31 @@ impl Sink for Maildir {
 }
 
 /// Makes what is missing of a Maildir. `cur/` comes last, so that where it is, all else was durable before.
-fn make_maildir(disk: &dyn Disk, path: &Path) -> Result<(), Failure> {
+fn make_maildir(disk: &dyn Disk, path: &Path, mode: Option<u32>) -> Result<(), Failure> {
     let sync = |path: &Path| disk.sync_folder(path).map_err(Failure::at("sync", path));
     let cur = path.join("cur");
     if disk.stat(&cur).is_err() {
-        make_folder(disk, path)?;
+        make_folder(disk, path, mode)?;
         sync(path.parent().unwrap_or(path))?;
     }
-    let is_new = make_folder(disk, &path.join("tmp"))? | make_folder(disk, &path.join("new"))?;
+    let is_new = make_folder(disk, &path.join("tmp"), mode)? | make_folder(disk, &path.join("new"), mode)?;
     if is_new || disk.stat(&cur).is_err() {
         sync(path)?;
-        make_folder(disk, &cur)?;
+        make_folder(disk, &cur, mode)?;
         sync(path)?;
     }
     Ok(())
 }
 
-/// Whether it was missing.
-fn make_folder(disk: &dyn Disk, path: &Path) -> Result<bool, Failure> {
-    match disk.make_folder(path, 0o700) {
-        Ok(()) => Ok(true),
+/// Whether it was missing. `mode` is that of messages; a folder that is there keeps its own.
+fn make_folder(disk: &dyn Disk, path: &Path, mode: Option<u32>) -> Result<bool, Failure> {
+    let mode = mode.map(mode::of_folder);
+    match disk.make_folder(path, mode.unwrap_or(0o700)) {
+        Ok(()) if mode.is_none() => Ok(true),
+        Ok(()) => {
+            let made = disk.open(path, Access::Read).and_then(|folder| mode::settle(&*folder, mode));
+            made.map(|()| true).map_err(Failure::at("set the mode of", path))
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Failure::new("make", path, error)),
     }

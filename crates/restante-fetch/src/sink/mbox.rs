@@ -34,11 +34,12 @@ pub struct Mbox {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     notes: Notes,
+    mode: Option<u32>,
     patience: Patience,
 }
 
 impl Mbox {
-    /// Opens the side file of an mbox in the account's `state` folder, and locks it. The mbox itself is made (0600) by the first delivery.
+    /// Opens the side file of an mbox in the account's `state` folder, and locks it. The mbox itself is made by the first delivery.
     ///
     /// # Errors
     /// When the side file cannot be used, or another process has it.
@@ -47,12 +48,19 @@ impl Mbox {
         let tag: String = digest.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
         let notes = Notes::open(&*disk, &state.join(format!("mbox-{tag}")))?;
         let id = SinkId(format!("mbox:{}", path.display()).into());
-        Ok(Self { id, disk, path: path.to_owned(), notes, patience: Patience::default() })
+        Ok(Self { id, disk, path: path.to_owned(), notes, mode: None, patience: Patience::default() })
+    }
+
+    /// With these permissions for the mbox when it is made, whatever the umask; without, it is for its owner alone.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Option<u32>) -> Self {
+        self.mode = mode;
+        self
     }
 
     fn lock(&self) -> Result<Locked, Failure> {
         let (holder, now_ns) = (self.notes.holder()?, self.notes.now_ns()?);
-        locks::take(&self.disk, &self.path, &holder, now_ns, self.patience)
+        locks::take(&self.disk, &self.path, self.mode, (&holder, now_ns), self.patience)
     }
 
     fn try_deliver(&mut self, messages: &[Message<'_>]) -> Result<Vec<Result<(), Fault>>, Failure> {

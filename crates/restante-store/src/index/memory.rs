@@ -60,6 +60,10 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
+    fn set_mode(&self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
     fn try_record_lock(&self) -> io::Result<bool> {
         Ok(true)
     }

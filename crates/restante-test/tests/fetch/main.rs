@@ -14,6 +14,7 @@ mod keyring;
 mod killing;
 mod kitchen;
 mod memory;
+mod modes;
 mod policies;
 mod roads;
 mod service;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use restante_store::disk::{Access, Disk, DiskFile, Kind};
 
 use crate::failure::Failure;
+use crate::sink::mode;
 
 /// An mbox, open and locked. Dropping it releases the locks.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Default for Patience {
     }
 }
 
-/// Takes both locks, and makes the mbox (0600) when it is missing; its name is then not durable yet. `holder` tells our own dot-locks from others': it is the same in every run that
+/// Takes both locks, and makes the mbox (0600, or as `mode` says) when it is missing; its name is then not durable yet. `holder` tells our own dot-locks from others': it is the same in every run that
 /// cannot be under way at the same time. `now_ns` is the clock of the file system.
 ///
 /// # Errors
@@ -39,15 +40,15 @@ impl Default for Patience {
 pub(super) fn take(
     disk: &Arc<dyn Disk>,
     path: &Path,
-    holder: &str,
-    now_ns: i64,
+    mode: Option<u32>,
+    (holder, now_ns): (&str, i64),
     patience: Patience,
 ) -> Result<Locked, Failure> {
     // For its clock alone.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(Failure::at("wait for", path))?;
     for attempt in 1..=patience.attempts {
-        if let Some(locked) = try_take(disk, path, holder, now_ns)? {
+        if let Some(locked) = try_take(disk, path, mode, (holder, now_ns))? {
             return Ok(locked);
         }
         if attempt < patience.attempts {
@@ -58,8 +59,13 @@ pub(super) fn take(
     Err(Failure::new("lock", path, busy))
 }
 
-fn try_take(disk: &Arc<dyn Disk>, path: &Path, holder: &str, now_ns: i64) -> Result<Option<Locked>, Failure> {
-    let file = open(&**disk, path)?;
+fn try_take(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    mode: Option<u32>,
+    (holder, now_ns): (&str, i64),
+) -> Result<Option<Locked>, Failure> {
+    let file = open(&**disk, path, mode)?;
     if !file.try_record_lock().map_err(Failure::at("lock", path))? {
         return Ok(None);
     }
@@ -77,14 +83,17 @@ fn try_take(disk: &Arc<dyn Disk>, path: &Path, holder: &str, now_ns: i64) -> Res
     Ok((named.inode == opened.inode).then_some(Locked { file, _dot: dot }))
 }
 
-fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, Failure> {
+fn open(disk: &dyn Disk, path: &Path, mode: Option<u32>) -> Result<Box<dyn DiskFile>, Failure> {
     let opened = match disk.open(path, Access::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match disk.open(path, Access::CreateNew(0o600)) {
+            match disk.open(path, Access::CreateNew(mode.unwrap_or(mode::PRIVATE))) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(Failure::new("make", path, error));
                 }
-                _ => {}
+                Err(_) => {}
+                Ok(made) => {
+                    mode::settle(&*made, mode).map_err(Failure::at("set the mode of", path))?;
+                }
             }
             disk.open(path, Access::Write)
         }

@@ -329,6 +329,11 @@ impl DiskFile for TrickFile {
         self.file.touch()
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.disk.change("set the mode", &self.path)?;
+        self.file.set_mode(mode)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         self.file.try_lock()
     }

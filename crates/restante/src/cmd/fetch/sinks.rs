@@ -14,12 +14,12 @@ pub(super) fn parse(written: &str, around: &Around<'_>, folder: &Path) -> Result
         "maildir" => {
             wants("write maildir:PATH")?;
             let path = around.place(place, folder).map_err(|why| format!("{written}: {why}"))?;
-            Ok(SinkConfig::Maildir { path, folder: None, look_in: Vec::new() })
+            Ok(SinkConfig::Maildir { path, folder: None, look_in: Vec::new(), mode: None })
         }
         "mbox" => {
             wants("write mbox:PATH")?;
             let path = around.place(place, folder).map_err(|why| format!("{written}: {why}"))?;
-            Ok(SinkConfig::Mbox { path })
+            Ok(SinkConfig::Mbox { path, mode: None })
         }
         "lmtp" | "smtp" => transport(kind, written, place),
         "command" => {
