@@ -44,12 +44,40 @@ pub(crate) fn password(source: Source<'_>, user: &str) -> Result<Secret, Failure
 /// What to say of a URL that is no POP URL: the same in every command that takes a server.
 pub(crate) fn bad_url(url: &str, error: UrlError) -> Failure {
     // A password in it is not said again, in a log of somebody's perhaps.
+    let before_host = url.split_once("://").map_or(url, |(_, rest)| rest).rsplit_once('@');
+    let may_hold_password = before_host.is_some_and(|(user, _)| user.contains(':'));
     let what = match error {
         UrlError::Password => error.to_string(),
+        _ if may_hold_password => return Failure::new(Code::Usage, error.to_string()).remedy(USUAL_SPELLING),
         _ => format!("{}: {error}", terminal::visible(url)),
     };
-    Failure::new(Code::Usage, what).remedy("write pops://USER@HOST, or pop://USER@HOST for STLS")
+    Failure::new(Code::Usage, what).remedy(right_spelling(url, error))
 }
+
+/// How to write what was meant, as far as that can be guessed.
+fn right_spelling(url: &str, error: UrlError) -> String {
+    let encoded = |user: &str| terminal::visible(&user.replace('@', "%40"));
+    match error {
+        UrlError::Scheme if !url.contains("://") && url.contains('@') => {
+            format!("write pops://{}@HOST: an @ in a user name is %40", encoded(url))
+        }
+        UrlError::User => match url.split_once("://").and_then(|(scheme, rest)| {
+            let (user, host) = rest.rsplit_once('@').filter(|(user, _)| user.contains('@'))?;
+            Some(format!(
+                "write {}://{}@{}: an @ in a user name is %40",
+                terminal::visible(scheme),
+                encoded(user),
+                terminal::visible(host)
+            ))
+        }) {
+            Some(remedy) => remedy,
+            None => USUAL_SPELLING.to_owned(),
+        },
+        _ => USUAL_SPELLING.to_owned(),
+    }
+}
+
+const USUAL_SPELLING: &str = "write pops://USER@HOST, or pop://USER@HOST for STLS";
 
 /// The authorities to trust: those of the file that was named, else those of the machine, if it has any.
 pub(crate) fn roots(ca: Option<&Path>) -> Result<Option<Arc<RootCertStore>>, Failure> {
@@ -134,6 +162,19 @@ mod tests {
     }
 
     #[test]
+    fn an_address_as_user_is_shown_how_to_write() {
+        for (url, remedy) in [
+            ("alice@example.org", "write pops://alice%40example.org@HOST: "),
+            ("pops://alice@example.org@host:995", "write pops://alice%40example.org@host:995: "),
+            ("alice", USUAL_SPELLING),
+            ("pops://@host", USUAL_SPELLING),
+        ] {
+            let said = bad_url(url, PopUrl::parse(url).unwrap_err()).line().unwrap();
+            assert!(said.contains(remedy), "{said}");
+        }
+    }
+
+    #[test]
     fn a_bad_url_is_said_again_but_for_a_password() {
         let said = |url: &str| bad_url(url, PopUrl::parse(url).unwrap_err()).line().unwrap();
         assert!(
@@ -142,6 +183,9 @@ mod tests {
         for url in ["pop://alice:hunter2@h", "pops://alice:hunter2@h/x", "pop://a:hunter2@b@h"] {
             let said = said(url);
             assert!(said.contains("must not hold a password") && !said.contains("hunter2"), "{said}");
+        }
+        for url in ["alice:hunter2@h", "imap://alice:hunter2@h"] {
+            assert!(!said(url).contains("hunter2"), "{}", said(url));
         }
         assert!(!said("pop://\u{1b}[31m").contains('\u{1b}'));
     }

@@ -106,7 +106,7 @@ fn of_urls(flags: &Fetch) -> Result<Accounts, Failure> {
     }
     let mut accounts: Vec<Account> = Vec::new();
     for written in &flags.urls {
-        let url = PopUrl::parse(written).map_err(|error| usage(format!("{written}: {error}")))?;
+        let url = PopUrl::parse(written).map_err(|error| login::bad_url(written, error))?;
         let account =
             Account::from_url(&url, Vec::new()).map_err(|why| usage(format!("{written}: {why}")))?;
         if accounts.iter().any(|other| other.name == account.name) {
