@@ -5,6 +5,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
+use toml::de::DeTable;
+
 /// One fault in a configuration file, told so that it can be mended without reading the manual.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -55,6 +58,21 @@ impl<'a> Problems<'a> {
     /// Of the text of this file; nothing is wrong yet.
     pub fn new(file: &'a Path, text: &'a str) -> Self {
         Self { file, text, found: Vec::new() }
+    }
+
+    /// The text as TOML. `None` when it is none, with a problem for each mistake: what a broken file means would be guesswork, and
+    /// the guesses would bury the cause.
+    pub fn document(&mut self) -> Option<Spanned<DeTable<'a>>> {
+        let (document, syntax) = DeTable::parse_recoverable(self.text);
+        for error in &syntax {
+            let line = error.span().map_or(0, |span| self.line_at(span.start));
+            self.error(
+                line,
+                format!("this is not TOML: {}", error.message()),
+                "see https://toml.io for the syntax",
+            );
+        }
+        syntax.is_empty().then_some(document)
     }
 
     /// The line, from 1, of an offset into the text.

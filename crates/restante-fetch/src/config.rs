@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use restante_config::problem::{Problem, Problems};
 use restante_config::section;
 use restante_config::section::{Lines, Section};
-use toml::de::DeTable;
 
 use account::Account;
 use place::Around;
@@ -91,19 +90,7 @@ impl Reading<'_> {
 /// Every fault that keeps the configuration from being used, in the order of the lines.
 pub fn parse(text: &str, path: &Path, around: &Around<'_>) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::new(path, text);
-    let (document, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let line = error.span().map_or(0, |span| problems.line_at(span.start));
-        problems.error(
-            line,
-            format!("this is not TOML: {}", error.message()),
-            "see https://toml.io for the syntax",
-        );
-    }
-    if !syntax.is_empty() {
-        // What a broken file means would be guesswork, and the guesses would bury the cause.
-        return Err(problems.finish().0);
-    }
+    let Some(document) = problems.document() else { return Err(problems.finish().0) };
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let reading = Reading { file: path, folder, around };
     let mut lines = Lines::default();

@@ -25,7 +25,7 @@ use restante_config::section::{Lines, Section};
 use restante_config::value::{Fault, Mode, Value, quote, show_key, word};
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 pub use address::Address;
 pub use board::Board;
@@ -62,19 +62,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
 /// Every fault that keeps the configuration from being used, in the order of the lines.
 pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems::new(path, text);
-    let (document, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let line = error.span().map_or(0, |span| problems.line_at(span.start));
-        problems.error(
-            line,
-            format!("this is not TOML: {}", error.message()),
-            "see https://toml.io for the syntax",
-        );
-    }
-    if !syntax.is_empty() {
-        // What a broken file means would be guesswork, and the guesses would bury the cause.
-        return Err(problems.finish().0);
-    }
+    let Some(document) = problems.document() else { return Err(problems.finish().0) };
     let mut lines = Lines::default();
     let mut section = Section::new("", document.get_ref(), &mut problems, &mut lines);
     let (mut config, listen) = Config::read(&mut section);

@@ -3,14 +3,11 @@
 use restante_client::connect::Security;
 use restante_client::error::Error;
 use restante_client::pop3::{Client, Closing, Piece, Quit, ScanListing, Settings};
-use restante_proto::client::request::Login;
-use restante_proto::maildrop::{MessageNumber, Octets};
 use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
-use restante_proto::secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::script::{PATIENT, acts, serve, transcript};
+use crate::script::{acts, login, number, scan, serve, settings, transcript};
 
 const CAPABLE: &str = "S: +OK hi
     C: CAPA
@@ -19,22 +16,6 @@ const CAPABLE: &str = "S: +OK hi
     S: UTF8
     S: SASL PLAIN
     S: .\n";
-
-fn settings() -> Settings {
-    Settings { deadlines: PATIENT, ..Settings::default() }
-}
-
-fn number(number: u32) -> MessageNumber {
-    MessageNumber::new(number).unwrap()
-}
-
-fn scan(at: u32, octets: u64) -> ScanListing {
-    ScanListing { number: number(at), octets: Octets::new(octets) }
-}
-
-fn login(method: Method) -> Login {
-    Login::of(method, b"fred", Secret::new(b"secret".to_vec())).unwrap()
-}
 
 /// A client that has logged in with PLAIN to a server with PIPELINING that then follows `script`.
 async fn logged_in(script: &str) -> (Client, tokio::task::JoinHandle<()>) {

@@ -4,30 +4,13 @@ use std::time::Duration;
 
 use restante_client::connect::{Address, Deadlines, Security, Tls};
 use restante_client::error::{Blame, Error, Waiting};
-use restante_client::pop3::{Client, Piece, Quit, ScanListing, Settings};
+use restante_client::pop3::{Client, Piece, Quit, Settings};
 use restante_proto::client::request::{InvalidRequest, Login};
-use restante_proto::maildrop::{MessageNumber, Octets};
 use restante_proto::reply::ResponseCode;
 use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
 
-use crate::script::{Act, PATIENT, acts, certificate, serve, transcript};
-
-fn settings() -> Settings {
-    Settings { deadlines: PATIENT, ..Settings::default() }
-}
-
-fn number(number: u32) -> MessageNumber {
-    MessageNumber::new(number).unwrap()
-}
-
-fn scan(at: u32, octets: u64) -> ScanListing {
-    ScanListing { number: number(at), octets: Octets::new(octets) }
-}
-
-fn login(method: Method) -> Login {
-    Login::of(method, b"fred", Secret::new(b"secret".to_vec())).unwrap()
-}
+use crate::script::{Act, PATIENT, acts, certificate, login, number, scan, serve, settings, transcript};
 
 /// A client that is logged in to a server that then follows `script`.
 async fn logged_in(script: &str) -> (Client, tokio::task::JoinHandle<()>) {

@@ -4,7 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use restante_client::connect::{Address, Deadlines};
+use restante_client::pop3::{ScanListing, Settings};
 use restante_client::trace::{Said, Trace};
+use restante_proto::client::request::Login;
+use restante_proto::maildrop::{MessageNumber, Octets};
+use restante_proto::sasl::Method;
+use restante_proto::secret::Secret;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,6 +25,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// the client's deadlines, which are to be met first.
 pub(crate) async fn bounded<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(3 * PATIENCE, work).await.expect("the client hangs, or has not said what it should")
+}
+
+/// Settings that wait long enough.
+pub(crate) fn settings() -> Settings {
+    Settings { deadlines: PATIENT, ..Settings::default() }
+}
+
+/// A message-number.
+pub(crate) fn number(number: u32) -> MessageNumber {
+    MessageNumber::new(number).unwrap()
+}
+
+/// A line of LIST.
+pub(crate) fn scan(at: u32, octets: u64) -> ScanListing {
+    ScanListing { number: number(at), octets: Octets::new(octets) }
+}
+
+/// The login of a user whom scripts know.
+pub(crate) fn login(method: Method) -> Login {
+    Login::of(method, b"fred", Secret::new(b"secret".to_vec())).unwrap()
 }
 
 /// What a scripted server does next.

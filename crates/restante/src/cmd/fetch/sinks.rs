@@ -86,14 +86,14 @@ mod tests {
     }
 
     fn parsed(written: &str) -> Result<String, String> {
-        parse(written, &around(), Path::new("/work")).map(|sink| format!("{sink:?}"))
+        parse(written, &around(), Path::new("/srv")).map(|sink| format!("{sink:?}"))
     }
 
     #[test]
     fn sinks_are_what_they_say() {
         for (written, shown) in [
             ("maildir:~/Mail", "path: \"/home/alice/Mail\""),
-            ("maildir:Mail", "path: \"/work/Mail\""),
+            ("maildir:Mail", "path: \"/srv/Mail\""),
             ("mbox:/var/mail/alice", "Mbox"),
             ("lmtp:unix:/run/lmtp,to=alice", "server: \"unix:/run/lmtp\", recipient: \"alice\""),
             ("lmtp:localhost:24,to=a@b.example,from=c@d.example", "sender: \"c@d.example\""),
