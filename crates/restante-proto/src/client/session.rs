@@ -318,8 +318,7 @@ impl Session {
                 (State::StartTls, _) => return Ok(Told::Step(Step::StartTls)),
                 (State::Dialogue | State::Message(_), _) => {}
             }
-            if self.pending.is_empty() && !input.is_empty() {
-                self.drop_blank_lines(input)?;
+            if self.pending.is_empty() && !input.is_empty() && self.drop_blank_line(input)? {
                 continue;
             }
             self.send(output);
@@ -458,14 +457,11 @@ impl Session {
 
     /// The reply that a line is; `None` for a blank line that is forgiven.
     fn reply<'l>(&mut self, line: &'l [u8]) -> Result<Option<Reply<'l>>, ProtocolError> {
-        let is_lenient = self.settings.profile == Profile::Lenient;
-        if line.is_empty() && is_lenient && self.blank_lines < BLANK_LINES_MAX {
-            self.blank_lines += 1;
-            self.note(Quirk::BlankLine);
+        if self.forgives_blank(line) {
             return Ok(None);
         }
         self.blank_lines = 0;
-        if !is_lenient {
+        if self.settings.profile == Profile::Strict {
             return Reply::parse(line).map(Some).map_err(|_| ProtocolError::NotAReply);
         }
         let (reply, form) = Reply::parse_loosely(line).map_err(|_| ProtocolError::NotAReply)?;
@@ -565,20 +561,36 @@ impl Session {
         self.met.add(quirk, self.pending.front().map_or(last, |pending| pending.handle));
     }
 
-    /// Whatever is here while nothing is asked would be taken for the answer to the next request. Line ends alone are no
-    /// answer to anything.
-    fn drop_blank_lines(&mut self, input: &mut Input) -> Result<(), ProtocolError> {
-        let octets = input.octets();
-        let is_blank = octets.iter().all(|octet| b"\r\n".contains(octet));
-        if self.settings.profile == Profile::Strict
-            || !is_blank
-            || octets.len() > 2 * usize::from(BLANK_LINES_MAX)
-        {
-            return Err(ProtocolError::Unsolicited);
+    /// Whether a line is one of the few blank lines where a reply is due that a lenient client forgives.
+    fn forgives_blank(&mut self, line: &[u8]) -> bool {
+        let is_forgiven = line.is_empty()
+            && self.settings.profile == Profile::Lenient
+            && self.blank_lines < BLANK_LINES_MAX;
+        if is_forgiven {
+            self.blank_lines += 1;
+            self.note(Quirk::BlankLine);
         }
-        self.note(Quirk::BlankLine);
-        input.consume(octets.len());
-        Ok(())
+        is_forgiven
+    }
+
+    /// Whatever is here while nothing is asked would be taken for the answer to the next request. Line ends alone are no
+    /// answer to anything; `false` for the half of one, whose other half is still to come.
+    fn drop_blank_line(&mut self, input: &mut Input) -> Result<bool, ProtocolError> {
+        match find_line(input.octets(), &self.settings.limits) {
+            Ok(Some(line)) if line.text.is_empty() => {
+                let (octets, is_bare) = (line.octets, line.is_bare);
+                if is_bare && self.settings.profile == Profile::Lenient {
+                    self.note(Quirk::BareLineFeed);
+                }
+                if !self.forgives_blank(b"") {
+                    return Err(ProtocolError::Unsolicited);
+                }
+                input.consume(octets);
+                Ok(true)
+            }
+            Ok(None) if input.octets() == b"\r" && self.settings.profile == Profile::Lenient => Ok(false),
+            _ => Err(ProtocolError::Unsolicited),
+        }
     }
 }
 

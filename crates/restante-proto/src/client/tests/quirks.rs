@@ -11,6 +11,22 @@ fn each_is_told_once_a_session() {
 }
 
 #[test]
+fn a_blank_line_is_the_same_however_it_arrives() {
+    let blank = b"+OK\r\n\r\n";
+    for at in 0..=blank.len() {
+        let mut driver = greeted().submit(Request::Noop).submit(Request::Noop);
+        let (first, second) = blank.split_at(at);
+        driver.run(&[first, second, b"+OK\r\n"]).unwrap();
+        let quirks: Vec<_> = driver.log.lines().filter(|line| line.contains("quirk")).collect();
+        assert_eq!(
+            (quirks, driver.log.matches("= done").count()),
+            (vec!["= quirk blank-line"], 2),
+            "cut at {at}"
+        );
+    }
+}
+
+#[test]
 fn names_and_texts_are_all_different() {
     for (at, quirk) in Quirk::ALL.into_iter().enumerate() {
         assert_eq!(quirk as usize, at, "ALL is in the order of the variants");
