@@ -4,6 +4,8 @@
 //! An input of a target that reads octets begins with one octet that says how the rest is cut ([`cut`]); the rest is as it
 //! would be on the wire or on disk, so that a corpus file can be read and written by hand.
 
+pub mod disk;
+
 /// The first octet, and the rest cut as it says. An empty input has no pieces.
 pub fn cut(input: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let Some((&seed, octets)) = input.split_first() else { return (Vec::new(), &[]) };

@@ -27,6 +27,9 @@
 mod codec;
 mod entries;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod status;
 #[cfg(test)]
 mod tests;
