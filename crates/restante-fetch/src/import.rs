@@ -228,10 +228,14 @@ impl std::error::Error for ImportError {}
 /// Reads a configuration.
 ///
 /// # Errors
-/// What the program itself would not accept, and a file of more than 1 MiB.
+/// What the program itself would not accept, a file of more than 1 MiB, and one with a NUL.
 pub fn read(kind: Kind, text: &str, around: &Around<'_>) -> Result<Imported, ImportError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(ImportError::new(1, "this file is too large for a configuration"));
+    }
+    if let Some((before, _)) = text.split_once('\0') {
+        let line = before.matches('\n').count() + 1;
+        return Err(ImportError::new(line, "there is a NUL here: this file is damaged, or no configuration"));
     }
     let mut imported = match kind {
         Kind::Fetchmail => fetchmail::read(text, around)?,
@@ -241,6 +245,11 @@ pub fn read(kind: Kind, text: &str, around: &Around<'_>) -> Result<Imported, Imp
     };
     for account in &mut imported.accounts {
         account.check();
+        if account.set_aside.is_none()
+            && let Some(fault) = render::fault(kind, account)
+        {
+            account.set_aside = Some(fault);
+        }
     }
     distinguish(&mut imported.accounts);
     Ok(imported)
@@ -314,6 +323,9 @@ impl Account {
         }
         if self.deliver.is_empty() {
             self.set_aside(self.line, "it does not say where its messages go");
+        }
+        if let Some(size) = self.octets_max.take_if(|size| size.value == 0) {
+            self.note(size.line.unwrap_or(self.line), "a bound of 0 octets is taken for none");
         }
         if let (Tls::Off, line) = (self.tls.value, self.tls.line.unwrap_or(self.line))
             && !is_loopback(&self.host)

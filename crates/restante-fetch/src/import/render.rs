@@ -7,7 +7,10 @@ use std::time::Duration;
 use restante_config::value::{Size, Span, quote};
 use restante_proto::secret::Secret;
 
-use super::{Account, Delivery, Imported, Keep, Kind, Said, Tls};
+use zeroize::Zeroizing;
+
+use super::{Account, Delivery, Imported, Keep, Kind, Note, Said, Tls};
+use crate::config::{self, place};
 use crate::secret::SecretSource;
 
 /// Whether the text holds the passwords that the other configuration holds.
@@ -51,6 +54,25 @@ pub fn render(imported: &Imported, from: &Path, passwords: Passwords) -> Secret 
         }
     }
     Secret::new(out.into_bytes())
+}
+
+/// Why fetch.toml would not take an account as it would be written, with the line of the other configuration that says so. Whatever
+/// its paths, addresses and numbers are: what must hold of them is said in `config` alone.
+pub(super) fn fault(kind: Kind, account: &Account) -> Option<Note> {
+    let writer = Writer { kind, folder: Path::new("/"), account, hides: false };
+    let written = Zeroizing::new(writer.account());
+    let around = place::Around {
+        home: Some(Path::new("/")),
+        environment: &|_| Some("/".into()),
+        is_root: false,
+        mode: Some(0o600),
+    };
+    let problems = config::parse(&written, Path::new("/fetch.toml"), &around).err()?;
+    let problem = problems.first()?;
+    let place = problem.line.checked_sub(1).and_then(|line| written.lines().nth(line));
+    let line = place.and_then(|line| line.rsplit_once("  # ")?.1.split(' ').next()?.parse().ok());
+    let what = problem.what.strip_prefix("account.0.").unwrap_or(&problem.what);
+    Some(Note { line: line.unwrap_or(account.line), what: format!("{what}; {}", problem.remedy) })
 }
 
 struct Writer<'a> {

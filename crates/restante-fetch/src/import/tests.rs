@@ -596,3 +596,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_nul_is_refused_with_its_line() {
+    for kind in Kind::ALL {
+        assert_eq!(
+            fault(kind, "\n# x\n\0"),
+            "line 3: there is a NUL here: this file is damaged, or no configuration",
+            "{kind}"
+        );
+    }
+    for written in ["\\0", "\\x00", "\\256"] {
+        let text = format!("poll h proto pop3\nuser u mda \"a{written}b\"\n");
+        assert_eq!(
+            fault(Kind::Fetchmail, &text),
+            "line 2: a NUL ends this string for fetchmail; write it without"
+        );
+    }
+}
+
+#[test]
+fn what_fetch_toml_would_not_take_sets_its_account_aside() {
+    let getmail = |path: &str| {
+        format!(
+            "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = h\nusername = u\npassword = p\n\
+             [destination]\ntype = Maildir\npath = {path}\n"
+        )
+    };
+    for (kind, text, line, why) in [
+        (Kind::Getmail, getmail("~bob/Mail"), 7, "deliver.0.path: only ~/ is known, one's own home folder; "),
+        (Kind::Getmail, getmail("/x/${HOME"), 7, "deliver.0.path: a ${ has no } behind it; "),
+        (
+            Kind::Fetchmail,
+            "poll h proto pop3\nuser u is \u{2}x@y\n".to_owned(),
+            2,
+            "deliver.0.recipient: this is no mail address; ",
+        ),
+    ] {
+        let imported = read(kind, &text, &AROUND).unwrap();
+        let note = imported.accounts[0].set_aside.as_ref().unwrap_or_else(|| panic!("{text}"));
+        assert!(note.line == line && note.what.starts_with(why), "{note:?}");
+        assert!(taken(kind, &text).contains(&format!("# {line}: not taken over: {why}")));
+    }
+}
+
+#[test]
+fn a_bound_of_nothing_is_none() {
+    let text = "account a\nhost h\nuser u\npassword p\ndelivery maildir ~/Mail\nskipsize 0k\n";
+    let rendered = taken(Kind::Mpop, text);
+    assert!(!rendered.contains("max_size"), "{rendered}");
+    assert_holds(&rendered, &["# 6: a bound of 0 octets is taken for none"]);
+}

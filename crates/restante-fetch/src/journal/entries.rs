@@ -304,11 +304,12 @@ impl Known {
 
     /// It is listed again. Says whether it was not.
     fn come_back(&mut self) -> bool {
-        if let Stage::Gone(_) = self.entry.stage {
+        let was_gone = matches!(self.entry.stage, Stage::Gone(_));
+        if was_gone {
             let is_collected = self.entry.collected.is_some();
             self.entry.stage = if is_collected { Stage::Collected } else { Stage::Quarantined };
         }
-        self.unlisted_s.take().is_some()
+        self.unlisted_s.take().is_some() || was_gone
     }
 }
 

@@ -129,6 +129,9 @@ fn unescape(written: &str, line: usize) -> Result<String, ImportError> {
         octets.push(value);
         rest = after;
     }
+    if octets.contains(&0) {
+        return Err(ImportError::new(line, "a NUL ends this string for fetchmail; write it without"));
+    }
     String::from_utf8(octets).map_err(|_| ImportError::new(line, "this string is not UTF-8"))
 }
 
