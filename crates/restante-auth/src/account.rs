@@ -5,10 +5,13 @@
 
 use std::error::Error;
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// An account as a source knows it.
+use crate::network::Network;
+
+/// An account as a source knows it. What is `None` the source does not say: then it is as another source says, or the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
@@ -16,14 +19,54 @@ pub struct Account {
     pub name: AccountName,
     /// The home folder that the source gives for this account: an absolute path, written by the operator.
     pub home: Option<PathBuf>,
+    /// Where its mail lies: an absolute path, in place of the configured one.
+    pub maildrop: Option<PathBuf>,
     /// How much its maildrop may hold, as far as the source says so.
     pub quota: Quota,
+    /// The user of the system whose files these are.
+    pub owner: Option<Owner>,
+    /// From where it may log in. Never empty.
+    pub networks: Option<Arc<[Network]>>,
+    /// By which SASL mechanisms it may log in; USER and APOP count as the mechanisms of these names. Never empty, in capitals.
+    pub mechanisms: Option<Arc<[Box<str>]>>,
+    /// Sessions at the same time.
+    pub sessions_max: Option<NonZeroU32>,
+    /// What it may do with its maildrop.
+    pub access: Option<Access>,
+}
+
+/// A user of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's number. Never 0.
+    pub uid: u32,
+    /// The number of its group. Never 0.
+    pub gid: u32,
+}
+
+/// What may be done with a maildrop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is the client's own.
+    Full,
+    /// It may be looked at.
+    ReadOnly,
 }
 
 impl Account {
-    /// An account without a home folder.
+    /// An account of which nothing is said but its name.
     pub fn new(name: AccountName) -> Self {
-        Self { name, home: None, quota: Quota::default() }
+        Self {
+            name,
+            home: None,
+            maildrop: None,
+            quota: Quota::default(),
+            owner: None,
+            networks: None,
+            mechanisms: None,
+            sessions_max: None,
+            access: None,
+        }
     }
 
     /// The same account with this home folder.
@@ -37,6 +80,23 @@ impl Account {
     #[must_use]
     pub fn with_quota(mut self, quota: Quota) -> Self {
         self.quota = quota;
+        self
+    }
+
+    /// The same account; what it does not say is as `other` says. Their names may differ.
+    #[must_use]
+    pub fn or(mut self, other: &Self) -> Self {
+        let Self { name: _, home, maildrop, quota, owner, networks, mechanisms, sessions_max, access } =
+            other;
+        self.home = self.home.or_else(|| home.clone());
+        self.maildrop = self.maildrop.or_else(|| maildrop.clone());
+        self.quota.octets = self.quota.octets.or(quota.octets);
+        self.quota.messages = self.quota.messages.or(quota.messages);
+        self.owner = self.owner.or(*owner);
+        self.networks = self.networks.or_else(|| networks.clone());
+        self.mechanisms = self.mechanisms.or_else(|| mechanisms.clone());
+        self.sessions_max = self.sessions_max.or(*sessions_max);
+        self.access = self.access.or(*access);
         self
     }
 }

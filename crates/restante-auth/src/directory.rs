@@ -1,14 +1,17 @@
 //! Sources of accounts: what they answer, and how they fail.
 //!
-//! A directory is asked for an account by its normalised name and answers with what it stores of it. It checks no password
-//! and knows no protocol. `verify` is the only caller.
+//! A directory is asked for an account by its normalised name and answers with what it stores of it. One that hands no secrets
+//! out is asked with the password instead ([`Directory::checks`]). It knows no protocol. `verify` is the only caller.
 
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+
+use restante_proto::secret::Secret;
 
 use crate::account::{Account, AccountName};
 use crate::password::scram::ScramVerifier;
@@ -26,8 +29,20 @@ pub trait Directory: fmt::Debug + Send + Sync {
     /// What it is, for the log: `file /etc/restante/users`.
     fn source(&self) -> String;
 
-    /// What is stored for the account of this name; `None` if there is none. May take time and fail.
-    fn lookup<'a>(&'a self, name: &'a AccountName, now: Instant) -> Answer<'a, Option<Entry>>;
+    /// What is stored for the account of this name; `None` if there is none. May take time and fail. Of a directory that checks
+    /// passwords itself the stored password means nothing, unless the account is locked.
+    fn lookup<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, Option<Entry>>;
+
+    /// Whether it checks passwords itself: then `check` is asked at a login with one, and `lookup` for everything else.
+    fn checks(&self) -> bool {
+        false
+    }
+
+    /// Whether this password, as it was typed, opens the account. May take time and fail; is dropped when the client is gone.
+    fn check<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, Checked> {
+        let _ = (question, password);
+        Box::pin(async { Ok(Checked::Unknown) })
+    }
 
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize>;
@@ -53,6 +68,73 @@ pub trait Directory: fmt::Debug + Send + Sync {
 
 /// An answer that may take time and fail.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// About whom a directory is asked, and what for.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The normalised name.
+    pub name: &'a AccountName,
+    /// What around it is known.
+    pub at: Circumstances,
+}
+
+/// When, from where and for what an account is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    /// What the account is wanted for.
+    pub service: Service,
+    /// From where somebody logs in; `None` for a delivery, for an operator, and through a unix socket.
+    pub peer: Option<IpAddr>,
+    /// Whether what is said travels under TLS.
+    pub is_encrypted: bool,
+    /// The moment, for what is remembered for a while.
+    pub now: Instant,
+}
+
+/// What an account is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Somebody collects mail, by POP3 or POP2.
+    Pop3,
+    /// Somebody sends mail, through a mail server that asks here.
+    Smtp,
+    /// A mail server delivers.
+    Lmtp,
+    /// An operator wants to know.
+    Operator,
+}
+
+impl Service {
+    /// Its name, as sources are told it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pop3 => "pop3",
+            Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl Circumstances {
+    /// Of somebody who logs in from nowhere in particular.
+    pub const fn new(service: Service, now: Instant) -> Self {
+        Self { service, peer: None, is_encrypted: false, now }
+    }
+}
+
+/// What a directory that checks passwords itself says of one.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// It opens this account.
+    Right(Account),
+    /// It does not.
+    Wrong,
+    /// The account is there, and no password opens it now.
+    Locked,
+    /// There is no such account.
+    Unknown,
+}
 
 /// An account as a directory stores it.
 #[derive(Clone, Debug)]
@@ -211,4 +293,10 @@ impl Problem {
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { line: None, what: what.into(), remedy: remedy.into() }
     }
+}
+
+/// What a delivery asks.
+#[cfg(test)]
+pub(crate) const fn question(name: &AccountName, now: Instant) -> Question<'_> {
+    Question { name, at: Circumstances::new(Service::Lmtp, now) }
 }

@@ -14,8 +14,10 @@
 pub mod account;
 pub mod address;
 pub mod directory;
+pub mod network;
 pub mod password;
 pub mod prepare;
+pub mod settings;
 pub mod throttle;
 pub mod token;
 pub mod verify;

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,12 +24,14 @@ use restante_proto::sasl::{Credentials, Mechanism, Method, ScramHash, ServerSign
 use restante_proto::secret::Secret;
 use zeroize::Zeroizing;
 
-use crate::account::{Account, AccountName, InvalidName};
+use crate::account::{Access, Account, AccountName, InvalidName};
 use crate::address;
 use crate::directory::census::{Census, Coverage};
 use crate::directory::embedded::{self, EmbeddedDirectory};
 use crate::directory::file::{self, FileDirectory};
-use crate::directory::{Directory, Entry, Notice, Notify, Problem, SourceError};
+use crate::directory::{
+    Checked, Circumstances, Directory, Entry, Notice, Notify, Problem, Question, Service, SourceError,
+};
 use crate::password::{Cost, Hash, PASSWORD_OCTETS_MAX, StoredPassword};
 use crate::prepare;
 use crate::token::{self, TokenVerifier};
@@ -98,29 +101,32 @@ impl Authenticator {
     ///
     /// Must be called within a tokio runtime.
     pub async fn verify(&self, attempt: Attempt<'_>) -> Verdict {
-        let (inner, now) = (&self.inner, attempt.now);
+        let (inner, at) = (&self.inner, attempt.at);
         let verdict = match attempt.credentials {
             Credentials::Password { user, authorization, password, method } => {
                 let authorization = authorization.as_deref();
                 let claim = Claim { user, authorization, password, method: *method };
-                inner.verify_password(claim, now).await
+                inner.verify_password(claim, at).await
             }
             Credentials::Apop { user, timestamp, digest } => {
-                inner.verify_apop(user, timestamp, digest, now).await
+                inner.verify_apop(user, timestamp, digest, at).await
             }
             Credentials::Cram { user, challenge, digest } => {
-                inner.verify_cram(user, challenge, digest, now).await
+                inner.verify_cram(user, challenge, digest, at).await
             }
-            Credentials::Scram(claim) => inner.verify_scram(claim, now).await,
+            Credentials::Scram(claim) => inner.verify_scram(claim, at).await,
             Credentials::Token { user, token, .. } => {
                 inner.verify_token(user.as_deref(), token, &attempt).await
             }
             Credentials::External { authorization } => {
-                inner.verify_external(authorization.as_deref(), attempt.certificate, now).await
+                inner.verify_external(authorization.as_deref(), attempt.certificate, at).await
             }
-            Credentials::Anonymous { .. } => inner.verify_anonymous(now).await,
+            Credentials::Anonymous { .. } => inner.verify_anonymous(at).await,
         };
-        verdict.unwrap_or_else(|outcome| outcome)
+        match verdict {
+            Ok(Verdict::Granted(grant)) => admit(*grant, &attempt),
+            Ok(verdict) | Err(verdict) => verdict,
+        }
     }
 
     /// What a client is shown before its proof of `Credentials::Scram`: the salt and iterations of the account's verifier. A name
@@ -135,9 +141,9 @@ impl Authenticator {
         &self,
         user: &[u8],
         hash: ScramHash,
-        now: Instant,
+        at: Circumstances,
     ) -> Result<ScramParameters, SourceError> {
-        self.inner.prepare_scram(user, hash, now).await
+        self.inner.prepare_scram(user, hash, at).await
     }
 
     /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to.
@@ -145,8 +151,9 @@ impl Authenticator {
     /// Must be called within a tokio runtime.
     pub async fn recipient(&self, address: &[u8], now: Instant) -> Recipient {
         let Ok(names) = self.inner.addresses.recipient(address) else { return Recipient::Unknown };
+        let at = Circumstances::new(Service::Lmtp, now);
         for name in names {
-            match self.inner.entry(&name, now).await {
+            match self.inner.entry(&name, at).await {
                 Ok(Some(entry)) => return Recipient::Account(entry.account),
                 Ok(None) => {}
                 Err(error) => return Recipient::Unavailable(error),
@@ -250,6 +257,32 @@ impl fmt::Debug for Authenticator {
     }
 }
 
+/// Whether an account may log in from here and in this way, whatever its credentials; and what it then may do.
+fn admit(mut grant: Grant, attempt: &Attempt<'_>) -> Verdict {
+    let account = &grant.account;
+    // Programs of this machine come through unix sockets.
+    let peer = attempt.at.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if account.networks.as_ref().is_some_and(|networks| !networks.iter().any(|it| it.contains(peer))) {
+        return Verdict::Refused(Reason::Network);
+    }
+    let method = attempt.credentials.method().name();
+    let is_method = |name: &str| name.eq_ignore_ascii_case(method);
+    if account.mechanisms.as_ref().is_some_and(|names| !names.iter().any(|name| is_method(name))) {
+        return Verdict::Refused(Reason::Mechanism);
+    }
+    if account.access == Some(Access::ReadOnly) {
+        grant.access = Access::ReadOnly;
+    }
+    Verdict::Granted(Box::new(grant))
+}
+
+/// What the sources say to a password.
+enum Answered {
+    Stored(Box<Entry>),
+    Checked(Verdict),
+    Unknown,
+}
+
 /// `Credentials::Password`, borrowed.
 struct Claim<'a> {
     user: &'a [u8],
@@ -260,21 +293,25 @@ struct Claim<'a> {
 
 impl Inner {
     /// `Err` is a verdict too: one that was clear before the end.
-    async fn verify_password(&self, claim: Claim<'_>, now: Instant) -> Result<Verdict, Verdict> {
+    async fn verify_password(&self, claim: Claim<'_>, at: Circumstances) -> Result<Verdict, Verdict> {
         let name = self.name(claim.user)?;
         self.check_authorization(claim.authorization, &name)?;
         // Up to here only what was typed has been looked at, so an early answer tells nothing about any account.
         let Some(passwords) = candidates(claim.password, claim.method) else {
             return Err(Verdict::Refused(Reason::InvalidPassword));
         };
-        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let entry = match self.answer(&Question { name: &name, at }, claim.password).await? {
+            Answered::Stored(entry) => Some(*entry),
+            Answered::Unknown => None,
+            Answered::Checked(verdict) => return Ok(verdict),
+        };
         let (stored, is_decoy) = match &entry {
             Some(entry) if !entry.password.is_locked() => (entry.password.clone(), false),
             _ => (self.decoy(&name), true),
         };
         let remembered = self.cache.as_ref().filter(|_| stored.cost() == Cost::Costly);
         let key = remembered.map(|cache| cache.key(&name, &stored, claim.password.expose()));
-        let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, now));
+        let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, at.now));
         let fits =
             is_remembered || self.hashing.fits(stored, passwords).await.map_err(Verdict::Unavailable)?;
         // `fits` of a decoy means nothing.
@@ -284,9 +321,9 @@ impl Inner {
             Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
             Some(entry) => {
                 if let Some((cache, key)) = remembered.zip(key) {
-                    cache.insert(key, now);
+                    cache.insert(key, at.now);
                 }
-                Ok(Verdict::Granted(Grant::full(entry.account)))
+                Ok(Verdict::Granted(Box::new(Grant::full(entry.account))))
             }
         }
     }
@@ -304,11 +341,33 @@ impl Inner {
         }
     }
 
+    /// What the first source that knows the account says; one that checks passwords itself is asked with this one. `Err` is a
+    /// verdict too.
+    async fn answer(&self, question: &Question<'_>, password: &Secret) -> Result<Answered, Verdict> {
+        for directory in &self.directories {
+            if !directory.checks() {
+                match directory.lookup(question).await.map_err(Verdict::Unavailable)? {
+                    Some(entry) => return Ok(Answered::Stored(Box::new(entry))),
+                    None => continue,
+                }
+            }
+            let verdict = match directory.check(question, password).await.map_err(Verdict::Unavailable)? {
+                Checked::Unknown => continue,
+                Checked::Right(account) => Verdict::Granted(Box::new(Grant::full(account))),
+                Checked::Wrong => Verdict::Refused(Reason::WrongPassword),
+                Checked::Locked => Verdict::Refused(Reason::Locked),
+            };
+            self.hashing.count(1);
+            return Ok(Answered::Checked(verdict));
+        }
+        Ok(Answered::Unknown)
+    }
+
     /// The account of this name, from the first source that knows it. A source that cannot be asked ends the search: it might
     /// have known.
-    async fn entry(&self, name: &AccountName, now: Instant) -> Result<Option<Entry>, SourceError> {
+    async fn entry(&self, name: &AccountName, at: Circumstances) -> Result<Option<Entry>, SourceError> {
         for directory in &self.directories {
-            if let Some(entry) = directory.lookup(name, now).await? {
+            if let Some(entry) = directory.lookup(&Question { name, at }).await? {
                 return Ok(Some(entry));
             }
         }
@@ -377,8 +436,8 @@ pub struct Attempt<'a> {
     pub credentials: &'a Credentials,
     /// The name in the certificate that the peer has shown and that was found to be trusted; `None` without one.
     pub certificate: Option<&'a str>,
-    /// The moment, for what is remembered for a while.
-    pub now: Instant,
+    /// From where, what for, and when.
+    pub at: Circumstances,
     /// The date, for what expires at one.
     pub today: SystemTime,
 }
@@ -387,7 +446,7 @@ pub struct Attempt<'a> {
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// The credentials are right; this is whose.
-    Granted(Grant),
+    Granted(Box<Grant>),
     /// They are not. The peer gets `-ERR [AUTH]` and nothing more.
     Refused(Reason),
     /// It cannot be said now: `-ERR [SYS/TEMP]`, or `[SYS/PERM]` if the error is not temporary.
@@ -403,15 +462,6 @@ pub struct Grant {
     pub access: Access,
     /// What shows a client of SCRAM that we know its verifier; `None` for all other credentials.
     pub server_signature: Option<ServerSignature>,
-}
-
-/// What may be done with a maildrop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// It is the client's own.
-    Full,
-    /// It may be looked at.
-    ReadOnly,
 }
 
 impl Grant {
@@ -448,6 +498,10 @@ pub enum Reason {
     NoCertificateName,
     /// Credentials of a kind that no source can check.
     NotServed,
+    /// The account may not log in from there.
+    Network,
+    /// The account may not log in by this mechanism.
+    Mechanism,
 }
 
 impl fmt::Display for Reason {
@@ -463,6 +517,8 @@ impl fmt::Display for Reason {
             Self::UnknownToken => f.write_str("unknown token"),
             Self::ExpiredToken => f.write_str("the token has expired"),
             Self::NoCertificateName => f.write_str("no certificate with a name"),
+            Self::Network => f.write_str("the account may not log in from there"),
+            Self::Mechanism => f.write_str("the account may not log in by this mechanism"),
             Self::NotServed => f.write_str("credentials that no source can check"),
             Self::AuthorizationIdentity => f.write_str("may not act as another account"),
         }

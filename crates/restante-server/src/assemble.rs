@@ -2,9 +2,10 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
+use crate::config::source::{AuthSource, EmbeddedSource, FileSource};
 use crate::config::{
-    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, SourceType, Syncs,
-    Template, TemplateError, TokenSourceType,
+    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
+    TemplateError, TokenSourceType,
 };
 use crate::header;
 use restante_auth::account::{Account, Bound};
@@ -104,12 +105,15 @@ pub fn expire(config: &Config) -> Expire {
     config.maildrop.expire.map_or(Expire::Never, |span| Expire::Days(days(span)))
 }
 
-/// Where an account's maildrop lies.
+/// Where an account's maildrop lies: where its source says, else where the configuration does.
 ///
 /// # Errors
 /// The configured path needs a domain or a home that the account does not have.
 pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
-    let path = config.maildrop.path.render(account)?;
+    let path = match &account.maildrop {
+        Some(path) => path.clone(),
+        None => config.maildrop.path.render(account)?,
+    };
     Ok(match (config.maildrop.kind, &config.maildrop.control) {
         (MaildropType::Mbox, Some(control)) => {
             Location::Mbox { file: path, control: control.render(account)? }
@@ -148,11 +152,12 @@ pub fn authenticator(
     key: Option<[u8; KEY_OCTETS]>,
 ) -> Result<Authenticator, SourceError> {
     let auth = &config.auth;
-    let sources = config.sources.iter().filter_map(|source| match (source.kind, &source.path) {
-        (SourceType::File, Some(path)) => Some(Source::File(file::Settings::new(path))),
-        // `config::check` has refused this.
-        (SourceType::File, None) => None,
-        (SourceType::Embedded, path) => {
+    let sources = config.sources.iter().filter_map(|source| match source {
+        // `config::check` has refused a file without a path.
+        AuthSource::File(FileSource { path }) => {
+            path.as_ref().map(|path| Source::File(file::Settings::new(path)))
+        }
+        AuthSource::Embedded(EmbeddedSource { path }) => {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
             Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
         }

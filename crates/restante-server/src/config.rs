@@ -14,6 +14,7 @@ mod maildrop;
 mod network;
 mod pop3;
 mod quota;
+pub mod source;
 mod submission;
 mod template;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use maildrop::{DotLock, ExpireFrom, ForeignLocks, LineEnds, Maildrop, Maildr
 pub use network::Network;
 pub use pop3::{Named, Pop3, Surrogates};
 pub use quota::{Over, Quota};
+use source::AuthSource;
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
@@ -219,8 +221,7 @@ impl Config {
         let tls = file.table("tls", |section| finished(section, Tls::read, Tls::KEYS));
         let (auth, sources, tokens) = file.table("auth", |section| {
             let auth = Auth::read(section);
-            let sources =
-                section.tables("source", |section| finished(section, AuthSource::read, AuthSource::KEYS));
+            let sources = section.tables("source", AuthSource::read);
             let tokens =
                 section.tables("token", |section| finished(section, TokenSource::read, TokenSource::KEYS));
             let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source", "token"]).collect();
@@ -259,9 +260,7 @@ impl Config {
         self.tls.certificate.iter_mut().for_each(start);
         self.tls.key.iter_mut().for_each(start);
         self.tls.client_ca.iter_mut().for_each(start);
-        for source in &mut self.sources {
-            source.path.iter_mut().for_each(start);
-        }
+        self.sources.iter_mut().for_each(|source| source.start_paths_at(folder));
         for source in &mut self.tokens {
             source.path.iter_mut().for_each(start);
         }
@@ -501,18 +500,6 @@ choice! {
 
 section! {
     #[derive(PartialEq, Eq)]
-    /// One `[[auth.source]]`: accounts.
-    pub struct AuthSource {
-        /// `file` (a passwd-file: `name:{SCHEME}secret`, one a line) or `embedded` (edited by `restante account`).
-        /// Default `file`.
-        kind as "type": SourceType = SourceType::File;
-        /// The file. Default for `embedded`: `accounts.redb` in `state_dir`; `file` has none.
-        path: Option<PathBuf> = None;
-    }
-}
-
-section! {
-    #[derive(PartialEq, Eq)]
     /// One `[[auth.token]]`: bearer tokens, for OAUTHBEARER and XOAUTH2.
     pub struct TokenSource {
         /// `file`: digests of tokens, `account:sha256[:expiry]`, one a line. Default `file`.
@@ -527,16 +514,6 @@ choice! {
     pub enum TokenSourceType {
         /// Digests in a file.
         File = "file",
-    }
-}
-
-choice! {
-    /// Kinds of account sources.
-    pub enum SourceType {
-        /// A passwd-file.
-        File = "file",
-        /// The embedded directory.
-        Embedded = "embedded",
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::config::Limits;
 use crate::event::Peer;
-use restante_auth::account::AccountName;
+use restante_auth::account::{Account, AccountName};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -45,9 +45,10 @@ impl Admission {
     }
 
     /// Lets a session in to an account; `None` when there are as many as may be.
-    pub(crate) fn enter(self: &Arc<Self>, account: &AccountName, limits: &Limits) -> Option<AccountPass> {
-        let is_free = self.accounts.take(account, limits.sessions_per_account);
-        is_free.then(|| AccountPass { admission: Arc::clone(self), account: account.clone() })
+    pub(crate) fn enter(self: &Arc<Self>, account: &Account, limits: &Limits) -> Option<AccountPass> {
+        let max = account.sessions_max.map_or(limits.sessions_per_account, |max| u64::from(max.get()));
+        let is_free = self.accounts.take(&account.name, max);
+        is_free.then(|| AccountPass { admission: Arc::clone(self), account: account.name.clone() })
     }
 
     /// Connections now.

@@ -121,7 +121,8 @@ impl Guest {
     }
 
     async fn log_in(&mut self, credentials: Credentials) {
-        match self.visit.log_in(&credentials, None).await {
+        let at = self.visit.circumstances(&self.connection);
+        match self.visit.log_in(&credentials, None, at).await {
             Ok((login, _)) => {
                 self.login = Some(login);
                 self.session.granted();

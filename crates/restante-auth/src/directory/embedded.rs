@@ -35,7 +35,7 @@ use redb::{
 use tokio::sync::Semaphore;
 
 use super::census::{Census, Shape};
-use super::{Answer, Directory, Entry, Problem, SourceError};
+use super::{Answer, Directory, Entry, Problem, Question, SourceError};
 use crate::account::{Account, AccountName};
 use crate::password::{StoredPassword, make, scram};
 
@@ -126,8 +126,8 @@ impl Directory for EmbeddedDirectory {
         source(&self.inner.path)
     }
 
-    fn lookup<'a>(&'a self, name: &'a AccountName, _now: Instant) -> Answer<'a, Option<Entry>> {
-        let name = name.clone();
+    fn lookup<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, Option<Entry>> {
+        let name = question.name.clone();
         Box::pin(self.ask(move |inner| inner.lookup(&name)))
     }
 

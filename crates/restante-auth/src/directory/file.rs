@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::census::Census;
 use super::follow::{Content, Followed, Place};
 use super::table::Record;
-use super::{Answer, Directory, Entry, Notify, Problem, SourceError};
+use super::{Answer, Directory, Entry, Notify, Problem, Question, SourceError};
 use crate::account::{Account, AccountName};
 use crate::address;
 use crate::password::{Scheme, StoredPassword};
@@ -95,10 +95,10 @@ impl Directory for FileDirectory {
         self.file.source()
     }
 
-    fn lookup<'a>(&'a self, name: &'a AccountName, now: Instant) -> Answer<'a, Option<Entry>> {
+    fn lookup<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, Option<Entry>> {
         Box::pin(async move {
-            self.file.follow(now).await;
-            self.entry(name)
+            self.file.follow(question.at.now).await;
+            self.entry(question.name)
         })
     }
 

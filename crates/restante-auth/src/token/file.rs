@@ -69,7 +69,7 @@ impl TokenVerifier for FileTokens {
         attempt: &'a Attempt<'a>,
     ) -> Answer<'a, Finding> {
         Box::pin(async move {
-            self.file.follow(attempt.now).await;
+            self.file.follow(attempt.at.now).await;
             Ok(self.file.content().find(token, attempt.today))
         })
     }

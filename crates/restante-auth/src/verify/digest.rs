@@ -2,12 +2,11 @@
 //!
 //! Whoever has no secret in plain text is checked against one that is nobody's, so that the answer takes the same work.
 
-use std::time::Instant;
-
 use restante_proto::sasl::{apop, cram_md5};
 use restante_proto::secret::Secret;
 
 use super::{Grant, Inner, Reason, Verdict};
+use crate::directory::Circumstances;
 use crate::prepare;
 
 impl Inner {
@@ -16,13 +15,13 @@ impl Inner {
         user: &[u8],
         timestamp: &[u8],
         digest: &[u8; 16],
-        now: Instant,
+        at: Circumstances,
     ) -> Result<Verdict, Verdict> {
         // R6856-2.2.5: a secret that cannot be prepared as a stored string opens nothing.
         let is_sound = |secret: &Secret| {
             std::str::from_utf8(secret.expose()).is_ok_and(|text| prepare::stored(text).is_ok())
         };
-        self.verify_digest(user, now, |secret| is_sound(secret) & apop::verify(timestamp, secret, digest))
+        self.verify_digest(user, at, |secret| is_sound(secret) & apop::verify(timestamp, secret, digest))
             .await
     }
 
@@ -31,20 +30,20 @@ impl Inner {
         user: &[u8],
         challenge: &[u8],
         digest: &[u8; 16],
-        now: Instant,
+        at: Circumstances,
     ) -> Result<Verdict, Verdict> {
-        self.verify_digest(user, now, |secret| cram_md5::verify(challenge, secret, digest)).await
+        self.verify_digest(user, at, |secret| cram_md5::verify(challenge, secret, digest)).await
     }
 
     /// `Err` is a verdict too: one that was clear before the end.
     async fn verify_digest(
         &self,
         user: &[u8],
-        now: Instant,
+        at: Circumstances,
         fits: impl Fn(&Secret) -> bool,
     ) -> Result<Verdict, Verdict> {
         let name = self.name(user)?;
-        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let entry = self.entry(&name, at).await.map_err(Verdict::Unavailable)?;
         let plain = entry.as_ref().and_then(|entry| entry.password.plain());
         let secret = Secret::new(plain.unwrap_or(b"nobody's").to_vec());
         // R6856-2.2.3: the client may have prepared the secret. Both are tried for everybody, whatever the first gave.
@@ -58,7 +57,7 @@ impl Inner {
             Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
             Some(entry) if entry.password.plain().is_none() => Err(Verdict::Refused(Reason::NoPlainSecret)),
             Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
-            Some(entry) => Ok(Verdict::Granted(Grant::full(entry.account))),
+            Some(entry) => Ok(Verdict::Granted(Box::new(Grant::full(entry.account)))),
         }
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! Each leads to an account name first; then the account must exist and be open like any other.
 
-use std::time::Instant;
-
 use restante_proto::secret::Secret;
 
 use super::{Access, Attempt, Grant, Inner, Reason, Verdict};
 use crate::account::AccountName;
+use crate::directory::Circumstances;
 use crate::token::Finding;
 
 impl Inner {
@@ -23,15 +22,15 @@ impl Inner {
         for source in &self.tokens {
             match source.verify(token, claimed.as_ref(), attempt).await.map_err(Verdict::Unavailable)? {
                 Finding::Account(name) => {
-                    let grant = self.open_account(&name, attempt.now).await?;
+                    let grant = self.open_account(&name, attempt.at).await?;
                     // XOAUTH2-0.1: the token must be theirs. An alias that was typed means the account's own name.
                     return match claimed {
                         Some(claimed)
-                            if claimed != name && !self.means(&claimed, &grant, attempt.now).await? =>
+                            if claimed != name && !self.means(&claimed, &grant, attempt.at).await? =>
                         {
                             Err(Verdict::Refused(Reason::UnknownToken))
                         }
-                        _ => Ok(Verdict::Granted(grant)),
+                        _ => Ok(Verdict::Granted(Box::new(grant))),
                     };
                 }
                 Finding::Expired => return Err(Verdict::Refused(Reason::ExpiredToken)),
@@ -46,35 +45,36 @@ impl Inner {
         &self,
         authorization: Option<&[u8]>,
         certificate: Option<&str>,
-        now: Instant,
+        at: Circumstances,
     ) -> Result<Verdict, Verdict> {
         let certificate = certificate.ok_or(Verdict::Refused(Reason::NoCertificateName))?;
         let name = self.name(certificate.as_bytes())?;
-        let grant = self.open_account(&name, now).await?;
+        let grant = self.open_account(&name, at).await?;
         if let Some(authorization) = authorization.filter(|authorization| !authorization.is_empty()) {
             let asserted =
                 self.name(authorization).map_err(|_| Verdict::Refused(Reason::AuthorizationIdentity))?;
-            if asserted != name && !self.means(&asserted, &grant, now).await? {
+            if asserted != name && !self.means(&asserted, &grant, at).await? {
                 return Err(Verdict::Refused(Reason::AuthorizationIdentity));
             }
         }
-        Ok(Verdict::Granted(grant))
+        Ok(Verdict::Granted(Box::new(grant)))
     }
 
     /// R4505-5.1, R4505-5.2: only where an account was named for it, and to look at only. That account may be locked: then
     /// nobody but its readers gets in.
-    pub(super) async fn verify_anonymous(&self, now: Instant) -> Result<Verdict, Verdict> {
+    pub(super) async fn verify_anonymous(&self, at: Circumstances) -> Result<Verdict, Verdict> {
         let name = self.anonymous.as_ref().ok_or(Verdict::Refused(Reason::NotServed))?;
-        match self.entry(name, now).await.map_err(Verdict::Unavailable)? {
+        match self.entry(name, at).await.map_err(Verdict::Unavailable)? {
             Some(entry) => {
-                Ok(Verdict::Granted(Grant { access: Access::ReadOnly, ..Grant::full(entry.account) }))
+                let grant = Grant { access: Access::ReadOnly, ..Grant::full(entry.account) };
+                Ok(Verdict::Granted(Box::new(grant)))
             }
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
         }
     }
 
-    async fn open_account(&self, name: &AccountName, now: Instant) -> Result<Grant, Verdict> {
-        match self.entry(name, now).await.map_err(Verdict::Unavailable)? {
+    async fn open_account(&self, name: &AccountName, at: Circumstances) -> Result<Grant, Verdict> {
+        match self.entry(name, at).await.map_err(Verdict::Unavailable)? {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
             Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
             Some(entry) => Ok(Grant::full(entry.account)),
@@ -82,8 +82,8 @@ impl Inner {
     }
 
     /// Whether `name` is another name of the account that was granted.
-    async fn means(&self, name: &AccountName, grant: &Grant, now: Instant) -> Result<bool, Verdict> {
-        let entry = self.entry(name, now).await.map_err(Verdict::Unavailable)?;
+    async fn means(&self, name: &AccountName, grant: &Grant, at: Circumstances) -> Result<bool, Verdict> {
+        let entry = self.entry(name, at).await.map_err(Verdict::Unavailable)?;
         Ok(entry.is_some_and(|entry| entry.account.name == grant.account.name))
     }
 }

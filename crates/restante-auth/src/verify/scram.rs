@@ -7,17 +7,15 @@
 //! lives. Each kind of account is imitated as often as it is frequent, so what is seen of a name says nothing about it; when
 //! accounts come and go, only the names at the borders between the kinds change.
 
-use std::fmt;
-use std::time::Instant;
-
 use restante_proto::sasl::{ScramClaim, ScramHash, ServerSignature};
 use restante_proto::secret::Secret;
+use std::fmt;
 use zeroize::Zeroizing;
 
 use super::{Grant, Inner, Reason, Verdict};
 use crate::account::AccountName;
 use crate::directory::census::Shape;
-use crate::directory::{Entry, Problem, SourceError};
+use crate::directory::{Circumstances, Entry, Problem, SourceError};
 use crate::password::Hash;
 use crate::password::scram::{ITERATIONS_DEFAULT, ITERATIONS_MIN, SALT_OCTETS, ScramVerifier};
 use crate::prepare;
@@ -113,13 +111,13 @@ impl Inner {
         &self,
         user: &[u8],
         hash: ScramHash,
-        now: Instant,
+        at: Circumstances,
     ) -> Result<ScramParameters, SourceError> {
         let disguise = self.disguise()?;
         let hash = Hash::from(hash);
         let basis = match self.addresses.account_name(user) {
             Ok(name) => {
-                let entry = self.entry(&name, now).await?;
+                let entry = self.entry(&name, at).await?;
                 self.basis(disguise, &name, entry.as_ref(), hash)
             }
             Err(_) => self.pretend(disguise, user, hash),
@@ -133,12 +131,16 @@ impl Inner {
     }
 
     /// `Err` is a verdict too: one that was clear before the end.
-    pub(super) async fn verify_scram(&self, claim: &ScramClaim, now: Instant) -> Result<Verdict, Verdict> {
+    pub(super) async fn verify_scram(
+        &self,
+        claim: &ScramClaim,
+        at: Circumstances,
+    ) -> Result<Verdict, Verdict> {
         let disguise = self.disguise().map_err(|_| Verdict::Refused(Reason::NotServed))?;
         let hash = Hash::from(claim.hash);
         let name = self.name(&claim.user)?;
         self.check_authorization(claim.authorization.as_deref(), &name)?;
-        let entry = self.entry(&name, now).await.map_err(Verdict::Unavailable)?;
+        let entry = self.entry(&name, at).await.map_err(Verdict::Unavailable)?;
         let basis = self.basis(disguise, &name, entry.as_ref(), hash);
         let verifier = match basis.verifier {
             Source::Stored(verifier) => verifier,
@@ -157,7 +159,8 @@ impl Inner {
             (Some(_), None) => Reason::WrongPassword,
             (Some(entry), Some(signature)) => {
                 let server_signature = Some(ServerSignature(signature));
-                return Ok(Verdict::Granted(Grant { server_signature, ..Grant::full(entry.account) }));
+                let grant = Grant { server_signature, ..Grant::full(entry.account) };
+                return Ok(Verdict::Granted(Box::new(grant)));
             }
         };
         Err(Verdict::Refused(reason))

@@ -41,7 +41,8 @@ impl Directory for Twin {
         "twin".to_owned()
     }
 
-    fn lookup<'a>(&'a self, name: &'a AccountName, _now: Instant) -> Answer<'a, Option<Entry>> {
+    fn lookup<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, Option<Entry>> {
+        let name = question.name;
         self.asked.lock().unwrap().push(name.to_string());
         let failure = || SourceError::temporary("twin", Problem::new("it is down", "wait"));
         let found = self.accounts.iter().find(|(known, _)| *known == name.as_str());
@@ -108,7 +109,8 @@ fn as_other(user: &str, authorization: &str, password: &str) -> Credentials {
 }
 
 pub(super) fn attempt(credentials: &Credentials, now: Instant) -> Attempt<'_> {
-    Attempt { credentials, certificate: None, now, today: SystemTime::now() }
+    let at = Circumstances::new(Service::Pop3, now);
+    Attempt { credentials, certificate: None, at, today: SystemTime::now() }
 }
 
 /// `Ok` is the account's name, `Err` the reason; a source that could not be asked is `Err(None)`.

@@ -3,8 +3,8 @@
 //! Everything is looked at; nothing stops at the first fault. Nothing is opened for good, bound or changed.
 
 use super::{
-    Address, AuthSource, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm,
-    Plaintext, Protocol, SourceType, TlsMode, TokenSource, bulletins, pop3, quota,
+    Address, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm, Plaintext,
+    Protocol, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::{file, tls};
@@ -220,7 +220,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
         token_source(source, position, lines, problems);
     }
     for (position, source) in config.sources.iter().enumerate() {
-        account_source(source, position, lines, problems);
+        source.check(&format!("auth.source.{position}"), lines, problems);
     }
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
@@ -441,40 +441,6 @@ fn logins(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             "there is no source of accounts: nobody can log in and no mail can be delivered",
             "add [[auth.source]] with type = \"file\" and path, or with type = \"embedded\"",
         );
-    }
-}
-
-fn account_source(source: &AuthSource, position: usize, lines: &Lines, problems: &mut Problems<'_>) {
-    let name = format!("auth.source.{position}");
-    match (source.kind, &source.path) {
-        (SourceType::File, None) => {
-            problems.error(
-                lines.at(&name),
-                "a file of accounts that is not named",
-                "add path = \"/etc/restante/users\"",
-            );
-        }
-        (SourceType::File, Some(path)) => {
-            if let Err(error) = file::check_readable(path) {
-                problems.error(
-                    lines.at(&format!("{name}.path")),
-                    format!("the accounts in {} cannot be read: {error}", path.display()),
-                    "write the file (name:{SCHEME}secret, one a line), or correct the path or the permissions",
-                );
-            } else if let Ok(mode) = file::permissions(path)
-                && mode & 0o007 != 0
-            {
-                problems.warning(
-                    lines.at(&format!("{name}.path")),
-                    format!(
-                        "every user of this machine can read {} (permissions {mode:04o})",
-                        path.display()
-                    ),
-                    format!("chmod o-rwx {}", path.display()),
-                );
-            }
-        }
-        (SourceType::Embedded, _) => {}
     }
 }
 

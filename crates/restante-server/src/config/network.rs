@@ -1,22 +1,17 @@
 //! `Network`: who may stand in front of a listener as a proxy.
 
 use crate::event::Peer;
+use restante_auth::network::{self, InvalidNetwork};
 use restante_config::section::kind;
 use restante_config::value::{Fault, Value, quote};
 use std::fmt;
-use std::net::IpAddr;
 use toml::de::DeValue;
 
 /// Addresses that share a beginning, or whoever can connect to a unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     /// `192.0.2.0/24`, `2001:db8::/32`, or one address.
-    Ip {
-        /// The first address: no bit is set behind the prefix.
-        address: IpAddr,
-        /// How many bits of an address must be the same.
-        prefix: u8,
-    },
+    Ip(network::Network),
     /// `unix`.
     Unix,
 }
@@ -25,33 +20,17 @@ impl Network {
     /// Is the peer in it?
     pub(crate) fn contains(self, peer: &Peer) -> bool {
         match (self, peer) {
-            (Self::Ip { address, prefix }, Peer::Tcp(peer)) => {
-                let (network, peer) = (bits(address), bits(peer.ip()));
-                network.1 == peer.1 && masked(network, prefix) == masked(peer, prefix)
-            }
+            (Self::Ip(network), Peer::Tcp(peer)) => network.contains(peer.ip()),
             (Self::Unix, Peer::Unix) => true,
             _ => false,
         }
     }
 }
 
-/// An address as a number whose highest bit is the address's first, and how many bits it has.
-fn bits(address: IpAddr) -> (u128, u8) {
-    match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
-    }
-}
-
-fn masked((bits, _): (u128, u8), prefix: u8) -> u128 {
-    bits & !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
-}
-
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ip { address, prefix } if *prefix == bits(*address).1 => write!(f, "{address}"),
-            Self::Ip { address, prefix } => write!(f, "{address}/{prefix}"),
+            Self::Ip(network) => network.fmt(f),
             Self::Unix => f.write_str("unix"),
         }
     }
@@ -66,24 +45,13 @@ impl Value for Network {
         if text == "unix" {
             return Ok(Self::Unix);
         }
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text.as_ref(), None),
-        };
-        let unknown = || Fault::new(format!("{text:?} is no network"), remedy);
-        let address = address.parse::<IpAddr>().map_err(|_| unknown())?.to_canonical();
-        let (number, length) = bits(address);
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().ok().filter(|&prefix| prefix <= length).ok_or_else(unknown)?,
-            None => length,
-        };
-        if masked((number, length), prefix) != number {
-            return Err(Fault::new(
-                format!("{text:?} has bits behind its prefix"),
-                "write the first address of the network",
-            ));
-        }
-        Ok(Self::Ip { address, prefix })
+        text.parse().map(Self::Ip).map_err(|why| {
+            let remedy = match why {
+                InvalidNetwork::Form => remedy,
+                InvalidNetwork::BitsBehindPrefix => "write the first address of the network",
+            };
+            Fault::new(format!("{text:?} {why}"), remedy)
+        })
     }
 
     fn show(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 mod mbox;
 mod older;
 
+use super::source::FileSource;
 use super::*;
 use restante_config::value::Size;
 use std::fs;
@@ -44,7 +45,8 @@ fn the_least_configuration_serves_pop3_on_port_110() {
     let [listen] = config.listen.as_slice() else { panic!("{:?}", config.listen) };
     assert_eq!((listen.protocol, listen.tls), (Protocol::Pop3, TlsMode::Off));
     assert_eq!(listen.address.to_string(), "0.0.0.0:110");
-    assert_eq!(config.sources[0].path.as_deref(), Some(folder.path().join("users").as_path()));
+    let users = FileSource { path: Some(folder.path().join("users")) };
+    assert_eq!(config.sources, [AuthSource::File(users)]);
     assert_eq!(config.maildrop.path.to_string(), "/var/mail/{account}");
     assert_eq!(config.limits.autologout_s, 600);
 }
@@ -424,12 +426,13 @@ fn the_default_configuration_shows_every_key() {
 #[test]
 fn the_manual_names_every_key() {
     let manual = include_str!("../../../../docs/manual.md");
+    let source_keys = AuthSource::KEYS.concat();
     let keys = [
         Config::KEYS,
         ListenWritten::KEYS,
         Tls::KEYS,
         Auth::KEYS,
-        AuthSource::KEYS,
+        source_keys.as_slice(),
         TokenSource::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,

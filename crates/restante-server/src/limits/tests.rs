@@ -51,12 +51,23 @@ fn unix_sockets_have_no_address() {
 fn accounts_are_counted() {
     let admission = Arc::new(Admission::default());
     let limits = Limits { sessions_per_account: 1, ..Limits::default() };
-    let bob = AccountName::new("bob").unwrap();
+    let [bob, eve] = ["bob", "eve"].map(|name| Account::new(AccountName::new(name).unwrap()));
     let pass = admission.enter(&bob, &limits).unwrap();
     assert!(admission.enter(&bob, &limits).is_none());
-    assert!(admission.enter(&AccountName::new("eve").unwrap(), &limits).is_some());
+    assert!(admission.enter(&eve, &limits).is_some());
     drop(pass);
     assert!(admission.enter(&bob, &limits).is_some());
+}
+
+#[test]
+fn an_account_may_have_a_number_of_its_own() {
+    let admission = Arc::new(Admission::default());
+    let limits = Limits { sessions_per_account: 1, ..Limits::default() };
+    let mut bob = Account::new(AccountName::new("bob").unwrap());
+    bob.sessions_max = std::num::NonZeroU32::new(2);
+    let passes = [(); 2].map(|()| admission.enter(&bob, &limits).unwrap());
+    assert!(admission.enter(&bob, &limits).is_none());
+    drop(passes);
 }
 
 #[test]

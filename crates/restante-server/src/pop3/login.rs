@@ -9,14 +9,16 @@ use super::opened::{Held, Opened};
 use super::{Guest, by_time};
 use crate::assemble;
 use crate::clock;
+use crate::connection::Connection;
 use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
 use crate::login_delay::{Claim, LastLogins};
 use crate::tls::certificate;
-use restante_auth::account::Account;
+use restante_auth::account::{Access, Account};
+use restante_auth::directory::{Circumstances, Service};
 use restante_auth::verify::scram::ScramParameters;
-use restante_auth::verify::{Access, Attempt, Grant, Verdict};
+use restante_auth::verify::{Attempt, Grant, Verdict};
 use restante_config::value::Span;
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
@@ -29,7 +31,8 @@ use std::time::Duration;
 
 /// Whose credentials were right, and how they came.
 pub(crate) struct Login {
-    pub(crate) account: Account,
+    /// Aside: a session that waits shall be small.
+    pub(crate) account: Box<Account>,
     pub(crate) method: &'static str,
     access: Access,
     _pass: AccountPass,
@@ -59,8 +62,8 @@ impl Guest {
             Some(kind) => self.connection.binding(kind).ok_or(Refusal::Temporary)?,
         };
         let nonce = self.visit.chance()?.to_vec();
-        let now = clock::now().into_std();
-        let prepared = self.visit.settings.authenticator.prepare_scram(&query.user, query.hash, now).await;
+        let at = self.visit.circumstances(&self.connection);
+        let prepared = self.visit.settings.authenticator.prepare_scram(&query.user, query.hash, at).await;
         let ScramParameters { salt, iterations } = prepared.map_err(|error| {
             self.note_fault("look up the account", &error);
             by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent)
@@ -72,7 +75,8 @@ impl Guest {
     pub(super) async fn log_in(&mut self, credentials: Credentials) {
         self.login = None;
         let certificate = self.certificate_name();
-        let (login, signature) = match self.visit.log_in(&credentials, certificate.as_deref()).await {
+        let at = self.visit.circumstances(&self.connection);
+        let (login, signature) = match self.visit.log_in(&credentials, certificate.as_deref(), at).await {
             Ok(granted) => granted,
             Err(refusal) => return self.session.refused(refusal),
         };
@@ -130,14 +134,28 @@ impl Guest {
 }
 
 impl Visit {
+    /// When, from where and for what this peer wants an account.
+    pub(crate) fn circumstances(&self, connection: &Connection) -> Circumstances {
+        Circumstances {
+            peer: match self.peer {
+                Peer::Tcp(address) => Some(address.ip()),
+                Peer::Unix => None,
+            },
+            is_encrypted: self.tls_note(connection).is_some(),
+            ..Circumstances::new(Service::Pop3, clock::now().into_std())
+        }
+    }
+
     /// Verifies, looks whether that comes too early, then takes one of the account's places. `certificate` is the name in the
     /// one that the peer has shown. With SCRAM there is a signature to be sent back.
     pub(crate) async fn log_in(
         &self,
         credentials: &Credentials,
         certificate: Option<&str>,
+        at: Circumstances,
     ) -> Result<(Login, Option<ServerSignature>), Refusal> {
-        let Grant { account, access, server_signature, .. } = self.verify(credentials, certificate).await?;
+        let Grant { account, access, server_signature, .. } =
+            self.verify(credentials, certificate, at).await?;
         let method = credentials.method().name();
         // R2449-8.1.1.2, R2449-8.1.2: who has not shown what opens the account learns nothing of its logins.
         if let Some((logins, delay)) = self.login_delay(access) {
@@ -146,19 +164,24 @@ impl Visit {
                 return Err(self.refuse_early(&account, method, wait));
             }
         }
-        let Some(pass) = self.shared.admission.enter(&account.name, &self.settings.config.limits) else {
+        let Some(pass) = self.shared.admission.enter(&account, &self.settings.config.limits) else {
             self.note_refused_account(&account, method, &"too many sessions of the account");
             return Err(Refusal::TooManySessions);
         };
         if let Credentials::Anonymous { trace } = credentials {
             self.note_anonymous(trace);
         }
-        Ok((Login { account, method, access, _pass: pass }, server_signature))
+        Ok((Login { account: Box::new(account), method, access, _pass: pass }, server_signature))
     }
 
     /// Whose credentials these are. A wrong answer waits here as long as the throttle says; the wait holds this task and
     /// nothing else.
-    async fn verify(&self, credentials: &Credentials, certificate: Option<&str>) -> Result<Grant, Refusal> {
+    async fn verify(
+        &self,
+        credentials: &Credentials,
+        certificate: Option<&str>,
+        at: Circumstances,
+    ) -> Result<Grant, Refusal> {
         let authenticator = &self.settings.authenticator;
         let throttle = &self.shared.throttle;
         let address = self.throttled_address();
@@ -173,12 +196,12 @@ impl Visit {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let attempt =
-            Attempt { credentials, certificate, now: clock::now().into_std(), today: clock::wall() };
+        let at = Circumstances { now: clock::now().into_std(), ..at };
+        let attempt = Attempt { credentials, certificate, at, today: clock::wall() };
         match authenticator.verify(attempt).await {
             Verdict::Granted(grant) => {
                 throttle.succeeded(address, name, clock::now().into_std());
-                Ok(grant)
+                Ok(*grant)
             }
             Verdict::Refused(reason) => {
                 self.note_refused(user, credentials.method(), &reason);

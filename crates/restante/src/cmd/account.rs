@@ -8,7 +8,8 @@ use restante_auth::directory::embedded::Settings;
 use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Listed, New};
 use restante_config::value::Size;
 use restante_server::assemble;
-use restante_server::config::{Config, SourceType};
+use restante_server::config::Config;
+use restante_server::config::source::{AuthSource, EmbeddedSource};
 use serde::Serialize;
 
 use super::configuration;
@@ -108,15 +109,18 @@ impl Directory {
     /// be made first and the source be added then.
     fn find(file: &ConfigFile) -> Result<Self, Failure> {
         let config = configuration::load(file)?;
-        let source = config.sources.iter().find(|source| source.kind == SourceType::Embedded);
+        let source = config.sources.iter().find_map(|source| match source {
+            AuthSource::Embedded(source) => Some(source),
+            AuthSource::File(_) => None,
+        });
         if source.is_none() {
             terminal::complain(
                 "warning: the configuration has no source of type \"embedded\"; until it has, nobody can log in to these \
                  accounts",
             );
         }
-        let path =
-            source.and_then(|source| source.path.clone()).unwrap_or_else(|| assemble::embedded_path(&config));
+        let path = source.and_then(|EmbeddedSource { path }| path.clone());
+        let path = path.unwrap_or_else(|| assemble::embedded_path(&config));
         let scram = assemble::scram_choice(&config);
         let accounts = Accounts::new(Settings { scram, ..Settings::new(&path) });
         Ok(Self { config, path, accounts })

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::accounts::{Accounts, EditError, Figure, New};
 use super::*;
 use crate::account::{Bound, Quota};
+use crate::directory::question;
 use crate::password::Hash;
 
 struct Fixture {
@@ -42,7 +43,7 @@ fn secret(text: &str) -> Secret {
 }
 
 async fn entry(directory: &EmbeddedDirectory, text: &str) -> Option<Entry> {
-    directory.lookup(&name(text), Instant::now()).await.unwrap()
+    directory.lookup(&question(&name(text), Instant::now())).await.unwrap()
 }
 
 #[tokio::test]
@@ -152,7 +153,7 @@ async fn a_damaged_or_later_database_is_an_error_and_never_empty() {
     transaction.open_table(META).unwrap().insert(VERSION_KEY, 2).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let error = directory.lookup(&name("alice"), Instant::now()).await.unwrap_err();
+    let error = directory.lookup(&question(&name("alice"), Instant::now())).await.unwrap_err();
     assert!(error.to_string().contains("version 2") && !error.is_temporary(), "{error}");
     assert!(matches!(fixture.accounts.remove(&name("alice")), Err(EditError::Source(_))));
 }
@@ -167,7 +168,7 @@ async fn a_file_that_vanished_is_an_error_and_a_restored_one_is_read() {
     fixture.accounts.remove(&name("alice")).unwrap();
     assert!(entry(&directory, "alice").await.is_none());
     std::fs::remove_file(&fixture.path).unwrap();
-    assert!(directory.lookup(&name("alice"), Instant::now()).await.is_err());
+    assert!(directory.lookup(&question(&name("alice"), Instant::now())).await.is_err());
     std::fs::rename(backup, &fixture.path).unwrap();
     assert!(entry(&directory, "alice").await.is_some());
 }

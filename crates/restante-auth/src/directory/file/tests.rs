@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::*;
 use crate::directory::follow::QUIET;
+use crate::directory::question;
 
 /// A folder with a file, the directory that reads it, and what it had to say.
 struct Fixture {
@@ -45,7 +46,7 @@ impl Fixture {
     async fn knows(&mut self, name: &str, password: &str, seconds: u64) -> bool {
         self.now += Duration::from_secs(seconds);
         let name = AccountName::new(name).unwrap();
-        let entry = self.directory.lookup(&name, self.now).await.unwrap();
+        let entry = self.directory.lookup(&question(&name, self.now)).await.unwrap();
         entry.is_some_and(|entry| entry.password.fits(password.as_bytes()).unwrap())
     }
 
@@ -61,7 +62,7 @@ async fn accounts_are_found_with_their_homes() {
     );
     let lookup = |name: &str| {
         let (directory, name, now) = (&fixture.directory, AccountName::new(name).unwrap(), fixture.now);
-        async move { directory.lookup(&name, now).await.unwrap() }
+        async move { directory.lookup(&question(&name, now)).await.unwrap() }
     };
     let alice = lookup("alice").await.unwrap();
     assert_eq!(alice.account.name.as_str(), "alice");
@@ -190,7 +191,7 @@ async fn a_quota_of_the_line_is_the_accounts() {
         [[Some(1 << 20), Some(7)], [None, None], [None, None]]
     );
     let name = AccountName::new("alice").unwrap();
-    let entry = fixture.directory.lookup(&name, fixture.now).await.unwrap().unwrap();
+    let entry = fixture.directory.lookup(&question(&name, fixture.now)).await.unwrap().unwrap();
     assert_eq!(entry.account, accounts[0]);
     let doubts = fixture.notices().concat();
     assert!(doubts.contains("carol: the quota *:storage=1% is not understood"), "{doubts}");

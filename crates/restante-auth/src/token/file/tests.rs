@@ -1,6 +1,7 @@
 //! Files of tokens, good and bad, and what they say of a token.
 
 use super::*;
+use crate::directory::{Circumstances, Service};
 
 /// `printf tok-one | sha256sum`.
 const ONE: &str = "2c4c6a5c";
@@ -77,7 +78,7 @@ async fn a_token_that_is_taken_out_is_good_for_nothing_at_once() {
     let attempt = Attempt {
         credentials: &credentials,
         certificate: None,
-        now: Instant::now(),
+        at: Circumstances::new(Service::Pop3, Instant::now()),
         today: SystemTime::now(),
     };
     let token = Secret::new(b"tok".to_vec());

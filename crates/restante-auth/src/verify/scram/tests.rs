@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use restante_proto::sasl::{Credentials, Mechanism};
 
 use super::super::tests::{Twin, attempt, over, settings};
+use std::time::Instant;
+
 use super::*;
 use crate::directory::census::Coverage;
 use crate::password::Scheme;
@@ -48,7 +50,7 @@ async fn log_in(
     hash: ScramHash,
     password: &str,
 ) -> Result<ServerSignature, Reason> {
-    let shown = authenticator.prepare_scram(user.as_bytes(), hash, Instant::now()).await.unwrap();
+    let shown = authenticator.prepare_scram(user.as_bytes(), hash, now()).await.unwrap();
     let claim = ScramClaim {
         user: user.as_bytes().to_vec(),
         authorization: None,
@@ -96,7 +98,7 @@ async fn a_verifier_or_a_plain_secret_is_enough() {
 #[tokio::test]
 async fn r5802_7_1_a_name_that_nobody_has_is_shown_what_accounts_are_shown() {
     let shown = async |authenticator: &Authenticator, user: String| {
-        authenticator.prepare_scram(user.as_bytes(), ScramHash::Sha256, Instant::now()).await.unwrap()
+        authenticator.prepare_scram(user.as_bytes(), ScramHash::Sha256, now()).await.unwrap()
     };
     let (here, restarted, elsewhere) = (mixed(with_key(1)), mixed(with_key(1)), mixed(with_key(2)));
     let mut seen: HashMap<u32, u32> = HashMap::new();
@@ -153,7 +155,7 @@ async fn r4422_3_6_1_a_proof_for_a_name_that_nobody_has_takes_the_work_of_a_wron
 #[tokio::test]
 async fn nobody_acts_as_another_account() {
     let authenticator = mixed(with_key(1));
-    let shown = authenticator.prepare_scram(b"bob", ScramHash::Sha256, Instant::now()).await.unwrap();
+    let shown = authenticator.prepare_scram(b"bob", ScramHash::Sha256, now()).await.unwrap();
     for (authorization, expected) in [("bob", true), ("BOB@example.org", true), ("dave", false), ("/", false)]
     {
         let claim = ScramClaim {
@@ -173,7 +175,7 @@ async fn nobody_acts_as_another_account() {
 async fn without_a_key_there_is_no_scram() {
     let authenticator = mixed(settings());
     assert_eq!(authenticator.coverage(Mechanism::ScramSha256), Coverage::None);
-    assert!(authenticator.prepare_scram(b"alice", ScramHash::Sha256, Instant::now()).await.is_err());
+    assert!(authenticator.prepare_scram(b"alice", ScramHash::Sha256, now()).await.is_err());
     let authenticator = mixed(with_key(1));
     assert_eq!(authenticator.coverage(Mechanism::ScramSha256Plus), Coverage::Some);
     assert_eq!(authenticator.coverage(Mechanism::CramMd5), Coverage::Some);
@@ -192,4 +194,8 @@ fn salts_of_any_length_are_made() {
     assert!(disguise.salt(Hash::Sha1, b"bob", 100).starts_with(&disguise.salt(Hash::Sha1, b"bob", 33)));
     assert_eq!(disguise.place(Hash::Sha1, b"bob", 0), 0);
     assert!(disguise.place(Hash::Sha1, b"bob", u64::MAX) < u64::MAX);
+}
+
+fn now() -> Circumstances {
+    Circumstances::new(crate::directory::Service::Pop3, Instant::now())
 }

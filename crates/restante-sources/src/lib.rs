@@ -1,0 +1,4 @@
+//! Sources of accounts that are asked over a wire: databases, directories, other programs.
+//!
+//! Each is a `restante_auth::directory::Directory`, or a `restante_auth::token::TokenVerifier`; who may open what is decided in
+//! `restante-auth`, which knows none of them. Design: docs/design/0016-sources.md.
