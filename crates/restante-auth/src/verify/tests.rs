@@ -10,6 +10,8 @@ use crate::directory::census::Census;
 use crate::password::Scheme;
 use crate::password::scram::ScramVerifier;
 
+mod checking;
+
 const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
 
 /// A directory in memory that can be told to fail, and counts what it is asked.
