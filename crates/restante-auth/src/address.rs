@@ -155,6 +155,14 @@ impl Settings {
     }
 }
 
+/// A domain as it stands in names of accounts: prepared, in lower case, without the dot of the root.
+///
+/// # Errors
+/// No name of an account can have this domain.
+pub fn normalised_domain(typed: &str) -> Result<String, InvalidName> {
+    domain(typed)
+}
+
 /// A domain in its one form: prepared, in lower case, without the dot of the root. Address literals are no domains of accounts.
 fn domain(typed: &str) -> Result<String, InvalidName> {
     let mapped = prepare::mapped(typed).map_err(|_| InvalidName::Character)?;

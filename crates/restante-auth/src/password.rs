@@ -80,6 +80,10 @@ pub struct StoredPassword {
 pub(crate) enum Form {
     /// No password fits.
     Locked,
+    /// No password fits, and nobody shall log in by any other way.
+    Barred,
+    /// There is none.
+    Absent,
     Plain(Zeroizing<Vec<u8>>),
     Digest {
         hash: Hash,
@@ -118,14 +122,36 @@ impl StoredPassword {
         parse::stored(text, default).map(|form| Self { form })
     }
 
-    /// A secret that no password fits.
+    /// A secret that no password fits: nobody may log in.
     pub fn locked() -> Self {
         Self { form: Form::Locked }
     }
 
-    /// Whether no password fits.
+    /// Like `locked`, where that was said in so many words, not by a missing or marked password: then it counts even in a
+    /// source that is asked for settings only.
+    pub fn barred() -> Self {
+        Self { form: Form::Barred }
+    }
+
+    /// There is no password here, and the account is open: to tokens, to certificates, or to a password that somebody else
+    /// checks.
+    pub fn absent() -> Self {
+        Self { form: Form::Absent }
+    }
+
+    /// Whether no password fits because nobody may log in.
     pub fn is_locked(&self) -> bool {
-        matches!(self.form, Form::Locked)
+        matches!(self.form, Form::Locked | Form::Barred)
+    }
+
+    /// Whether it was made by `barred`.
+    pub fn is_barred(&self) -> bool {
+        matches!(self.form, Form::Barred)
+    }
+
+    /// Whether there is one that a password may fit.
+    pub fn is_there(&self) -> bool {
+        !matches!(self.form, Form::Locked | Form::Barred | Form::Absent)
     }
 
     /// The password, where it is stored as it is. Not for logs, errors or comparison with `==`.
@@ -147,7 +173,7 @@ impl StoredPassword {
     /// What `fits` takes. Any form with a count of rounds is costly, since the count is the operator's to choose.
     pub fn cost(&self) -> Cost {
         match self.form {
-            Form::Locked | Form::Plain(_) | Form::Digest { .. } => Cost::Cheap,
+            Form::Locked | Form::Barred | Form::Absent | Form::Plain(_) | Form::Digest { .. } => Cost::Cheap,
             Form::ShaCrypt(_) | Form::Bcrypt(_) | Form::Argon2(_) | Form::Pbkdf2 { .. } | Form::Scram(_) => {
                 Cost::Costly
             }
@@ -166,7 +192,9 @@ impl StoredPassword {
             Form::Scram(it) => Zeroizing::new(
                 [&it.iterations.to_le_bytes(), it.salt.as_slice(), it.stored_key.as_slice()].concat(),
             ),
-            Form::Locked | Form::Plain(_) | Form::Digest { .. } => Zeroizing::new(Vec::new()),
+            Form::Locked | Form::Barred | Form::Absent | Form::Plain(_) | Form::Digest { .. } => {
+                Zeroizing::new(Vec::new())
+            }
         }
     }
 
@@ -177,7 +205,7 @@ impl StoredPassword {
     /// There is no memory for Argon2.
     pub fn fits(&self, password: &[u8]) -> Result<bool, TryReserveError> {
         Ok(match &self.form {
-            Form::Locked => false,
+            Form::Locked | Form::Barred | Form::Absent => false,
             Form::Plain(secret) => equal_secrets(secret, password),
             Form::Digest { hash, digest, salt } => {
                 hash.digest(&[password, salt]).ct_eq(digest.as_slice()).into()
@@ -197,6 +225,8 @@ impl fmt::Debug for StoredPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let form = match &self.form {
             Form::Locked => "locked",
+            Form::Barred => "barred",
+            Form::Absent => "absent",
             Form::Plain(_) => "plain",
             Form::Digest { .. } => "digest",
             Form::ShaCrypt(_) => "sha-crypt",

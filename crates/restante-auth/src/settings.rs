@@ -103,11 +103,13 @@ impl Given {
         Ok(given)
     }
 
-    /// The entry of a source that hands out stored secrets. An account without a password is one that nobody can log in to by it.
+    /// The entry of a source that hands out stored secrets. An account without a password is one that nobody can log in to by it,
+    /// but by a token, a certificate, or a password that another source checks.
     pub fn entry(self) -> Entry {
         let password = match self.password {
-            Some(password) if !self.is_locked => password,
-            _ => StoredPassword::locked(),
+            _ if self.is_locked => StoredPassword::barred(),
+            Some(password) => password,
+            None => StoredPassword::absent(),
         };
         let scram: Vec<ScramVerifier> = password.scram().cloned().into_iter().collect();
         Entry { account: self.account, password, scram }
@@ -213,7 +215,9 @@ mod tests {
         let fields: Vec<(&str, &str)> = FIELDS.iter().map(|field| (*field, "")).collect();
         let given = read(&fields).unwrap();
         assert_eq!(given.account, Account::new(given.account.name.clone()), "what is empty says nothing");
-        assert!(given.password.is_none() && given.entry().password.is_locked());
+        assert!(given.password.is_none());
+        let password = given.entry().password;
+        assert!(!password.is_there() && !password.is_locked());
     }
 
     #[test]
@@ -242,8 +246,10 @@ mod tests {
 
     #[test]
     fn a_locked_account_has_no_password() {
-        let entry = read(&[("password", "x"), ("locked", "1")]).unwrap().entry();
-        assert!(entry.password.is_locked());
+        for fields in [&[("password", "{PLAIN}x"), ("locked", "1")][..], &[("locked", "1")]] {
+            let password = read(fields).unwrap().entry().password;
+            assert!(password.is_locked() && password.is_barred() && !password.fits(b"x").unwrap());
+        }
     }
 
     #[test]

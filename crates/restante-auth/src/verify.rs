@@ -3,7 +3,7 @@
 //! `Authenticator` owns the order of things: prepare the name, ask the sources one after the other, check the credentials, say
 //! what came out. How each kind of credentials is checked is in a file of its own: passwords here, digests with a shared
 //! secret in `verify/digest`, SCRAM in `verify/scram`, what needs no secret of ours (tokens, certificates, nobody at all) in
-//! `verify/identity`. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
+//! `verify/identity`. Which source is asked about whom, and what they say together, is in `verify/sources`. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
 //! the memory of recent successes in `verify/cache`. The server calls `verify` for each login attempt, `prepare_scram` before
 //! one with SCRAM, and `recipient` for each RCPT.
 //!
@@ -26,13 +26,13 @@ use zeroize::Zeroizing;
 
 use crate::account::{Access, Account, AccountName, InvalidName};
 use crate::address;
-use crate::directory::census::{Census, Coverage};
+use crate::directory::census::Coverage;
 use crate::directory::embedded::{self, EmbeddedDirectory};
 use crate::directory::file::{self, FileDirectory};
 use crate::directory::{
-    Checked, Circumstances, Directory, Entry, Notice, Notify, Problem, Question, Service, SourceError,
+    Circumstances, Directory, Entry, Notice, Notify, Problem, Question, Service, SourceError,
 };
-use crate::password::{Cost, Hash, PASSWORD_OCTETS_MAX, StoredPassword};
+use crate::password::{Cost, Hash, PASSWORD_OCTETS_MAX};
 use crate::prepare;
 use crate::token::{self, TokenVerifier};
 
@@ -41,10 +41,12 @@ mod digest;
 mod hashing;
 mod identity;
 pub mod scram;
+pub mod sources;
 
 use cache::Cache;
 use hashing::Hashing;
 use scram::{Disguise, ScramParameters};
+use sources::{Answered, Place, Placed};
 
 /// Decides who may open which maildrop. A clone is another handle to the same thing.
 #[derive(Clone)]
@@ -53,7 +55,7 @@ pub struct Authenticator {
 }
 
 struct Inner {
-    directories: Vec<Arc<dyn Directory>>,
+    places: Vec<Place>,
     addresses: address::Settings,
     notify: Option<Notify>,
     hashing: Hashing,
@@ -73,9 +75,9 @@ impl Authenticator {
     ///
     /// # Errors
     /// The first source that cannot be used, with everything that is wrong with it.
-    pub fn new(sources: Vec<Source>, settings: Settings) -> Result<Self, SourceError> {
-        let open = |source: Source| source.open(&settings);
-        let directories = sources.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(sources: Vec<impl Into<Placed>>, settings: Settings) -> Result<Self, SourceError> {
+        let open = |source| Place::open(source, &settings);
+        let places = sources.into_iter().map(Into::into).map(open).collect::<Result<Vec<_>, _>>()?;
         let cache = settings.cache.map(Cache::new).transpose().map_err(|error| {
             let problem = Problem::new(format!("no random numbers: {error}"), "try again");
             SourceError::temporary("memory of recent logins", problem)
@@ -83,7 +85,7 @@ impl Authenticator {
         let open = |source: token::Source| source.open(&settings.addresses, settings.notify.clone());
         let tokens = settings.tokens.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let inner = Inner {
-            directories,
+            places,
             tokens,
             anonymous: settings.anonymous,
             disguise: settings.scram.map(Disguise::new),
@@ -153,8 +155,8 @@ impl Authenticator {
         let Ok(names) = self.inner.addresses.recipient(address) else { return Recipient::Unknown };
         let at = Circumstances::new(Service::Lmtp, now);
         for name in names {
-            match self.inner.entry(&name, at).await {
-                Ok(Some(entry)) => return Recipient::Account(entry.account),
+            match self.inner.delivery_of(&name, at).await {
+                Ok(Some(account)) => return Recipient::Account(account),
                 Ok(None) => {}
                 Err(error) => return Recipient::Unavailable(error),
             }
@@ -176,7 +178,7 @@ impl Authenticator {
     /// EXTERNAL is said to serve all: whether a certificate is asked for is not decided here.
     pub fn coverage(&self, mechanism: Mechanism) -> Coverage {
         let or_none = |is_served: bool| if is_served { Coverage::All } else { Coverage::None };
-        if self.inner.directories.is_empty() {
+        if self.inner.places.is_empty() {
             return Coverage::None;
         }
         match mechanism {
@@ -197,22 +199,14 @@ impl Authenticator {
         self.coverage(Mechanism::CramMd5) > Coverage::None
     }
 
-    /// All accounts of the sources that can list theirs, sorted by name; an account that several sources know is the one of
-    /// the first, as at login. For an operator who wants to look at them, not for answering peers.
+    /// All accounts of the sources that can list theirs, sorted by name, each with its settings as a delivery finds them. For an operator who wants to look at them, not for answering peers.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// A source cannot be asked.
     pub async fn accounts(&self, now: Instant) -> Result<Vec<Account>, SourceError> {
-        let mut accounts = Vec::new();
-        for directory in &self.inner.directories {
-            accounts.extend(directory.list(now).await?.unwrap_or_default());
-        }
-        // The sort is stable: of the same names, the first source's stays first.
-        accounts.sort_by(|one, other| one.name.cmp(&other.name));
-        accounts.dedup_by(|later, first| later.name == first.name);
-        Ok(accounts)
+        self.inner.list(Circumstances::new(Service::Operator, now)).await
     }
 
     /// Reads all sources again, now. A source that cannot be read keeps the accounts it had. Notices are given of those that
@@ -222,11 +216,11 @@ impl Authenticator {
     /// Every source that kept its old accounts, with the reason.
     pub async fn reload(&self, now: Instant) -> Result<(), Vec<SourceError>> {
         let mut errors = Vec::new();
-        for directory in &self.inner.directories {
-            match directory.reload(now).await {
-                Ok(accounts) => {
+        for read in self.inner.reread(now).await {
+            match read {
+                Ok((source, accounts)) => {
                     if let Some(notify) = &self.inner.notify {
-                        notify.say(Notice::Reloaded { source: directory.source(), accounts });
+                        notify.say(Notice::Reloaded { source, accounts });
                     }
                 }
                 Err(error) => errors.push(error),
@@ -253,7 +247,8 @@ impl Authenticator {
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("directories", &self.inner.directories).finish_non_exhaustive()
+        let sources: Vec<_> = self.inner.places.iter().map(|place| &place.directory).collect();
+        f.debug_struct("Authenticator").field("sources", &sources).finish_non_exhaustive()
     }
 }
 
@@ -276,13 +271,6 @@ fn admit(mut grant: Grant, attempt: &Attempt<'_>) -> Verdict {
     Verdict::Granted(Box::new(grant))
 }
 
-/// What the sources say to a password.
-enum Answered {
-    Stored(Box<Entry>),
-    Checked(Verdict),
-    Unknown,
-}
-
 /// `Credentials::Password`, borrowed.
 struct Claim<'a> {
     user: &'a [u8],
@@ -300,14 +288,18 @@ impl Inner {
         let Some(passwords) = candidates(claim.password, claim.method) else {
             return Err(Verdict::Refused(Reason::InvalidPassword));
         };
-        let entry = match self.answer(&Question { name: &name, at }, claim.password).await? {
-            Answered::Stored(entry) => Some(*entry),
+        let question = Question { name: &name, at };
+        let found = match self.answer(&question, claim.password).await.map_err(Verdict::Unavailable)? {
+            Answered::Stored(found) => Some(*found),
             Answered::Unknown => None,
-            Answered::Checked(verdict) => return Ok(verdict),
+            Answered::Right(origin, account) => {
+                return Ok(Verdict::Granted(Box::new(self.granted(origin, *account, at).await?)));
+            }
+            Answered::Wrong(reason) => return Err(Verdict::Refused(reason)),
         };
-        let (stored, is_decoy) = match &entry {
-            Some(entry) if !entry.password.is_locked() => (entry.password.clone(), false),
-            _ => (self.decoy(&name), true),
+        let (stored, is_decoy) = match &found {
+            Some(found) if found.entry.password.is_there() => (found.entry.password.clone(), false),
+            _ => (self.decoy(&name, self.decoys.hash_one(&name)), true),
         };
         let remembered = self.cache.as_ref().filter(|_| stored.cost() == Cost::Costly);
         let key = remembered.map(|cache| cache.key(&name, &stored, claim.password.expose()));
@@ -315,15 +307,16 @@ impl Inner {
         let fits =
             is_remembered || self.hashing.fits(stored, passwords).await.map_err(Verdict::Unavailable)?;
         // `fits` of a decoy means nothing.
-        match entry {
+        match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
-            Some(_) if is_decoy => Err(Verdict::Refused(Reason::Locked)),
+            Some(found) if is_decoy => Err(Verdict::Refused(Reason::without_password(&found.entry))),
             Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
-            Some(entry) => {
+            Some(found) => {
                 if let Some((cache, key)) = remembered.zip(key) {
                     cache.insert(key, at.now);
                 }
-                Ok(Verdict::Granted(Box::new(Grant::full(entry.account))))
+                let grant = self.granted(found.origin, found.entry.account, at).await?;
+                Ok(Verdict::Granted(Box::new(grant)))
             }
         }
     }
@@ -339,70 +332,6 @@ impl Inner {
             Some(other) if self.addresses.account_name(other).as_ref() == Ok(name) => Ok(()),
             Some(_) => Err(Verdict::Refused(Reason::AuthorizationIdentity)),
         }
-    }
-
-    /// What the first source that knows the account says; one that checks passwords itself is asked with this one. `Err` is a
-    /// verdict too.
-    async fn answer(&self, question: &Question<'_>, password: &Secret) -> Result<Answered, Verdict> {
-        for directory in &self.directories {
-            if !directory.checks() {
-                match directory.lookup(question).await.map_err(Verdict::Unavailable)? {
-                    Some(entry) => return Ok(Answered::Stored(Box::new(entry))),
-                    None => continue,
-                }
-            }
-            let verdict = match directory.check(question, password).await.map_err(Verdict::Unavailable)? {
-                Checked::Unknown => continue,
-                Checked::Right(account) => Verdict::Granted(Box::new(Grant::full(account))),
-                Checked::Wrong => Verdict::Refused(Reason::WrongPassword),
-                Checked::Locked => Verdict::Refused(Reason::Locked),
-            };
-            self.hashing.count(1);
-            return Ok(Answered::Checked(verdict));
-        }
-        Ok(Answered::Unknown)
-    }
-
-    /// The account of this name, from the first source that knows it. A source that cannot be asked ends the search: it might
-    /// have known.
-    async fn entry(&self, name: &AccountName, at: Circumstances) -> Result<Option<Entry>, SourceError> {
-        for directory in &self.directories {
-            if let Some(entry) = directory.lookup(&Question { name, at }).await? {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What kinds of secrets there are in all directories together.
-    fn census(&self) -> Census {
-        let mut sum = Census::default();
-        self.directories.iter().for_each(|directory| sum.add_all(&directory.census()));
-        sum
-    }
-
-    /// What stands in for the secret of `name`: of the sources, each in proportion to its accounts; if they have nothing to
-    /// imitate, nothing.
-    fn decoy(&self, name: &AccountName) -> StoredPassword {
-        let seed = self.decoys.hash_one(name);
-        let weights = || {
-            self.directories.iter().map(|directory| u64::try_from(directory.accounts()).unwrap_or(u64::MAX))
-        };
-        let total = weights().fold(0, u64::saturating_add);
-        let mut place = seed.checked_rem(total).unwrap_or_default();
-        for (directory, weight) in self.directories.iter().zip(weights()) {
-            if place < weight {
-                if let Some(decoy) = directory.decoy(seed) {
-                    return decoy;
-                }
-                break;
-            }
-            place -= weight;
-        }
-        self.directories
-            .iter()
-            .find_map(|directory| directory.decoy(seed))
-            .unwrap_or_else(StoredPassword::locked)
     }
 }
 
@@ -484,6 +413,8 @@ pub enum Reason {
     InvalidPassword,
     /// The account has no password that would ever fit: it is locked.
     Locked,
+    /// The account is open, but nothing is stored that a password could be checked against.
+    NoPassword,
     /// APOP or CRAM-MD5, and the account's secret is not known in plain text.
     NoPlainSecret,
     /// SCRAM, and no verifier for its hash is stored.
@@ -504,6 +435,13 @@ pub enum Reason {
     Mechanism,
 }
 
+impl Reason {
+    /// Why no password opens this account.
+    fn without_password(entry: &Entry) -> Self {
+        if entry.password.is_locked() { Self::Locked } else { Self::NoPassword }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -512,6 +450,7 @@ impl fmt::Display for Reason {
             Self::WrongPassword => f.write_str("wrong password"),
             Self::InvalidPassword => f.write_str("not a possible password"),
             Self::Locked => f.write_str("the account is locked"),
+            Self::NoPassword => f.write_str("no password is stored"),
             Self::NoPlainSecret => f.write_str("the secret is not stored in plain text"),
             Self::NoVerifier => f.write_str("no verifier for this hash is stored"),
             Self::UnknownToken => f.write_str("unknown token"),

@@ -2,7 +2,7 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
-use crate::config::source::{AuthSource, EmbeddedSource, FileSource};
+use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
     Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
     TemplateError, TokenSourceType,
@@ -15,6 +15,7 @@ use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
 use restante_auth::token;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
+use restante_auth::verify::sources::{Part as SourceGives, Placed};
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
 use restante_config::value::Span;
 use restante_proto::capability::Expire;
@@ -152,15 +153,13 @@ pub fn authenticator(
     key: Option<[u8; KEY_OCTETS]>,
 ) -> Result<Authenticator, SourceError> {
     let auth = &config.auth;
-    let sources = config.sources.iter().filter_map(|source| match source {
-        // `config::check` has refused a file without a path.
-        AuthSource::File(FileSource { path }) => {
-            path.as_ref().map(|path| Source::File(file::Settings::new(path)))
-        }
-        AuthSource::Embedded(EmbeddedSource { path }) => {
-            let path = path.clone().unwrap_or_else(|| embedded_path(config));
-            Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
-        }
+    let sources = config.sources.iter().filter_map(|table| {
+        let part = match table.any.part {
+            SourcePart::Both => SourceGives::Both,
+            SourcePart::Passwords => SourceGives::Passwords,
+            SourcePart::Settings => SourceGives::Settings,
+        };
+        source(config, &table.own).map(|source| Placed { source, domains: table.any.domains.clone(), part })
     });
     let tokens = config.tokens.iter().filter_map(|source| match (source.kind, &source.path) {
         (TokenSourceType::File, path) => {
@@ -197,6 +196,19 @@ pub fn authenticator(
         notify,
     };
     Authenticator::new(sources.collect(), settings)
+}
+
+/// The source that a table describes. `None` only for what `config::check` refuses.
+fn source(config: &Config, own: &AuthSource) -> Option<Source> {
+    match own {
+        AuthSource::File(FileSource { path }) => {
+            path.as_ref().map(|path| Source::File(file::Settings::new(path)))
+        }
+        AuthSource::Embedded(EmbeddedSource { path }) => {
+            let path = path.clone().unwrap_or_else(|| embedded_path(config));
+            Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
+        }
+    }
 }
 
 /// What names and addresses mean in a configuration.

@@ -36,7 +36,7 @@ pub use maildrop::{DotLock, ExpireFrom, ForeignLocks, LineEnds, Maildrop, Maildr
 pub use network::Network;
 pub use pop3::{Named, Pop3, Surrogates};
 pub use quota::{Over, Quota};
-use source::AuthSource;
+use source::SourceTable;
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
@@ -92,7 +92,7 @@ pub struct Config {
     /// Who may log in, and how.
     pub auth: Auth,
     /// The sources of accounts, asked in this order (`[[auth.source]]`).
-    pub sources: Vec<AuthSource>,
+    pub sources: Vec<SourceTable>,
     /// Who says whose a bearer token is, asked in this order (`[[auth.token]]`).
     pub tokens: Vec<TokenSource>,
     /// Where maildrops lie.
@@ -221,7 +221,7 @@ impl Config {
         let tls = file.table("tls", |section| finished(section, Tls::read, Tls::KEYS));
         let (auth, sources, tokens) = file.table("auth", |section| {
             let auth = Auth::read(section);
-            let sources = section.tables("source", AuthSource::read);
+            let sources = section.tables("source", SourceTable::read);
             let tokens =
                 section.tables("token", |section| finished(section, TokenSource::read, TokenSource::KEYS));
             let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source", "token"]).collect();
@@ -260,7 +260,7 @@ impl Config {
         self.tls.certificate.iter_mut().for_each(start);
         self.tls.key.iter_mut().for_each(start);
         self.tls.client_ca.iter_mut().for_each(start);
-        self.sources.iter_mut().for_each(|source| source.start_paths_at(folder));
+        self.sources.iter_mut().for_each(|source| source.own.start_paths_at(folder));
         for source in &mut self.tokens {
             source.path.iter_mut().for_each(start);
         }

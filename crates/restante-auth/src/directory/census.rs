@@ -45,7 +45,8 @@ pub enum Coverage {
 impl Census {
     /// Counts one account.
     pub fn add(&mut self, password: &StoredPassword, scram: &[ScramVerifier]) {
-        if password.is_locked() {
+        // One that is absent is nobody's to use either, whatever the mechanism.
+        if !password.is_there() {
             return;
         }
         self.open += 1;

@@ -5,7 +5,7 @@
 use restante_proto::sasl::{apop, cram_md5};
 use restante_proto::secret::Secret;
 
-use super::{Grant, Inner, Reason, Verdict};
+use super::{Inner, Reason, Verdict};
 use crate::directory::Circumstances;
 use crate::prepare;
 
@@ -43,8 +43,8 @@ impl Inner {
         fits: impl Fn(&Secret) -> bool,
     ) -> Result<Verdict, Verdict> {
         let name = self.name(user)?;
-        let entry = self.entry(&name, at).await.map_err(Verdict::Unavailable)?;
-        let plain = entry.as_ref().and_then(|entry| entry.password.plain());
+        let found = self.secret_of(&name, at).await.map_err(Verdict::Unavailable)?;
+        let plain = found.as_ref().and_then(|found| found.entry.password.plain());
         let secret = Secret::new(plain.unwrap_or(b"nobody's").to_vec());
         // R6856-2.2.3: the client may have prepared the secret. Both are tried for everybody, whatever the first gave.
         let prepared = std::str::from_utf8(secret.expose()).ok().and_then(|text| prepare::query(text).ok());
@@ -52,12 +52,18 @@ impl Inner {
             Secret::new(prepared.map_or_else(|| secret.expose().to_vec(), |text| text.as_bytes().to_vec()));
         let fits = fits(&secret) | fits(&prepared);
         self.hashing.count(2);
-        match entry {
-            None => Err(Verdict::Refused(Reason::UnknownAccount)),
-            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
-            Some(entry) if entry.password.plain().is_none() => Err(Verdict::Refused(Reason::NoPlainSecret)),
-            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
-            Some(entry) => Ok(Verdict::Granted(Box::new(Grant::full(entry.account)))),
+        let Some(found) = found else { return Err(Verdict::Refused(Reason::UnknownAccount)) };
+        let password = &found.entry.password;
+        if password.is_locked() {
+            return Err(Verdict::Refused(Reason::Locked));
         }
+        if password.plain().is_none() {
+            return Err(Verdict::Refused(Reason::NoPlainSecret));
+        }
+        if !fits {
+            return Err(Verdict::Refused(Reason::WrongPassword));
+        }
+        let grant = self.granted(found.origin, found.entry.account, at).await?;
+        Ok(Verdict::Granted(Box::new(grant)))
     }
 }

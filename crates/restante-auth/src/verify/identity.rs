@@ -64,9 +64,9 @@ impl Inner {
     /// nobody but its readers gets in.
     pub(super) async fn verify_anonymous(&self, at: Circumstances) -> Result<Verdict, Verdict> {
         let name = self.anonymous.as_ref().ok_or(Verdict::Refused(Reason::NotServed))?;
-        match self.entry(name, at).await.map_err(Verdict::Unavailable)? {
-            Some(entry) => {
-                let grant = Grant { access: Access::ReadOnly, ..Grant::full(entry.account) };
+        match self.delivery_of(name, at).await.map_err(Verdict::Unavailable)? {
+            Some(account) => {
+                let grant = Grant { access: Access::ReadOnly, ..Grant::full(account) };
                 Ok(Verdict::Granted(Box::new(grant)))
             }
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
@@ -74,16 +74,16 @@ impl Inner {
     }
 
     async fn open_account(&self, name: &AccountName, at: Circumstances) -> Result<Grant, Verdict> {
-        match self.entry(name, at).await.map_err(Verdict::Unavailable)? {
+        match self.login_of(name, at).await.map_err(Verdict::Unavailable)? {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
-            Some(entry) if entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
-            Some(entry) => Ok(Grant::full(entry.account)),
+            Some(found) if found.entry.password.is_locked() => Err(Verdict::Refused(Reason::Locked)),
+            Some(found) => self.granted(found.origin, found.entry.account, at).await,
         }
     }
 
     /// Whether `name` is another name of the account that was granted.
     async fn means(&self, name: &AccountName, grant: &Grant, at: Circumstances) -> Result<bool, Verdict> {
-        let entry = self.entry(name, at).await.map_err(Verdict::Unavailable)?;
-        Ok(entry.is_some_and(|entry| entry.account.name == grant.account.name))
+        let found = self.login_of(name, at).await.map_err(Verdict::Unavailable)?;
+        Ok(found.is_some_and(|found| found.entry.account.name == grant.account.name))
     }
 }

@@ -117,8 +117,8 @@ impl Inner {
         let hash = Hash::from(hash);
         let basis = match self.addresses.account_name(user) {
             Ok(name) => {
-                let entry = self.entry(&name, at).await?;
-                self.basis(disguise, &name, entry.as_ref(), hash)
+                let found = self.secret_of(&name, at).await?;
+                self.basis(disguise, &name, found.as_ref().map(|found| &found.entry), hash)
             }
             Err(_) => self.pretend(disguise, user, hash),
         };
@@ -140,8 +140,8 @@ impl Inner {
         let hash = Hash::from(claim.hash);
         let name = self.name(&claim.user)?;
         self.check_authorization(claim.authorization.as_deref(), &name)?;
-        let entry = self.entry(&name, at).await.map_err(Verdict::Unavailable)?;
-        let basis = self.basis(disguise, &name, entry.as_ref(), hash);
+        let found = self.secret_of(&name, at).await.map_err(Verdict::Unavailable)?;
+        let basis = self.basis(disguise, &name, found.as_ref().map(|found| &found.entry), hash);
         let verifier = match basis.verifier {
             Source::Stored(verifier) => verifier,
             Source::Derived { secret, salt, iterations } => {
@@ -152,14 +152,15 @@ impl Inner {
         let signature = verifier.proves(&claim.auth_message, &claim.proof);
         self.hashing.count(1);
         // What fits a disguise means nothing.
-        let reason = match (entry, signature) {
+        let reason = match (found, signature) {
             (None, _) => Reason::UnknownAccount,
-            (Some(entry), _) if entry.password.is_locked() => Reason::Locked,
+            (Some(found), _) if found.entry.password.is_locked() => Reason::Locked,
             (Some(_), _) if !basis.is_real => Reason::NoVerifier,
             (Some(_), None) => Reason::WrongPassword,
-            (Some(entry), Some(signature)) => {
+            (Some(found), Some(signature)) => {
                 let server_signature = Some(ServerSignature(signature));
-                let grant = Grant { server_signature, ..Grant::full(entry.account) };
+                let granted = self.granted(found.origin, found.entry.account, at).await?;
+                let grant = Grant { server_signature, ..granted };
                 return Ok(Verdict::Granted(Box::new(grant)));
             }
         };

@@ -4,13 +4,15 @@ use std::sync::Mutex;
 
 use restante_proto::sasl::apop;
 
+use super::sources::Part;
 use super::*;
-use crate::directory::Answer;
 use crate::directory::census::Census;
-use crate::password::Scheme;
+use crate::directory::{Answer, Checked};
 use crate::password::scram::ScramVerifier;
+use crate::password::{Scheme, StoredPassword};
 
 mod checking;
+mod merging;
 
 const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
 

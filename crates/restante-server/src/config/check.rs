@@ -219,9 +219,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     for (position, source) in config.tokens.iter().enumerate() {
         token_source(source, position, lines, problems);
     }
-    for (position, source) in config.sources.iter().enumerate() {
-        source.check(&format!("auth.source.{position}"), lines, problems);
-    }
+    super::source::check_all(config, lines, problems);
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
     quota::check(&config.quota, lines, problems);

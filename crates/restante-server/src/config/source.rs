@@ -1,12 +1,23 @@
 //! `[[auth.source]]`: where accounts come from. Each kind of source has keys of its own.
 
+use super::{Auth, Config, NameForm};
 use crate::file;
+use restante_auth::address;
 use restante_config::problem::Problems;
 use restante_config::section::{Lines, Section};
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 
 /// One `[[auth.source]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceTable {
+    /// The keys that every source has.
+    pub any: AnySource,
+    /// Those of its kind.
+    pub own: AuthSource,
+}
+
+/// What one `[[auth.source]]` is, by its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthSource {
     /// A passwd-file.
@@ -21,6 +32,11 @@ section! {
     pub struct AnySource {
         /// What kind it is. Default `file`.
         kind as "type": SourceType = SourceType::File;
+        /// What is taken from it: `both`, whether a password is right and what the account may; `passwords`, the first alone; or
+        /// `settings`, the second alone. Default `both`.
+        part: SourcePart = SourcePart::Both;
+        /// The domains whose accounts it is asked about, where accounts are named by address. Default: all accounts.
+        domains: Vec<String> = Vec::new();
     }
 }
 
@@ -43,6 +59,18 @@ section! {
 }
 
 choice! {
+    /// What is taken from a source.
+    pub enum SourcePart {
+        /// Passwords and settings.
+        Both = "both",
+        /// Whether a password is right.
+        Passwords = "passwords",
+        /// What an account may, and where its mail lies.
+        Settings = "settings",
+    }
+}
+
+choice! {
     /// Kinds of account sources.
     pub enum SourceType {
         /// A passwd-file.
@@ -52,34 +80,38 @@ choice! {
     }
 }
 
+impl SourceTable {
+    /// Reads the table, and reports the keys that its kind does not have.
+    pub(super) fn read(section: &mut Section<'_, '_, '_>) -> Self {
+        let any = AnySource::read(section);
+        let (own, keys) = AuthSource::read(any.kind, section);
+        section.finish(&[AnySource::KEYS, keys].concat());
+        Self { any, own }
+    }
+
+    pub(super) fn show(&self, output: &mut String) {
+        self.any.show(output);
+        self.own.show(output);
+    }
+}
+
 impl AuthSource {
     /// The keys of all kinds together, for whoever wants to know whether they are documented.
     #[cfg(test)]
     pub(crate) const KEYS: [&[&str]; 3] = [AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS];
 
-    /// Reads the table, and reports the keys that its kind does not have.
-    pub(super) fn read(section: &mut Section<'_, '_, '_>) -> Self {
-        let any = AnySource::read(section);
-        let (source, keys) = match any.kind {
+    /// Reads what this kind has, and names its keys.
+    fn read(kind: SourceType, section: &mut Section<'_, '_, '_>) -> (Self, &'static [&'static str]) {
+        match kind {
             SourceType::File => (Self::File(FileSource::read(section)), FileSource::KEYS),
             SourceType::Embedded => (Self::Embedded(EmbeddedSource::read(section)), EmbeddedSource::KEYS),
-        };
-        section.finish(&[AnySource::KEYS, keys].concat());
-        source
-    }
-
-    pub(super) fn show(&self, output: &mut String) {
-        AnySource { kind: self.kind() }.show(output);
-        match self {
-            Self::File(source) => source.show(output),
-            Self::Embedded(source) => source.show(output),
         }
     }
 
-    const fn kind(&self) -> SourceType {
+    fn show(&self, output: &mut String) {
         match self {
-            Self::File(_) => SourceType::File,
-            Self::Embedded(_) => SourceType::Embedded,
+            Self::File(source) => source.show(output),
+            Self::Embedded(source) => source.show(output),
         }
     }
 
@@ -105,6 +137,52 @@ impl AuthSource {
                 check_users(path, &format!("{name}.path"), lines, problems);
             }
             Self::Embedded(_) => {}
+        }
+    }
+}
+
+/// What must hold between the sources, and between them and `[auth]`.
+pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    for (position, source) in config.sources.iter().enumerate() {
+        let name = format!("auth.source.{position}");
+        check_domains(&source.any.domains, &config.auth, &name, lines, problems);
+        source.own.check(&name, lines, problems);
+    }
+    let is_of = |part| config.sources.iter().any(|source| source.any.part == part);
+    if is_of(SourcePart::Settings) && !is_of(SourcePart::Both) && !is_of(SourcePart::Passwords) {
+        problems.warning(
+            lines.at("auth.source.0.part"),
+            "no source gives passwords: nobody can log in with one",
+            "take part = \"settings\" out of one, or add a source that gives passwords",
+        );
+    }
+}
+
+fn check_domains(domains: &[String], auth: &Auth, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+    let at = lines.at(&format!("{name}.domains"));
+    if !domains.is_empty() && auth.name == NameForm::Local {
+        return problems.error(
+            at,
+            format!("{name}.domains: accounts are named without domain, so the source would never be asked"),
+            "set auth.name = \"address\", or take domains out",
+        );
+    }
+    let served: Vec<String> = auth.domains.iter().chain(&auth.default_domain).cloned().collect();
+    let normalised = |domain: &String| address::normalised_domain(domain).ok();
+    for domain in domains {
+        let ours = normalised(domain);
+        if ours.is_none() {
+            problems.error(
+                at,
+                format!("{name}.domains: {domain:?} is no domain"),
+                "write domains as in addresses, for instance [\"example.org\"]",
+            );
+        } else if !auth.domains.is_empty() && !served.iter().any(|served| normalised(served) == ours) {
+            problems.error(
+                at,
+                format!("{name}.domains: {domain:?} is not one of auth.domains"),
+                "add it there, or take it out here",
+            );
         }
     }
 }

@@ -2,8 +2,9 @@
 
 mod mbox;
 mod older;
+mod source;
 
-use super::source::FileSource;
+use super::source::{AnySource, AuthSource, FileSource};
 use super::*;
 use restante_config::value::Size;
 use std::fs;
@@ -46,7 +47,8 @@ fn the_least_configuration_serves_pop3_on_port_110() {
     assert_eq!((listen.protocol, listen.tls), (Protocol::Pop3, TlsMode::Off));
     assert_eq!(listen.address.to_string(), "0.0.0.0:110");
     let users = FileSource { path: Some(folder.path().join("users")) };
-    assert_eq!(config.sources, [AuthSource::File(users)]);
+    let own = AuthSource::File(users);
+    assert_eq!(config.sources, [SourceTable { any: AnySource::default(), own }]);
     assert_eq!(config.maildrop.path.to_string(), "/var/mail/{account}");
     assert_eq!(config.limits.autologout_s, 600);
 }
@@ -291,8 +293,11 @@ default_domain = "example.org"
 detail = ""
 [[auth.source]]
 path = "users"
+domains = ["exämple.org", "EXAMPLE.ORG"]
+part = "passwords"
 [[auth.source]]
 type = "embedded"
+part = "settings"
 [maildrop]
 path = "{{home}}/Maildir"
 create = false

@@ -109,7 +109,7 @@ impl Directory {
     /// be made first and the source be added then.
     fn find(file: &ConfigFile) -> Result<Self, Failure> {
         let config = configuration::load(file)?;
-        let source = config.sources.iter().find_map(|source| match source {
+        let source = config.sources.iter().find_map(|source| match &source.own {
             AuthSource::Embedded(source) => Some(source),
             AuthSource::File(_) => None,
         });

@@ -1,0 +1,56 @@
+//! What every `[[auth.source]]` has, whatever its kind.
+
+use super::super::source::SourcePart;
+use super::*;
+
+fn with(auth: &str, sources: &[&str]) -> String {
+    let tables = sources.iter().map(|keys| format!("[[auth.source]]\npath = \"users\"\n{keys}\n"));
+    format!(
+        "[maildrop]\npath = \"/var/mail/{{account}}\"\n[auth]\n{auth}\n{}",
+        tables.collect::<Vec<_>>().join("")
+    )
+}
+
+#[test]
+fn a_source_has_domains_and_a_part() {
+    let text = with(
+        "name = \"address\"\ndomains = [\"example.org\", \"example.net\"]",
+        &["domains = [\"Example.ORG.\"]\npart = \"passwords\"", "part = \"settings\"", ""],
+    );
+    let config = read(&folder(), &text).unwrap();
+    let any = |position: usize| &config.sources[position].any;
+    assert_eq!(
+        (any(0).part, any(0).domains.as_slice()),
+        (SourcePart::Passwords, &["Example.ORG.".into()][..])
+    );
+    assert_eq!((any(1).part, any(2).part), (SourcePart::Settings, SourcePart::Both));
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn domains_that_no_account_can_have_are_said() {
+    same_lines(
+        &problems(&with("", &["domains = [\"example.org\"]"])),
+        &["7: auth.source.0.domains: accounts are named without domain, so the source would never be asked"],
+    );
+    same_lines(
+        &problems(&with(
+            "name = \"address\"\ndomains = [\"example.org\"]",
+            &["domains = [\"a b\", \"example.com\", \"EXAMPLE.org\"]", "part = \"none\""],
+        )),
+        &[
+            "8: auth.source.0.domains: \"a b\" is no domain",
+            "8: auth.source.0.domains: \"example.com\" is not one of auth.domains",
+            "11: auth.source.1.part: \"none\" is not known",
+        ],
+    );
+}
+
+#[test]
+fn sources_without_passwords_are_warned_of() {
+    let warnings = |sources: &[&str]| read(&folder(), &with("", sources)).unwrap().warnings;
+    let warned = warnings(&["part = \"settings\""]);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert_eq!(warned[0].what, "no source gives passwords: nobody can log in with one");
+    assert_eq!(warnings(&["part = \"settings\"", "part = \"passwords\""]), []);
+}
