@@ -4,7 +4,7 @@
 //! what came out. How each kind of credentials is checked is in a file of its own: passwords here, digests with a shared
 //! secret in `verify/digest`, SCRAM in `verify/scram`, what needs no secret of ours (tokens, certificates, nobody at all) in
 //! `verify/identity`. Which source is asked about whom, and what they say together, is in `verify/sources`. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
-//! the memory of recent successes in `verify/cache`. The server calls `verify` for each login attempt, `prepare_scram` before
+//! the memory of recent successes in `verify/cache`, and that of sources that check passwords themselves in `verify/memory`. The server calls `verify` for each login attempt, `prepare_scram` before
 //! one with SCRAM, and `recipient` for each RCPT.
 //!
 //! Known and unknown accounts take the same path: for a name that no source knows, a decoy stands in for the stored secret, of
@@ -40,6 +40,7 @@ mod cache;
 mod digest;
 mod hashing;
 mod identity;
+mod memory;
 pub mod scram;
 pub mod sources;
 
@@ -209,7 +210,7 @@ impl Authenticator {
         self.inner.list(Circumstances::new(Service::Operator, now)).await
     }
 
-    /// Reads all sources again, now. A source that cannot be read keeps the accounts it had. Notices are given of those that
+    /// Reads all sources again, now, and drops what is remembered of passwords that they found right. A source that cannot be read keeps the accounts it had. Notices are given of those that
     /// were read.
     ///
     /// # Errors
@@ -237,6 +238,12 @@ impl Authenticator {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Drops what is remembered of passwords that a source found right for this account; the next login asks it again. A password
+    /// whose stored form is known needs none of this: a change of it counts at once.
+    pub fn forget(&self, name: &AccountName) {
+        self.inner.forget(name);
     }
 
     /// How many passwords have been hashed or compared so far, decoys included.

@@ -4,7 +4,7 @@
 
 use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
-    Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
+    Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
     TemplateError, TokenSourceType,
 };
 use crate::header;
@@ -159,7 +159,9 @@ pub fn authenticator(
             SourcePart::Passwords => SourceGives::Passwords,
             SourcePart::Settings => SourceGives::Settings,
         };
-        source(config, &table.own).map(|source| Placed { source, domains: table.any.domains.clone(), part })
+        let memory = cache(auth, table.any.cache_s);
+        let domains = table.any.domains.clone();
+        source(config, &table.own).map(|source| Placed { source, domains, part, memory })
     });
     let tokens = config.tokens.iter().filter_map(|source| match (source.kind, &source.path) {
         (TokenSourceType::File, path) => {
@@ -179,10 +181,7 @@ pub fn authenticator(
             waiting_max: usize::try_from(auth.hashes_waiting).unwrap_or(usize::MAX),
             wait_max: Duration::from_secs(auth.hash_wait_s),
         },
-        cache: (auth.cache_s > 0).then(|| CacheSettings {
-            ttl: Duration::from_secs(auth.cache_s),
-            entries_max: usize::try_from(auth.cache_entries).unwrap_or(usize::MAX),
-        }),
+        cache: cache(auth, auth.cache_s),
         scram: key.map(|key| ScramSettings {
             iterations: scram_choice(config).iterations,
             ..ScramSettings::new(key)
@@ -196,6 +195,14 @@ pub fn authenticator(
         notify,
     };
     Authenticator::new(sources.collect(), settings)
+}
+
+/// How successes are remembered for so many seconds.
+fn cache(auth: &Auth, seconds: u64) -> Option<CacheSettings> {
+    (seconds > 0).then(|| CacheSettings {
+        ttl: Duration::from_secs(seconds),
+        entries_max: usize::try_from(auth.cache_entries).unwrap_or(usize::MAX),
+    })
 }
 
 /// The source that a table describes. `None` only for what `config::check` refuses.

@@ -465,7 +465,7 @@ section! {
         scram_iterations: u64 = 16_384, in 4_096..=1_000_000;
         /// Seconds for which a password that was right is remembered (as a keyed digest); 0 switches it off. Default 300.
         cache_s: u64 = 300, in 0..=86_400;
-        /// How many of them are remembered at most. Default 100,000.
+        /// How many of them are remembered at most, here and for each source that checks passwords itself. Default 100,000.
         cache_entries: u64 = 100_000, in 1..=100_000_000;
         /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
         hashes: u64 = 0, in 0..=1_024;

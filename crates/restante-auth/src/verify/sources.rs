@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use restante_proto::secret::Secret;
 
-use super::{Grant, Inner, Reason, Settings, Source, Verdict};
+use super::memory::{Memory, Recalled};
+use super::{CacheSettings, Grant, Inner, Reason, Settings, Source, Verdict};
 use crate::account::{Account, AccountName};
 use crate::address;
 use crate::directory::census::Census;
@@ -27,6 +28,12 @@ pub struct Placed {
     pub domains: Vec<String>,
     /// What it gives.
     pub part: Part,
+    /// How long and of how many logins it is remembered that the source, which checks passwords itself, found a password right;
+    /// `None`: it is asked each time.
+    ///
+    /// A password that is changed there then opens the account for so long beside the new one, and so does an account that is
+    /// gone or locked. Nothing of a wrong password is remembered.
+    pub memory: Option<CacheSettings>,
 }
 
 /// What a source gives.
@@ -44,7 +51,7 @@ pub enum Part {
 impl From<Source> for Placed {
     /// Asked for everything about everybody.
     fn from(source: Source) -> Self {
-        Self { source, domains: Vec::new(), part: Part::Both }
+        Self { source, domains: Vec::new(), part: Part::Both, memory: None }
     }
 }
 
@@ -54,12 +61,18 @@ pub(super) struct Place {
     /// In their one form.
     domains: Vec<String>,
     part: Part,
+    /// Only of those that check passwords themselves.
+    memory: Option<Memory>,
 }
 
 impl Place {
     pub(super) fn open(placed: Placed, settings: &Settings) -> Result<Self, SourceError> {
-        let Placed { source, domains, part } = placed;
+        let Placed { source, domains, part, memory } = placed;
         let directory = source.open(settings)?;
+        let memory = memory.filter(|_| directory.checks()).map(Memory::new).transpose().map_err(|error| {
+            let problem = Problem::new(format!("no random numbers: {error}"), "try again");
+            SourceError::temporary(directory.source(), problem)
+        })?;
         let domain = |text: &String| {
             address::normalised_domain(text).map_err(|why| {
                 let problem = Problem::new(format!("the domain {text:?}: {why}"), "correct it");
@@ -67,7 +80,7 @@ impl Place {
             })
         };
         let domains = domains.iter().map(domain).collect::<Result<_, _>>()?;
-        Ok(Self { directory, domains, part })
+        Ok(Self { directory, domains, part, memory })
     }
 
     fn is_asked_about(&self, name: &AccountName) -> bool {
@@ -77,6 +90,20 @@ impl Place {
 
     fn gives_passwords(&self) -> bool {
         self.part != Part::Settings
+    }
+
+    /// Asks a source that checks passwords itself, unless it has found this one right not long ago.
+    async fn check(&self, question: &Question<'_>, password: &Secret) -> Result<Checked, SourceError> {
+        let Some(memory) = &self.memory else { return self.directory.check(question, password).await };
+        let occasion = match memory.recall(question, password) {
+            Recalled::Right(account) => return Ok(Checked::Right(*account)),
+            Recalled::Unknown(occasion) => occasion,
+        };
+        let checked = self.directory.check(question, password).await?;
+        if let Checked::Right(account) = &checked {
+            memory.keep(&occasion, account, question.at.now);
+        }
+        Ok(checked)
     }
 
     async fn lookup(&self, name: &AccountName, at: Circumstances) -> Result<Option<Entry>, SourceError> {
@@ -131,7 +158,7 @@ impl Inner {
                     None => continue,
                 }
             }
-            let answered = match place.directory.check(question, password).await? {
+            let answered = match place.check(question, password).await? {
                 Checked::Unknown => continue,
                 Checked::Right(account) => Answered::Right(origin, Box::new(account)),
                 Checked::Wrong => Answered::Wrong(Reason::WrongPassword),
@@ -298,11 +325,17 @@ impl Inner {
         places().find_map(|(_, place)| place.directory.decoy(seed)).unwrap_or_else(StoredPassword::locked)
     }
 
-    /// Reads all sources again; each source that could be read, with how many accounts it has now, or why it kept those it had.
+    /// Forgets that passwords opened this account not long ago.
+    pub(super) fn forget(&self, name: &AccountName) {
+        self.places.iter().filter_map(|place| place.memory.as_ref()).for_each(|memory| memory.forget(name));
+    }
+
+    /// Reads all sources again, and forgets what they found right; each source that could be read, with how many accounts it has now, or why it kept those it had.
     pub(super) async fn reread(&self, now: Instant) -> Vec<Result<(String, usize), SourceError>> {
         let mut read = Vec::with_capacity(self.places.len());
         for place in &self.places {
             let accounts = place.directory.reload(now).await;
+            place.memory.iter().for_each(Memory::forget_all);
             read.push(accounts.map(|accounts| (place.directory.source(), accounts)));
         }
         read

@@ -37,6 +37,9 @@ section! {
         part: SourcePart = SourcePart::Both;
         /// The domains whose accounts it is asked about, where accounts are named by address. Default: all accounts.
         domains: Vec<String> = Vec::new();
+        /// Seconds for which a password that the source, which checks passwords itself, found right is remembered (as a keyed
+        /// digest); 0 switches it off. Default 60.
+        cache_s: u64 = 60, in 0..=3_600;
     }
 }
 
@@ -146,6 +149,14 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
     for (position, source) in config.sources.iter().enumerate() {
         let name = format!("auth.source.{position}");
         check_domains(&source.any.domains, &config.auth, &name, lines, problems);
+        let cache = format!("{name}.cache_s");
+        if matches!(source.own, AuthSource::File(_) | AuthSource::Embedded(_)) && lines.is_set(&cache) {
+            problems.warning(
+                lines.at(&cache),
+                format!("{cache} has no effect: what this source stores is compared here"),
+                "set cache_s in [auth], or take it out",
+            );
+        }
         source.own.check(&name, lines, problems);
     }
     let is_of = |part| config.sources.iter().any(|source| source.any.part == part);

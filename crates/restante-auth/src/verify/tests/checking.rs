@@ -232,3 +232,39 @@ async fn an_account_may_be_one_that_only_reads() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_password_found_right_is_not_asked_about_again_until_its_time_is_over() {
+    let oracle = Arc::new(Oracle::new(&[("alice", "one")]));
+    let memory = Some(CacheSettings { ttl: Duration::from_secs(60), entries_max: 10 });
+    let placed = || Placed { memory, ..Source::Other(oracle.clone()).into() };
+    let authenticator = Authenticator::new(vec![placed()], settings()).unwrap();
+    let (start, right, wrong) = (Instant::now(), typed("alice", "one"), typed("alice", "two"));
+    let asked = async |seconds: u64, credentials| {
+        oracle.asked.lock().unwrap().clear();
+        let verdict = authenticator.verify(attempt(credentials, start + Duration::from_secs(seconds))).await;
+        assert_eq!(matches!(verdict, Verdict::Granted(_)), std::ptr::eq(credentials, &raw const right));
+        !oracle.asked.lock().unwrap().is_empty()
+    };
+    for (seconds, credentials, is_asked) in [
+        (0, &right, true),
+        (1, &right, false),
+        (2, &wrong, true),
+        (3, &wrong, true),
+        (59, &right, false),
+        (60, &right, true),
+        (61, &right, false),
+    ] {
+        assert_eq!(asked(seconds, credentials).await, is_asked, "{seconds}");
+    }
+    authenticator.reload(start).await.unwrap();
+    assert!(asked(62, &right).await && !asked(63, &right).await, "a reload forgets");
+    authenticator.forget(&AccountName::new("alice").unwrap());
+    assert!(asked(64, &right).await && !asked(65, &right).await, "an operator makes it forget");
+    // From elsewhere the source may say something else.
+    let mut elsewhere = attempt(&right, start + Duration::from_secs(65));
+    elsewhere.at.peer = Some("192.0.2.1".parse().unwrap());
+    oracle.asked.lock().unwrap().clear();
+    assert!(matches!(authenticator.verify(elsewhere).await, Verdict::Granted(_)));
+    assert_eq!(*oracle.asked.lock().unwrap(), ["check alice"]);
+}

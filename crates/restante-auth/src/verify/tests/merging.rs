@@ -74,7 +74,7 @@ impl Directory for Shelf {
 
 fn placed(directory: &Arc<impl Directory + 'static>, part: Part, domains: &[&str]) -> Placed {
     let source = Source::Other(Arc::clone(directory) as Arc<dyn Directory>);
-    Placed { source, part, domains: domains.iter().map(|&domain| domain.to_owned()).collect() }
+    Placed { source, part, memory: None, domains: domains.iter().map(|&domain| domain.to_owned()).collect() }
 }
 
 fn by_address() -> Settings {

@@ -36,12 +36,13 @@ fn domains_that_no_account_can_have_are_said() {
     same_lines(
         &problems(&with(
             "name = \"address\"\ndomains = [\"example.org\"]",
-            &["domains = [\"a b\", \"example.com\", \"EXAMPLE.org\"]", "part = \"none\""],
+            &["domains = [\"a b\", \"example.com\", \"EXAMPLE.org\"]", "part = \"none\"\ncache_s = 4000"],
         )),
         &[
             "8: auth.source.0.domains: \"a b\" is no domain",
             "8: auth.source.0.domains: \"example.com\" is not one of auth.domains",
             "11: auth.source.1.part: \"none\" is not known",
+            "12: auth.source.1.cache_s = 4000 is out of bounds",
         ],
     );
 }
@@ -53,4 +54,12 @@ fn sources_without_passwords_are_warned_of() {
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert_eq!(warned[0].what, "no source gives passwords: nobody can log in with one");
     assert_eq!(warnings(&["part = \"settings\"", "part = \"passwords\""]), []);
+}
+
+#[test]
+fn a_memory_that_is_never_used_is_warned_of() {
+    let config = read(&folder(), &with("", &["cache_s = 5"])).unwrap();
+    assert_eq!(config.sources[0].any.cache_s, 5);
+    let warned: Vec<_> = config.warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert_eq!(warned, ["auth.source.0.cache_s has no effect: what this source stores is compared here"]);
 }
