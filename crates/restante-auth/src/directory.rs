@@ -9,11 +9,12 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use restante_proto::secret::Secret;
 
 use crate::account::{Account, AccountName};
+use crate::credential::Credential;
 use crate::password::scram::ScramVerifier;
 use crate::password::{Hash, StoredPassword};
 use census::Census;
@@ -42,6 +43,12 @@ pub trait Directory: fmt::Debug + Send + Sync {
     fn check<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, Checked> {
         let _ = (question, password);
         Box::pin(async { Ok(Checked::Unknown) })
+    }
+
+    /// An app password of `account` has opened it today; of an account and a credential of this directory or of another one. A
+    /// directory that keeps when they were used last writes it as seldom as it sees fit. Neither waits nor fails.
+    fn app_password_used(&self, account: &AccountName, credential: &Credential, today: SystemTime) {
+        let _ = (account, credential, today);
     }
 
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
@@ -145,6 +152,9 @@ pub struct Entry {
     pub password: StoredPassword,
     /// What SCRAM needs, where it is stored beside or instead of a hash; at most one for each hash function.
     pub scram: Vec<ScramVerifier>,
+    /// Other passwords that open it, each with what it may be used for. At most `credential::CREDENTIALS_MAX`, and none of an account
+    /// that nobody may log in to. An account whose password is locked may have some: then they alone open it.
+    pub app_passwords: Vec<Credential>,
 }
 
 impl Entry {

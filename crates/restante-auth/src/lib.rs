@@ -13,6 +13,7 @@
 
 pub mod account;
 pub mod address;
+pub mod credential;
 pub mod directory;
 pub mod network;
 pub mod password;

@@ -112,7 +112,7 @@ impl Given {
             None => StoredPassword::absent(),
         };
         let scram: Vec<ScramVerifier> = password.scram().cloned().into_iter().collect();
-        Entry { account: self.account, password, scram }
+        Entry { account: self.account, password, scram, app_passwords: Vec::new() }
     }
 }
 

@@ -36,6 +36,7 @@ use crate::password::{Cost, Hash, PASSWORD_OCTETS_MAX};
 use crate::prepare;
 use crate::token::{self, TokenVerifier};
 
+mod app_password;
 mod cache;
 mod digest;
 mod hashing;
@@ -108,7 +109,8 @@ impl Authenticator {
         let verdict = match attempt.credentials {
             Credentials::Password { user, authorization, password, method } => {
                 let authorization = authorization.as_deref();
-                let claim = Claim { user, authorization, password, method: *method };
+                let (method, today) = (*method, attempt.today);
+                let claim = Claim { user, authorization, password, method, today };
                 inner.verify_password(claim, at).await
             }
             Credentials::Apop { user, timestamp, digest } => {
@@ -284,6 +286,7 @@ struct Claim<'a> {
     authorization: Option<&'a [u8]>,
     password: &'a Secret,
     method: Method,
+    today: SystemTime,
 }
 
 impl Inner {
@@ -304,6 +307,12 @@ impl Inner {
             }
             Answered::Wrong(reason) => return Err(Verdict::Refused(reason)),
         };
+        let obstacle = match self.app_password(&name, found.as_ref(), &claim, at).await {
+            Ok(Some(grant)) => return Ok(Verdict::Granted(Box::new(grant))),
+            Ok(None) => None,
+            Err(Verdict::Refused(reason)) => Some(reason),
+            Err(verdict) => return Err(verdict),
+        };
         let (stored, is_decoy) = match &found {
             Some(found) if found.entry.password.is_there() => (found.entry.password.clone(), false),
             _ => (self.decoy(&name, self.decoys.hash_one(&name)), true),
@@ -316,8 +325,10 @@ impl Inner {
         // `fits` of a decoy means nothing.
         match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
-            Some(found) if is_decoy => Err(Verdict::Refused(Reason::without_password(&found.entry))),
-            Some(_) if !fits => Err(Verdict::Refused(Reason::WrongPassword)),
+            Some(found) if is_decoy => {
+                Err(Verdict::Refused(obstacle.unwrap_or(Reason::without_password(&found.entry))))
+            }
+            Some(_) if !fits => Err(Verdict::Refused(obstacle.unwrap_or(Reason::WrongPassword))),
             Some(found) => {
                 if let Some((cache, key)) = remembered.zip(key) {
                     cache.insert(key, at.now);
@@ -432,11 +443,15 @@ pub enum Reason {
     UnknownToken,
     /// The token was good for this account until it expired.
     ExpiredToken,
+    /// The app password was good until it expired.
+    ExpiredPassword,
+    /// The app password is not for this service.
+    Scope,
     /// The certificate is missing, or has no name of the configured kind.
     NoCertificateName,
     /// Credentials of a kind that no source can check.
     NotServed,
-    /// The account may not log in from there.
+    /// The account, or its app password, may not log in from there.
     Network,
     /// The account may not log in by this mechanism.
     Mechanism,
@@ -462,6 +477,8 @@ impl fmt::Display for Reason {
             Self::NoVerifier => f.write_str("no verifier for this hash is stored"),
             Self::UnknownToken => f.write_str("unknown token"),
             Self::ExpiredToken => f.write_str("the token has expired"),
+            Self::ExpiredPassword => f.write_str("the app password has expired"),
+            Self::Scope => f.write_str("the app password is for another service"),
             Self::NoCertificateName => f.write_str("no certificate with a name"),
             Self::Network => f.write_str("the account may not log in from there"),
             Self::Mechanism => f.write_str("the account may not log in by this mechanism"),

@@ -171,7 +171,7 @@ impl Inner {
             let scram = record.scram().ok_or(Failure::Damaged)?;
             let quota = record.quota().ok_or(Failure::Damaged)?;
             let account = Account::new(name).with_home(record.home()).with_quota(quota);
-            Ok(Some(Entry { account, password, scram }))
+            Ok(Some(Entry { account, password, scram, app_passwords: Vec::new() }))
         })
         .map(Option::flatten)
     }

@@ -86,7 +86,7 @@ impl FileDirectory {
         })?;
         let scram = password.scram().cloned().into_iter().collect();
         let account = account_of(name.clone(), record);
-        Ok(Some(Entry { account, password, scram }))
+        Ok(Some(Entry { account, password, scram, app_passwords: Vec::new() }))
     }
 }
 

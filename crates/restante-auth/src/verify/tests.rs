@@ -6,6 +6,7 @@ use restante_proto::sasl::apop;
 
 use super::sources::Part;
 use super::*;
+use crate::credential::Credential;
 use crate::directory::census::Census;
 use crate::directory::{Answer, Checked};
 use crate::password::scram::ScramVerifier;
@@ -20,6 +21,9 @@ const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed
 #[derive(Debug, Default)]
 pub(super) struct Twin {
     accounts: Vec<(&'static str, &'static str)>,
+    app_passwords: Vec<(&'static str, Credential)>,
+    /// The names of those that were used.
+    pub(super) used: Mutex<Vec<String>>,
     fails: bool,
     asked: Mutex<Vec<String>>,
 }
@@ -27,6 +31,13 @@ pub(super) struct Twin {
 impl Twin {
     pub(super) fn new(accounts: &[(&'static str, &'static str)]) -> Arc<Self> {
         Arc::new(Self { accounts: accounts.to_vec(), ..Self::default() })
+    }
+
+    pub(super) fn with_app_passwords(
+        accounts: &[(&'static str, &'static str)],
+        app_passwords: Vec<(&'static str, Credential)>,
+    ) -> Arc<Self> {
+        Arc::new(Self { accounts: accounts.to_vec(), app_passwords, ..Self::default() })
     }
 
     fn failing() -> Arc<Self> {
@@ -52,9 +63,15 @@ impl Directory for Twin {
         let found = self.accounts.iter().find(|(known, _)| *known == name.as_str());
         let entry = found.map(|(_, secret)| {
             let (password, scram) = stored(secret);
-            Entry { account: Account::new(name.clone()), password, scram }
+            let own = self.app_passwords.iter().filter(|(account, _)| *account == name.as_str());
+            let app_passwords = own.map(|(_, credential)| credential.clone()).collect();
+            Entry { account: Account::new(name.clone()), password, scram, app_passwords }
         });
         Box::pin(std::future::ready(if self.fails { Err(failure()) } else { Ok(entry) }))
+    }
+
+    fn app_password_used(&self, account: &AccountName, credential: &Credential, _today: SystemTime) {
+        self.used.lock().unwrap().push(format!("{account} {}", credential.name));
     }
 
     fn reload(&self, _now: Instant) -> Answer<'_, usize> {
@@ -94,7 +111,7 @@ pub(super) fn over(directories: &[Arc<Twin>], settings: Settings) -> Authenticat
     Authenticator::new(sources, settings).unwrap()
 }
 
-fn password(user: &str, password: &[u8], method: Method) -> Credentials {
+pub(super) fn password(user: &str, password: &[u8], method: Method) -> Credentials {
     Credentials::Password {
         user: user.as_bytes().to_vec(),
         authorization: None,

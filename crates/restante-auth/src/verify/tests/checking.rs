@@ -50,6 +50,7 @@ impl Directory for Oracle {
                     _ => StoredPassword::parse(b"{PLAIN}nonsense", Scheme::Plain).unwrap(),
                 },
                 scram: Vec::new(),
+                app_passwords: Vec::new(),
             })
         });
         Box::pin(std::future::ready(found))

@@ -43,6 +43,7 @@ impl Directory for Shelf {
             account: account.clone(),
             password: password(),
             scram: Vec::new(),
+            app_passwords: Vec::new(),
         });
         let failure = || SourceError::temporary("shelf", Problem::new("it is down", "wait"));
         Box::pin(std::future::ready(if self.fails { Err(failure()) } else { Ok(entry) }))
