@@ -326,7 +326,7 @@ impl Inner {
         match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
             Some(found) if is_decoy => {
-                Err(Verdict::Refused(obstacle.unwrap_or(Reason::without_password(&found.entry))))
+                Err(Verdict::Refused(obstacle.unwrap_or_else(|| Reason::without_password(&found.entry))))
             }
             Some(_) if !fits => Err(Verdict::Refused(obstacle.unwrap_or(Reason::WrongPassword))),
             Some(found) => {
