@@ -127,6 +127,10 @@ impl DiskFile for File {
         Ok(())
     }
 
+    fn set_mode(&self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
