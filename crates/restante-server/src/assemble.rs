@@ -13,6 +13,7 @@ use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
 use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
+use restante_auth::throttle;
 use restante_auth::token;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::sources::{Part as SourceGives, Placed};
@@ -215,6 +216,24 @@ fn source(config: &Config, own: &AuthSource) -> Option<Source> {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
             Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
         }
+    }
+}
+
+/// How failed logins are slowed down.
+pub(crate) fn throttle(config: &Config) -> throttle::Settings {
+    let defence = &config.defence;
+    let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    throttle::Settings {
+        fixed: Duration::from_secs(config.auth.fail_delay_s),
+        first: Duration::from_secs(defence.penalty_s),
+        max: Duration::from_secs(defence.penalty_max_s),
+        free: count(defence.free_failures),
+        free_of_network: count(defence.free_failures_of_network),
+        accounts_of_network: count(defence.accounts_of_network),
+        accounts_of_secret: count(defence.accounts_of_secret),
+        forget_after: Duration::from_secs(defence.forget_s),
+        known_for: Duration::from_secs(defence.known_s),
+        entries_max: usize::try_from(defence.entries).unwrap_or(usize::MAX),
     }
 }
 

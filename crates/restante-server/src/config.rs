@@ -10,6 +10,7 @@ mod address;
 mod board;
 mod bulletins;
 mod check;
+mod defence;
 mod maildrop;
 mod network;
 mod pop3;
@@ -31,6 +32,7 @@ use toml::de::DeValue;
 pub use address::Address;
 pub use board::Board;
 pub use bulletins::Bulletins;
+pub use defence::Defence;
 pub(crate) use maildrop::DAY_S;
 pub use maildrop::{DotLock, ExpireFrom, ForeignLocks, LineEnds, Maildrop, MaildropType, MboxForm, Syncs};
 pub use network::Network;
@@ -95,6 +97,8 @@ pub struct Config {
     pub sources: Vec<SourceTable>,
     /// Who says whose a bearer token is, asked in this order (`[[auth.token]]`).
     pub tokens: Vec<TokenSource>,
+    /// How those are slowed down and kept out who guess passwords.
+    pub defence: Defence,
     /// Where maildrops lie.
     pub maildrop: Maildrop,
     /// How much they may hold.
@@ -129,6 +133,7 @@ impl Default for Config {
             auth: Auth::default(),
             sources: Vec::new(),
             tokens: Vec::new(),
+            defence: Defence::default(),
             maildrop: Maildrop::default(),
             quota: Quota::default(),
             pop3: Pop3::default(),
@@ -152,6 +157,7 @@ impl Config {
         "listen",
         "tls",
         "auth",
+        "defence",
         "maildrop",
         "quota",
         "pop3",
@@ -185,6 +191,8 @@ impl Config {
             output.push_str("\n[[auth.token]]\n");
             source.show(&mut output);
         }
+        output.push_str("\n[defence]\n");
+        self.defence.show(&mut output);
         output.push_str("\n[maildrop]\n");
         self.maildrop.show(&mut output);
         output.push_str("\n[quota]\n");
@@ -236,6 +244,7 @@ impl Config {
             auth,
             sources,
             tokens,
+            defence: file.table("defence", |section| finished(section, Defence::read, Defence::KEYS)),
             maildrop: file.table("maildrop", |section| finished(section, Maildrop::read, Maildrop::KEYS)),
             quota: file.table("quota", |section| finished(section, Quota::read, Quota::KEYS)),
             pop3: file.table("pop3", |section| finished(section, Pop3::read, Pop3::KEYS)),
@@ -463,6 +472,9 @@ section! {
         /// The iterations of new SCRAM verifiers, and of those that are derived from secrets in plain text. The client pays
         /// for them at each login. Default 16,384.
         scram_iterations: u64 = 16_384, in 4_096..=1_000_000;
+        /// Seconds from the arrival of credentials to the answer that they are wrong, whatever the work took; where that was
+        /// longer, a whole multiple. Penalties of `[defence]` come on top. 0: at once. Default 2.
+        fail_delay_s: u64 = 2, in 0..=30;
         /// Seconds for which a password that was right is remembered (as a keyed digest); 0 switches it off. Default 300.
         cache_s: u64 = 300, in 0..=86_400;
         /// How many of them are remembered at most, here and for each source that checks passwords itself. Default 100,000.

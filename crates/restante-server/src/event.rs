@@ -3,11 +3,13 @@
 //! Lives here: `Event` and its fields. The two forms of a line are in `event/line.rs`, the way to the log's target in
 //! `event/log.rs`. No event holds a secret; octets from outside appear escaped.
 
+pub(crate) mod defence;
 mod line;
 mod log;
 
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::holders::Superseded;
+use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
 use std::error::Error;
@@ -34,7 +36,9 @@ pub(crate) enum Event<'a> {
     ProxyRefused { protocol: Protocol, peer: &'a Peer, error: &'a dyn Error },
     /// A session ended.
     Session(&'a SessionEnd),
-    /// A login was refused.
+    /// Credentials were not accepted.
+    AuthFailed(&'a AuthFailure<'a>),
+    /// A login was refused although its credentials were right.
     LoginRefused {
         trace: Trace,
         peer: &'a Peer,
@@ -102,6 +106,7 @@ impl Event<'_> {
             Self::Undelivered { .. } | Self::Guarded { .. } => "error",
             Self::NotSubmitted { .. } => "warn",
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
+            Self::AuthFailed(_) => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
             _ => "info",
         }
@@ -116,6 +121,7 @@ impl Event<'_> {
             Self::Refused { .. } => "connection_refused",
             Self::ProxyRefused { .. } => "proxy_refused",
             Self::Session(_) => "session",
+            Self::AuthFailed(_) => "auth_failed",
             Self::LoginRefused { .. } => "login_refused",
             Self::TakenOver { .. } => "taken_over",
             Self::Anonymous { .. } => "anonymous",
@@ -181,6 +187,7 @@ impl Event<'_> {
                 line.text("error", &chain(*error));
             }
             Self::Session(end) => end.fields(line),
+            Self::AuthFailed(failure) => failure.fields(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
                 typed(*trace, peer, ("user", user), line);
                 line.word("method", method);
@@ -266,7 +273,12 @@ impl Superseded {
 fn typed(trace: Trace, peer: &Peer, (key, octets): (&'static str, &[u8]), line: &mut Line<'_>) {
     line.word("trace", &trace);
     line.text("peer", peer);
-    line.text(key, &String::from_utf8_lossy(octets.get(..USER_OCTETS_SHOWN).unwrap_or(octets)));
+    line.text(key, &shown(octets));
+}
+
+/// What of it the log shows.
+fn shown(octets: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(octets.get(..USER_OCTETS_SHOWN).unwrap_or(octets))
 }
 
 /// A connection that did not become a session.

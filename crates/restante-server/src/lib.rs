@@ -15,6 +15,7 @@ mod audit;
 mod clock;
 pub mod config;
 mod connection;
+mod defence;
 mod event;
 mod file;
 pub mod header;
@@ -127,6 +128,7 @@ impl Server {
         settings.take_over(&self.shared.settings.load());
         warn(&settings.config, &self.shared.log);
         let wanted = settings.config.listen.clone();
+        self.shared.throttle.adjust(assemble::throttle(&settings.config));
         self.shared.settings.store(Arc::new(settings));
         let (stay, go): (Vec<_>, Vec<_>) =
             self.listeners.drain(..).partition(|listener| wanted.contains(&listener.listen));

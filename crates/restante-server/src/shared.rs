@@ -52,12 +52,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings, log: Log) -> Self {
+        let throttle = Throttle::new(assemble::throttle(&settings.config));
         Self {
             settings: ArcSwap::from_pointee(settings),
             log,
             admission: Arc::default(),
             holders: Arc::default(),
-            throttle: Throttle::new(restante_auth::throttle::Settings::default()),
+            throttle,
             buffers: Arc::default(),
             traces: Traces::default(),
             drain: Notify::new(),

@@ -220,6 +220,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
         token_source(source, position, lines, problems);
     }
     super::source::check_all(config, lines, problems);
+    super::defence::check(config, lines, problems);
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
     quota::check(&config.quota, lines, problems);

@@ -414,6 +414,7 @@ fn the_default_configuration_shows_every_key() {
     let keys = [
         Tls::KEYS,
         Auth::KEYS,
+        Defence::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
         Bulletins::KEYS,
@@ -439,6 +440,7 @@ fn the_manual_names_every_key() {
         Auth::KEYS,
         source_keys.as_slice(),
         TokenSource::KEYS,
+        Defence::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
         Board::KEYS,

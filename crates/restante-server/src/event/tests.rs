@@ -52,26 +52,28 @@ fn a_session_is_one_line() {
 
 #[test]
 fn nothing_from_outside_can_forge_a_line() {
-    let refused = |user: &'static [u8]| Event::LoginRefused {
+    let failure = |user: &'static [u8]| AuthFailure {
         trace: Trace(1),
         peer: &Peer::Unix,
         user,
         method: "USER",
         reason: &"unknown account",
+        guesses: 3,
     };
-    let nasty = refused(b"x\" end=quit\r\nlevel=error\x1b[31m \\\xff\xe2\x80\xae");
+    let (nasty, empty) = (failure(b"x\" end=quit\r\nlevel=error\x1b[31m \\\xff\xe2\x80\xae"), failure(b""));
+    let nasty = Event::AuthFailed(&nasty);
     assert_eq!(
         line(LogFormat::Logfmt, &nasty),
-        "time=2023-11-14T22:13:20.000001Z level=warn event=login_refused trace=0000000000000001 peer=unix \
+        "time=2023-11-14T22:13:20.000001Z level=warn event=auth_failed trace=0000000000000001 peer=unix \
          user=\"x\\\" end=quit\\u000d\\u000alevel=error\\u001b[31m \\\\\u{fffd}\\u202e\" method=USER \
-         reason=\"unknown account\"\n"
+         reason=\"unknown account\" guesses=3\n"
     );
     let json = line(LogFormat::Json, &nasty);
     assert!(
         json.contains("\"user\":\"x\\\" end=quit\\u000d\\u000alevel=error\\u001b[31m \\\\\u{fffd}\\u202e\""),
         "{json}"
     );
-    assert!(line(LogFormat::Logfmt, &refused(b"")).contains(" user=\"\" "));
+    assert!(line(LogFormat::Logfmt, &Event::AuthFailed(&empty)).contains(" user=\"\" "));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Guest, by_time};
 use crate::assemble;
 use crate::clock;
 use crate::connection::Connection;
+use crate::defence::{self, Entrant, Judgement};
 use crate::event::Peer;
 use crate::limits::AccountPass;
 use crate::listener::Visit;
@@ -17,15 +18,14 @@ use crate::login_delay::{Claim, LastLogins};
 use crate::tls::certificate;
 use restante_auth::account::{Access, Account};
 use restante_auth::directory::{Circumstances, Service};
+use restante_auth::verify::Grant;
 use restante_auth::verify::scram::ScramParameters;
-use restante_auth::verify::{Attempt, Grant, Verdict};
 use restante_config::value::Span;
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
 use restante_proto::server::{Opening, Refusal};
 use restante_store::Location;
 use restante_store::maildrop::{OpenError, Warning};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,44 +174,19 @@ impl Visit {
         Ok((Login { account: Box::new(account), method, access, _pass: pass }, server_signature))
     }
 
-    /// Whose credentials these are. A wrong answer waits here as long as the throttle says; the wait holds this task and
-    /// nothing else.
+    /// Whose credentials these are. The answer to wrong ones waits; the wait holds this task and nothing else.
     async fn verify(
         &self,
         credentials: &Credentials,
         certificate: Option<&str>,
         at: Circumstances,
     ) -> Result<Grant, Refusal> {
-        let authenticator = &self.settings.authenticator;
-        let throttle = &self.shared.throttle;
-        let address = self.throttled_address();
-        let user = match (credentials.user(), certificate) {
-            (b"", Some(certificate)) => certificate.as_bytes(),
-            (user, _) => user,
-        };
-        let name = authenticator.account_name(user);
-        let name = name.as_ref().map_or_else(|_| user, |name| name.as_str().as_bytes());
-
-        let delay = throttle.delay(address, name, clock::now().into_std());
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let at = Circumstances { now: clock::now().into_std(), ..at };
-        let attempt = Attempt { credentials, certificate, at, today: clock::wall() };
-        match authenticator.verify(attempt).await {
-            Verdict::Granted(grant) => {
-                throttle.succeeded(address, name, clock::now().into_std());
-                Ok(*grant)
-            }
-            Verdict::Refused(reason) => {
-                self.note_refused(user, credentials.method(), &reason);
-                let wait = throttle.failed(address, name, secret(credentials), clock::now().into_std());
-                tokio::time::sleep(wait).await;
-                Err(Refusal::Credentials)
-            }
-            Verdict::Unavailable(error) => {
-                self.note_fault(None, "verify the credentials", &error);
-                Err(by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent))
+        let entrant = Entrant { trace: self.trace, peer: &self.peer, credentials, certificate, at };
+        match defence::judge(&self.shared, &self.settings, entrant).await {
+            Judgement::Granted(grant) => Ok(*grant),
+            Judgement::Refused => Err(Refusal::Credentials),
+            Judgement::Unavailable { is_temporary } => {
+                Err(by_time(is_temporary, Refusal::Temporary, Refusal::Permanent))
             }
         }
     }
@@ -309,25 +284,6 @@ impl Visit {
             Refusal::Temporary
         })?;
         Ok(octets)
-    }
-
-    /// What failed logins are counted by. Programs of this machine count as one.
-    fn throttled_address(&self) -> IpAddr {
-        match self.peer {
-            Peer::Tcp(address) => address.ip(),
-            Peer::Unix => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        }
-    }
-}
-
-/// What was tried, so that the same mistake made twice counts once.
-fn secret(credentials: &Credentials) -> &[u8] {
-    match credentials {
-        Credentials::Password { password, .. } => password.expose(),
-        Credentials::Apop { digest, .. } | Credentials::Cram { digest, .. } => digest,
-        Credentials::Scram(claim) => &claim.proof,
-        Credentials::Token { token, .. } => token.expose(),
-        Credentials::External { .. } | Credentials::Anonymous { .. } => &[],
     }
 }
 

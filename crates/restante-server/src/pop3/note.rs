@@ -10,7 +10,6 @@ use crate::holders::Superseded;
 use crate::listener::Visit;
 use restante_auth::account::{Account, AccountName};
 use restante_proto::maildrop::{Listing, Marks};
-use restante_proto::sasl::Method;
 use restante_store::gone::Gone;
 use restante_store::maildrop::Warning;
 use std::error::Error;
@@ -55,16 +54,6 @@ impl Visit {
             let (log, trace, peer) = (&self.shared.log, self.trace, Some(self.peer));
             Audit { log, trace, peer, account, by: "quit" }.write(listing, gone).await;
         }
-    }
-
-    pub(crate) fn note_refused(&self, user: &[u8], method: Method, reason: &dyn Display) {
-        self.shared.log.write(&Event::LoginRefused {
-            trace: self.trace,
-            peer: &self.peer,
-            user,
-            method: method.name(),
-            reason,
-        });
     }
 
     pub(crate) fn note_refused_account(&self, account: &Account, method: &str, reason: &dyn Display) {

@@ -142,7 +142,7 @@ async fn a_wrong_password_is_answered_late_and_logged_without_it() {
     let wrong = client.ask("PASS guess0r").await;
     assert!(wrong.starts_with("-ERR [AUTH]"), "{wrong}");
     let waited = now() - began;
-    assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    assert_eq!(waited, Duration::from_secs(2));
     // An account that does not exist is answered with the same words.
     client.ask("USER nobody").await;
     assert_eq!(client.ask("PASS guess0r").await, wrong);
@@ -153,7 +153,7 @@ async fn a_wrong_password_is_answered_late_and_logged_without_it() {
     assert_eq!(now() - began, Duration::ZERO);
     shared.log.flush();
     let text = log.text();
-    assert!(text.contains("event=login_refused"), "{text}");
+    assert!(text.contains("event=auth_failed"), "{text}");
     assert!(text.contains("user=bob method=") && text.contains("reason=\"wrong password\""), "{text}");
     assert!(!text.contains("guess0r") && !text.contains("secret"), "{text}");
 }

@@ -1,0 +1,229 @@
+//! What somebody who guesses can learn, and what it costs him. Most sessions run over a pipe in memory with the clock stopped.
+
+use crate::clock;
+use crate::config::{Address, Protocol};
+use crate::event::Log;
+use crate::shared::{Settings, Shared};
+use crate::tests::{Client, Site, serve_in_memory};
+use restante_auth::account::Account;
+use restante_auth::directory::census::Census;
+use restante_auth::directory::{Answer, Directory, Entry, Question};
+use restante_auth::password::{Scheme, StoredPassword};
+use restante_auth::verify::{self, Authenticator, Source};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Accounts that are refused for different reasons; the password of all is `right`.
+#[derive(Debug)]
+struct Refusing {
+    /// How it is stored.
+    stored: String,
+    /// Has unknown names checked against a decoy, as a directory should.
+    has_decoys: bool,
+}
+
+impl Refusing {
+    fn stored(&self) -> StoredPassword {
+        StoredPassword::parse(self.stored.as_bytes(), Scheme::Plain).unwrap()
+    }
+}
+
+impl Directory for Refusing {
+    fn source(&self) -> String {
+        "test".to_owned()
+    }
+
+    fn lookup<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, Option<Entry>> {
+        let mut account = Account::new(question.name.clone());
+        let mut password = self.stored();
+        match question.name.as_str() {
+            "wrong" => {}
+            "locked" => password = StoredPassword::locked(),
+            "elsewhere" => account.networks = Some(["198.51.100.0/24".parse().unwrap()].into()),
+            "otherwise" => account.mechanisms = Some([Box::from("EXTERNAL")].into()),
+            _ => return Box::pin(async { Ok(None) }),
+        }
+        Box::pin(async { Ok(Some(Entry { account, password, scram: Vec::new() })) })
+    }
+
+    fn reload(&self, _: Instant) -> Answer<'_, usize> {
+        Box::pin(async { Ok(4) })
+    }
+
+    fn census(&self) -> Arc<Census> {
+        let mut census = Census::default();
+        census.add(&self.stored(), &[]);
+        Arc::new(census)
+    }
+
+    fn accounts(&self) -> usize {
+        4
+    }
+
+    fn decoy(&self, _: u64) -> Option<StoredPassword> {
+        self.has_decoys.then(|| self.stored())
+    }
+}
+
+fn shared(site: &Site, stored: &str, has_decoys: bool) -> Arc<Shared> {
+    let (shared, _) = site.shared();
+    let log = shared.log.clone();
+    Arc::new(Shared::new(settings(site, &log, stored, has_decoys), log))
+}
+
+fn settings(site: &Site, log: &Log, stored: &str, has_decoys: bool) -> Settings {
+    let source = Source::Other(Arc::new(Refusing { stored: stored.to_owned(), has_decoys }));
+    let how = verify::Settings { cache: None, ..verify::Settings::default() };
+    let authenticator = Authenticator::new(vec![source], how).unwrap();
+    let mut settings = Settings::new(site.config(), log).unwrap();
+    settings.authenticator = authenticator;
+    settings
+}
+
+const WIDE: usize = 1 << 20;
+
+/// Tries once; the last answer, and how long it took from the credentials on.
+async fn attempt(shared: &Arc<Shared>, how: &str, user: &str, password: &str) -> (String, Duration) {
+    let protocol = if how == "HELO" { Protocol::Pop2 } else { Protocol::Pop3 };
+    attempt_over(serve_in_memory(shared, protocol, WIDE), how, user, password).await
+}
+
+async fn attempt_over(mut client: Client, how: &str, user: &str, password: &str) -> (String, Duration) {
+    client.line().await;
+    let last = match how {
+        "PASS" => {
+            client.ask(&format!("USER {user}")).await;
+            format!("PASS {password}")
+        }
+        "PLAIN" => format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{password}"))),
+        "LOGIN" => {
+            client.ask("AUTH LOGIN").await;
+            client.ask(&encoded(user)).await;
+            encoded(password)
+        }
+        "APOP" => format!("APOP {user} {}", "0".repeat(32)),
+        "CRAM-MD5" => {
+            client.ask("AUTH CRAM-MD5").await;
+            encoded(&format!("{user} {}", "0".repeat(32)))
+        }
+        _ => format!("HELO {user} {password}"),
+    };
+    let began = clock::now();
+    let answer = client.ask(&last).await;
+    (answer, clock::now() - began)
+}
+
+/// RFC 4648, section 4.
+fn encoded(text: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |three: &[u8]| {
+        let number = (0..3).fold(0_usize, |sum, at| sum << 8 | usize::from(*three.get(at).unwrap_or(&0)));
+        let letter = move |at: usize| match at <= three.len() {
+            true => char::from(LETTERS[number >> (18 - 6 * at) & 63]),
+            false => '=',
+        };
+        [letter(0), letter(1), letter(2), letter(3)]
+    };
+    text.as_bytes().chunks(3).flat_map(group).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_refusal_is_the_same_words_at_the_same_moment() {
+    let site = Site::new(
+        "[auth]\nmechanisms = [\"PLAIN\", \"LOGIN\", \"CRAM-MD5\"]\napop = true\nfail_delay_s = 3\n",
+    );
+    for how in ["PASS", "PLAIN", "LOGIN", "APOP", "CRAM-MD5", "HELO"] {
+        let mut answers = Vec::new();
+        for (user, password) in [
+            ("wrong", "x"),
+            ("unknown", "x"),
+            ("unknown", "right"),
+            ("locked", "right"),
+            ("elsewhere", "right"),
+            ("elsewhere", "x"),
+            ("otherwise", "right"),
+            ("otherwise", "x"),
+            ("no..name", "x"),
+        ] {
+            // Nothing is held against anybody yet.
+            let shared = shared(&site, "{PLAIN}right", true);
+            answers.push(attempt(&shared, how, user, password).await);
+        }
+        assert!(answers[0].0.starts_with('-'), "{how}: {answers:?}");
+        assert_eq!(answers[0].1, Duration::from_secs(3), "{how}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{how}: {answers:#?}");
+    }
+    // This account is not refused for any of that.
+    let shared = shared(&site, "{PLAIN}right", true);
+    assert!(attempt(&shared, "PLAIN", "otherwise", "right").await.0.starts_with('-'));
+    let (_, waited) = attempt(&shared, "PLAIN", "wrong", "right").await;
+    assert_eq!(waited, Duration::ZERO, "who is right does not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn penalties_come_on_top_and_are_settings() {
+    let site = Site::new(
+        "[auth]\nfail_delay_s = 1\n[defence]\npenalty_s = 3\npenalty_max_s = 10\nfree_failures = 4\n",
+    );
+    let shared = shared(&site, "{PLAIN}right", true);
+    let mut waits = Vec::new();
+    for n in 0..7 {
+        waits.push(attempt(&shared, "PASS", "unknown", &format!("guess{n}")).await.1.as_secs());
+    }
+    // From the sixth on the beginning waits as well.
+    assert_eq!(waits, [1, 4, 7, 11, 11, 3 + 11, 6 + 11]);
+    // Others of the same address wait as well, as long as they are not known there.
+    let (answer, waited) = attempt(&shared, "PASS", "wrong", "right").await;
+    assert_eq!((waited.as_secs(), answer.starts_with("-ERR [AUTH]")), (10, false), "{answer}");
+    assert_eq!(attempt(&shared, "PASS", "wrong", "right").await.1, Duration::ZERO);
+}
+
+/// The median time of tries, in the order of the names.
+async fn medians<const N: usize>(server: &Address, users: [&str; N], tries: usize) -> [Duration; N] {
+    let mut times = users.map(|_| Vec::with_capacity(tries));
+    for n in 0..tries {
+        // In turns, so that whatever slows this machine down for a while slows all of them down.
+        for (user, times) in users.iter().zip(&mut times) {
+            let client = Client::connect(server).await;
+            times.push(attempt_over(client, "PASS", user, &format!("guess{n}")).await.1);
+        }
+    }
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[tries / 2]
+    })
+}
+
+/// How far the largest is above the smallest, in percent.
+fn spread(medians: &[Duration]) -> u128 {
+    let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+    (most.as_nanos() - least.as_nanos()) * 100 / least.as_nanos().max(1)
+}
+
+/// Without any fixed moment, so that the work itself is seen: 2,000 tries of each kind.
+#[tokio::test]
+async fn the_work_is_the_same_for_every_refusal() {
+    let site = Site::new("[auth]\nfail_delay_s = 0\n[defence]\npenalty_s = 0\n");
+    let users = ["wrong", "unknown", "locked", "elsewhere"];
+    // A hash that takes long beside everything else there is.
+    let stored = format!("{{PBKDF2}}$1$0123456789abcdef$1500${}", "0".repeat(40));
+    let server = site.start().await;
+    let address = server.addresses()[0].address.clone();
+    let log = server.shared.log.clone();
+    let put = |has_decoys| {
+        let settings = Arc::new(settings(&site, &log, &stored, has_decoys));
+        server.shared.settings.store(Arc::clone(&settings));
+        settings.authenticator.clone()
+    };
+    let authenticator = put(true);
+    let same = medians(&address, users, 2_000).await;
+    assert_eq!(authenticator.checks(), 8_000);
+    assert!(spread(&same) < SPREAD_MAX, "{same:?}");
+    // The judge must be able to see what it looks for.
+    put(false);
+    let different = medians(&address, users, 200).await;
+    assert!(spread(&different) > 2 * SPREAD_MAX, "{different:?}");
+}
+
+/// Percent. Medians of the same work differ by one or two here, on a busy machine by a few; without a decoy it is hundreds.
+const SPREAD_MAX: u128 = 25;

@@ -1,0 +1,31 @@
+//! What the log says of those who are kept out. Programs that read it go by these names: `event`, `ip`, `user`.
+
+use super::line::Line;
+use super::{Peer, Trace, shown};
+use std::fmt;
+
+/// Credentials that were not accepted.
+pub(crate) struct AuthFailure<'a> {
+    pub(crate) trace: Trace,
+    pub(crate) peer: &'a Peer,
+    /// As typed.
+    pub(crate) user: &'a [u8],
+    pub(crate) method: &'a str,
+    pub(crate) reason: &'a dyn fmt::Display,
+    /// Different wrong guesses of this address of late; 0 where it is not counted against it.
+    pub(crate) guesses: u32,
+}
+
+impl AuthFailure<'_> {
+    pub(super) fn fields(&self, line: &mut Line<'_>) {
+        line.word("trace", &self.trace);
+        line.text("peer", self.peer);
+        if let Peer::Tcp(address) = self.peer {
+            line.word("ip", &address.ip());
+        }
+        line.text("user", &shown(self.user));
+        line.word("method", &self.method);
+        line.text("reason", self.reason);
+        line.number("guesses", self.guesses.into());
+    }
+}
