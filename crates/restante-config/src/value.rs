@@ -62,6 +62,39 @@ impl Value for String {
     }
 }
 
+/// A password or another secret, as it is written. `Debug` and [`Value::show`] leave it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The secret itself. Not for logs and errors.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(..)")
+    }
+}
+
+impl Value for Hidden {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        match String::read(written)? {
+            text if text.is_empty() => {
+                Err(Fault::new("this is empty", "write the secret in double quotes, or leave the key out"))
+            }
+            text => Ok(Self(text)),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        None
+    }
+}
+
 impl Value for PathBuf {
     fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
         let text = String::read(written)?;

@@ -2,6 +2,8 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
+mod source;
+
 use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
     Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
@@ -162,8 +164,10 @@ pub fn authenticator(
         };
         let memory = cache(auth, table.any.cache_s);
         let domains = table.any.domains.clone();
-        source(config, &table.own).map(|source| Placed { source, domains, part, memory })
+        let own = source(config, &table.own)?;
+        Some(own.map(|source| Placed { source, domains, part, memory }))
     });
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
     let tokens = config.tokens.iter().filter_map(|source| match (source.kind, &source.path) {
         (TokenSourceType::File, path) => {
             path.as_ref().map(|path| token::Source::File(token::file::Settings::new(path)))
@@ -195,7 +199,7 @@ pub fn authenticator(
             .and_then(|name| addresses(config).account_name(name.as_bytes()).ok()),
         notify,
     };
-    Authenticator::new(sources.collect(), settings)
+    Authenticator::new(sources, settings)
 }
 
 /// How successes are remembered for so many seconds.
@@ -207,16 +211,15 @@ fn cache(auth: &Auth, seconds: u64) -> Option<CacheSettings> {
 }
 
 /// The source that a table describes. `None` only for what `config::check` refuses.
-fn source(config: &Config, own: &AuthSource) -> Option<Source> {
-    match own {
-        AuthSource::File(FileSource { path }) => {
-            path.as_ref().map(|path| Source::File(file::Settings::new(path)))
-        }
+fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceError>> {
+    Some(match own {
+        AuthSource::File(FileSource { path }) => Ok(Source::File(file::Settings::new(path.as_ref()?))),
         AuthSource::Embedded(EmbeddedSource { path }) => {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
-            Some(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
+            Ok(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
         }
-    }
+        AuthSource::Ldap(ldap) => source::ldap(ldap),
+    })
 }
 
 /// How failed logins are slowed down.

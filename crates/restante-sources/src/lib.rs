@@ -2,3 +2,9 @@
 //!
 //! Each is a `restante_auth::directory::Directory`, or a `restante_auth::token::TokenVerifier`; who may open what is decided in
 //! `restante-auth`, which knows none of them. Design: docs/design/0016-sources.md.
+
+// Tests may read clocks and lay out files.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+pub mod ldap;
+mod trust;

@@ -10,6 +10,7 @@ pub mod postfix;
 pub mod process;
 pub mod restante;
 pub mod site;
+pub mod slapd;
 pub mod small_disk;
 
 use std::net::SocketAddr;

@@ -1,10 +1,14 @@
 //! `[[auth.source]]`: where accounts come from. Each kind of source has keys of its own.
 
+mod ldap;
+
 use super::{Auth, Config, NameForm};
 use crate::file;
+pub use ldap::{Attributes, LdapScope, LdapSource};
 use restante_auth::address;
 use restante_config::problem::Problems;
 use restante_config::section::{Lines, Section};
+use restante_config::value::Hidden;
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,8 @@ pub enum AuthSource {
     File(FileSource),
     /// The embedded directory.
     Embedded(EmbeddedSource),
+    /// A directory that speaks LDAP.
+    Ldap(Box<LdapSource>),
 }
 
 section! {
@@ -80,6 +86,8 @@ choice! {
         File = "file",
         /// The embedded directory.
         Embedded = "embedded",
+        /// A directory that speaks LDAP.
+        Ldap = "ldap",
     }
 }
 
@@ -101,13 +109,15 @@ impl SourceTable {
 impl AuthSource {
     /// The keys of all kinds together, for whoever wants to know whether they are documented.
     #[cfg(test)]
-    pub(crate) const KEYS: [&[&str]; 3] = [AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS];
+    pub(crate) const KEYS: &[&[&str]] =
+        &[AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS, LdapSource::KEYS];
 
     /// Reads what this kind has, and names its keys.
     fn read(kind: SourceType, section: &mut Section<'_, '_, '_>) -> (Self, &'static [&'static str]) {
         match kind {
             SourceType::File => (Self::File(FileSource::read(section)), FileSource::KEYS),
             SourceType::Embedded => (Self::Embedded(EmbeddedSource::read(section)), EmbeddedSource::KEYS),
+            SourceType::Ldap => (Self::Ldap(Box::new(LdapSource::read(section))), LdapSource::KEYS),
         }
     }
 
@@ -115,6 +125,7 @@ impl AuthSource {
         match self {
             Self::File(source) => source.show(output),
             Self::Embedded(source) => source.show(output),
+            Self::Ldap(source) => source.show(output),
         }
     }
 
@@ -125,6 +136,7 @@ impl AuthSource {
             Self::File(FileSource { path }) | Self::Embedded(EmbeddedSource { path }) => {
                 path.iter_mut().for_each(start);
             }
+            Self::Ldap(source) => source.start_paths_at(folder),
         }
     }
 
@@ -140,6 +152,7 @@ impl AuthSource {
                 check_users(path, &format!("{name}.path"), lines, problems);
             }
             Self::Embedded(_) => {}
+            Self::Ldap(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -212,6 +225,53 @@ fn check_users(path: &Path, name: &str, lines: &Lines, problems: &mut Problems<'
             lines.at(name),
             format!("every user of this machine can read {} (permissions {mode:04o})", path.display()),
             format!("chmod o-rwx {}", path.display()),
+        );
+    }
+}
+
+/// What must hold of a secret that stands in the configuration or in a file of its own.
+fn check_secret(
+    password: Option<&Hidden>,
+    file: Option<&Path>,
+    name: &str,
+    lines: &Lines,
+    problems: &mut Problems<'_>,
+) {
+    if password.is_some() && file.is_some() {
+        problems.error(
+            lines.at(&format!("{name}.password_file")),
+            "the secret stands in password and in password_file",
+            "leave one of them",
+        );
+    }
+    let Some(path) = file else { return };
+    let name = format!("{name}.password_file");
+    if let Err(error) = file::check_readable(path) {
+        problems.error(
+            lines.at(&name),
+            format!("the secret in {} cannot be read: {error}", path.display()),
+            "write the secret into the file, or correct the path or the permissions",
+        );
+    } else if let Ok(mode) = file::permissions(path)
+        && mode & 0o007 != 0
+    {
+        problems.warning(
+            lines.at(&name),
+            format!("every user of this machine can read {} (permissions {mode:04o})", path.display()),
+            format!("chmod o-rwx {}", path.display()),
+        );
+    }
+}
+
+/// What must hold of a file of authorities.
+fn check_authorities(path: Option<&Path>, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+    if let Some(path) = path
+        && let Err(error) = file::check_readable(path)
+    {
+        problems.error(
+            lines.at(&format!("{name}.ca")),
+            format!("the authorities in {} cannot be read: {error}", path.display()),
+            "write their certificates there, in PEM, or correct the path or the permissions",
         );
     }
 }

@@ -22,6 +22,11 @@ pub const SMTP: u16 = 3;
 /// Which port of a site speaks SMTP with implicit TLS (Postfix, when it has a certificate).
 pub const SMTPS: u16 = 7;
 
+/// Which port of a site speaks LDAP (slapd).
+pub const LDAP: u16 = 8;
+/// Which port of a site speaks LDAP with implicit TLS (slapd).
+pub const LDAPS: u16 = 9;
+
 /// Which port of a site speaks POP2 (Restante, where the setup asks for it).
 pub const POP2: u16 = 6;
 

@@ -10,6 +10,7 @@ mod connections;
 mod corpus;
 mod fetch_servers;
 mod judged;
+mod ldap;
 mod logins;
 mod mboxes;
 mod mechanisms;

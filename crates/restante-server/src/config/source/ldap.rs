@@ -1,0 +1,197 @@
+//! `[[auth.source]]` with `type = "ldap"`: keys, and what they mean to `restante_sources::ldap`.
+
+use super::{check_authorities, check_secret};
+use restante_auth::password::Scheme;
+use restante_auth::settings::FIELDS;
+use restante_config::problem::Problems;
+use restante_config::section::{Lines, nearest};
+use restante_config::value::{Fault, Hidden, Value, quote};
+use restante_config::{choice, section};
+use restante_sources::ldap::{Place, Scope, Server, Template};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::DeValue;
+
+section! {
+    #[derive(PartialEq, Eq)]
+    /// Accounts in a directory that speaks LDAP.
+    pub struct LdapSource {
+        /// The servers: `ldaps://HOST`, `ldap://HOST`, `ldapi:///path/of/socket`. The one that answered last is asked first. Has no
+        /// default.
+        urls: Vec<String> = Vec::new();
+        /// Is TLS started on `ldap://` before anything else is said? Default: yes, except with a server on this machine.
+        starttls: Option<bool> = None;
+        /// The authorities of the servers' certificates, PEM. Default: those that the machine trusts.
+        ca: Option<PathBuf> = None;
+        /// The entry of the account that searches. Default: nobody in particular searches.
+        user: Option<String> = None;
+        /// Its password.
+        password: Option<Hidden> = None;
+        /// A file with its password; a line end at its end does not count.
+        password_file: Option<PathBuf> = None;
+        /// Below which entry accounts are searched. Replaced in it: `{account}`, `{local}`, `{domain}`.
+        base: Option<String> = None;
+        /// How far below: `subtree` or `one`. Default `subtree`.
+        scope: LdapScope = LdapScope::Subtree;
+        /// What an account's entry is like, such as `(&(objectClass=person)(mail={account}))`, with the same places as `base`.
+        filter: Option<String> = None;
+        /// The name of an account's entry, such as `uid={local},ou=people,dc=example,dc=org`, in place of a search.
+        bind_dn: Option<String> = None;
+        /// Which attribute says which field of an account: `{ home = "homeDirectory" }`. With one for `password`, passwords
+        /// are read, and the server is not asked about them. Default: none.
+        fields: Attributes = Attributes::default();
+        /// The scheme of a password that is read and names none. Default `PLAIN`.
+        scheme: String = "PLAIN".to_owned();
+        /// Questions at the same time, and idle connections of each kind (searches, binds). From 1 to 256; default 8.
+        connections: u64 = 8, in 1..=256;
+        /// Seconds for one answer, with all that it takes. From 1 to 60; default 3.
+        timeout_s: u64 = 3, in 1..=60;
+    }
+}
+
+choice! {
+    /// How far below the base is searched.
+    pub enum LdapScope {
+        /// Right below it.
+        One = "one",
+        /// At it and everywhere below.
+        Subtree = "subtree",
+    }
+}
+
+/// Which attribute says which field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(pub Vec<(&'static str, String)>);
+
+impl Value for Attributes {
+    fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
+        let remedy = "write the fields and their attributes, such as { home = \"homeDirectory\" }";
+        let DeValue::Table(table) = written else {
+            return Err(Fault::kind(written, "a table", remedy));
+        };
+        let mut attributes = Vec::new();
+        for (field, attribute) in table {
+            let field = field.get_ref().as_ref();
+            let known = FIELDS.into_iter().find(|known| *known == field).ok_or_else(|| {
+                let remedy = match nearest(field, &FIELDS) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("there are {}", FIELDS.join(", ")),
+                };
+                Fault::new(format!("there is no field {field:?}"), remedy)
+            })?;
+            let attribute = String::read(attribute.get_ref())?;
+            // R4512-2.5: letters, digits and hyphens, with options behind semicolons.
+            let is_name = |letter: u8| {
+                letter.is_ascii_alphanumeric() || letter == b'-' || letter == b';' || letter == b'.'
+            };
+            if attribute.is_empty() || !attribute.bytes().all(is_name) {
+                return Err(Fault::new(format!("{attribute:?} is no attribute"), remedy));
+            }
+            attributes.push((known, attribute));
+        }
+        Ok(Self(attributes))
+    }
+
+    fn show(&self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let pairs = self.0.iter().map(|(field, attribute)| format!("{field} = {}", quote(attribute)));
+        Some(format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", ")))
+    }
+}
+
+/// What is wrong with a key: its name, what, and what to do.
+type Wrong = (&'static str, String, &'static str);
+
+impl LdapSource {
+    /// The servers.
+    pub(crate) fn servers(&self) -> Result<Vec<Server>, Wrong> {
+        let server = |url: &String| {
+            Server::parse(url, self.starttls).map_err(|why| ("urls", format!("{url:?}: {why}"), URLS_REMEDY))
+        };
+        match self.urls.as_slice() {
+            [] => Err(("", "a directory without a server".to_owned(), URLS_REMEDY)),
+            urls => urls.iter().map(server).collect(),
+        }
+    }
+
+    /// How entries are found.
+    pub(crate) fn place(&self) -> Result<Place, Wrong> {
+        let filter = self.filter.as_deref().map(Template::of_filter).transpose();
+        let filter = filter.map_err(|why| ("filter", why.to_string(), "correct the filter"))?;
+        let name = |key, text: &str| {
+            Template::of_name(text).map_err(|why| (key, why.to_string(), "correct the name of the entry"))
+        };
+        match (&self.base, &self.bind_dn, filter) {
+            (Some(base), None, Some(filter)) => {
+                let scope = match self.scope {
+                    LdapScope::One => Scope::One,
+                    LdapScope::Subtree => Scope::Subtree,
+                };
+                Ok(Place::Search { base: name("base", base)?, scope, filter })
+            }
+            (None, Some(dn), filter) => Ok(Place::Name { dn: name("bind_dn", dn)?, filter }),
+            (Some(_), Some(_), _) => Err((
+                "bind_dn",
+                "entries are to be searched (base) and to have made names (bind_dn)".to_owned(),
+                "leave one of them",
+            )),
+            _ => Err((
+                "",
+                "it is not said how an account's entry is found".to_owned(),
+                "add base and filter, or bind_dn",
+            )),
+        }
+    }
+
+    /// The scheme of passwords that name none.
+    pub(crate) fn scheme(&self) -> Result<Scheme, Wrong> {
+        let unknown = || {
+            ("scheme", format!("there is no scheme {:?}", self.scheme), "write one such as PLAIN or CRYPT")
+        };
+        Scheme::from_name(&self.scheme).ok_or_else(unknown)
+    }
+
+    /// The longest wait.
+    pub(crate) const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+
+    pub(super) fn start_paths_at(&mut self, folder: &Path) {
+        let start = |path: &mut PathBuf| *path = folder.join(&*path);
+        self.ca.iter_mut().for_each(start);
+        self.password_file.iter_mut().for_each(start);
+    }
+
+    pub(super) fn check(&self, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+        let at = |key: &str| if key.is_empty() { name.to_owned() } else { format!("{name}.{key}") };
+        let wrong = [self.servers().err(), self.place().err(), self.scheme().err()];
+        for (key, what, remedy) in wrong.into_iter().flatten() {
+            problems.error(lines.at(&at(key)), what, remedy);
+        }
+        for server in self.servers().into_iter().flatten().filter(Server::is_in_clear) {
+            problems.warning(
+                lines.at(&at("starttls")),
+                format!("passwords go to {server} in clear"),
+                "leave starttls out, or name the server as ldaps://",
+            );
+        }
+        let has_password = self.password.is_some() || self.password_file.is_some();
+        if self.user.is_some() != has_password {
+            problems.error(
+                lines.at(&at("user")),
+                "of the account that searches only the name or only the password is there",
+                "add user and password or password_file, or leave all of them out",
+            );
+        }
+        if self.user.as_deref().is_some_and(|user| user.trim().is_empty()) {
+            problems.error(lines.at(&at("user")), "the account that searches has no name", "name its entry");
+        }
+        check_secret(self.password.as_ref(), self.password_file.as_deref(), name, lines, problems);
+        check_authorities(self.ca.as_deref(), name, lines, problems);
+    }
+}
+
+const URLS_REMEDY: &str =
+    "name it as in urls = [\"ldaps://ldap.example.org\"], or with ldap:// or ldapi:///path";

@@ -1,0 +1,69 @@
+//! `[[auth.source]]` with `type = "ldap"`.
+
+use super::*;
+
+const LDAP: &str = "[[auth.source]]\ntype = \"ldap\"\n";
+const SEARCH: &str = "urls = [\"ldaps://a.example\"]\nbase = \"dc=example\"\nfilter = \"(uid={local})\"\n";
+
+#[test]
+fn a_directory_is_read_and_shown_without_its_password() {
+    let folder = folder();
+    let text = format!(
+        "{LDAP}{SEARCH}user = \"cn=x\"\npassword = \"hunter2\"\nca = \"cert.pem\"\nscope = \"one\"\nfields = {{ home = \"homeDirectory\" }}\n"
+    );
+    let config = read(&folder, &text).unwrap();
+    assert_eq!(config.warnings, []);
+    let AuthSource::Ldap(source) = &config.sources[0].own else { panic!("{:?}", config.sources) };
+    assert_eq!(source.ca, Some(folder.path().join("cert.pem")));
+    assert_eq!(source.fields.0, [("home", "homeDirectory".to_owned())]);
+    let shown = config.show();
+    assert!(shown.contains("fields = { home = \"homeDirectory\" }") && !shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let direct = format!(
+        "{LDAP}urls = [\"ldap://a.example\"]\nbind_dn = \"uid={{local}},dc=example\"\nstarttls = false\n"
+    );
+    let warnings = read(&folder, &direct).unwrap().warnings;
+    assert!(warnings[0].what.contains("in clear"), "{warnings:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_directory_is_said_at_its_line() {
+    let wrong = |lines: &str| problems(&format!("{LDAP}{lines}"));
+    assert_eq!(
+        wrong(""),
+        ["1: a directory without a server", "1: it is not said how an account's entry is found"]
+    );
+    assert_eq!(
+        wrong("urls = [\"http://a\"]\nbase = \"dc=x\"\nfilter = \"(uid=\"\n"),
+        [
+            "3: \"http://a\": this is no address of a directory",
+            "5: this is no filter of LDAP (RFC 4515), such as (&(objectClass=person)(mail={account}))"
+        ]
+    );
+    assert_eq!(
+        wrong(&format!("{SEARCH}bind_dn = \"uid={{user}}\"\n")),
+        ["6: entries are to be searched (base) and to have made names (bind_dn)"]
+    );
+    assert_eq!(
+        wrong("urls = [\"ldap://a\"]\nbind_dn = \"uid={user}\"\n"),
+        ["4: a brace that begins no placeholder; there are {account}, {local} and {domain}"]
+    );
+    assert_eq!(
+        wrong(&format!(
+            "{SEARCH}fields = {{ hom = \"homeDirectory\" }}\nscheme = \"ROT13\"\nuser = \"cn=x\"\n"
+        )),
+        [
+            "6: auth.source.0.fields: there is no field \"hom\"",
+            "7: there is no scheme \"ROT13\"",
+            "8: of the account that searches only the name or only the password is there"
+        ]
+    );
+    assert_eq!(
+        wrong(&format!("{SEARCH}user = \"x\"\npassword = \"a\"\npassword_file = \"none\"\nca = \"none\"\n")),
+        [
+            "8: the secret stands in password and in password_file",
+            "8: the secret in ./none cannot be read: No such file or directory (os error 2)",
+            "9: the authorities in ./none cannot be read: No such file or directory (os error 2)"
+        ]
+    );
+}
