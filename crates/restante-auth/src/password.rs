@@ -16,9 +16,11 @@ mod argon;
 pub mod make;
 mod parse;
 pub mod scram;
+mod weak;
 
 pub use parse::InvalidStored;
 use scram::ScramVerifier;
+use weak::{Kind, Weak};
 
 /// A form in which a secret is stored, by the names that Dovecot gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +28,8 @@ use scram::ScramVerifier;
 pub enum Scheme {
     /// `PLAIN`, `CLEARTEXT`, `CLEAR`: the password itself.
     Plain,
-    /// `CRYPT`: whichever of the forms of crypt(3) its prefix shows: `$5$`, `$6$`, `$2a$`, `$2b$`, `$2y$`, `$argon2i$`, `$argon2id$`.
+    /// `CRYPT`: whichever of the forms of crypt(3) its prefix shows: `$1$`, `$5$`, `$6$`, `$7$`, `$y$`, `$2a$`, `$2b$`, `$2y$`,
+    /// `$argon2i$`, `$argon2id$`.
     Crypt,
     /// `SHA256-CRYPT`, `$5$`.
     Sha256Crypt,
@@ -34,6 +37,10 @@ pub enum Scheme {
     Sha512Crypt,
     /// `BLF-CRYPT`, `$2a$`, `$2b$` or `$2y$`.
     BlfCrypt,
+    /// `$y$`, what passwd(1) of most systems makes.
+    Yescrypt,
+    /// `$7$`.
+    Scrypt,
     /// `ARGON2I`.
     Argon2i,
     /// `ARGON2ID`.
@@ -58,6 +65,20 @@ pub enum Scheme {
     ScramSha256,
     /// `SCRAM-SHA-512`: written like the other two; Dovecot does not know it.
     ScramSha512,
+    /// `MD5-CRYPT`, `$1$`. Weak, as are all below; `MD5` is this or one of the next two, as its length says.
+    Md5Crypt,
+    /// `PLAIN-MD5`: hexadecimal, without salt.
+    PlainMd5,
+    /// `LDAP-MD5`: base64, without salt.
+    LdapMd5,
+    /// `SMD5`: MD5 of password and salt, the salt behind it.
+    Smd5,
+    /// `PLAIN-MD4`: hexadecimal, without salt.
+    PlainMd4,
+    /// `NTLM`: MD4 of the password in UTF-16.
+    Ntlm,
+    /// `CRAM-MD5`, `HMAC-MD5`: MD5 of the padded password, twice.
+    CramMd5,
 }
 
 /// What checking a password against a stored secret takes.
@@ -92,6 +113,8 @@ pub(crate) enum Form {
     },
     ShaCrypt(Zeroizing<String>),
     Bcrypt(Zeroizing<String>),
+    Yescrypt(Zeroizing<String>),
+    Scrypt(Zeroizing<String>),
     Argon2(Zeroizing<String>),
     Pbkdf2 {
         salt: Vec<u8>,
@@ -99,6 +122,7 @@ pub(crate) enum Form {
         digest: Zeroizing<Vec<u8>>,
     },
     Scram(ScramVerifier),
+    Weak(Weak),
 }
 
 /// A hash function with a digest of fixed length.
@@ -170,22 +194,32 @@ impl StoredPassword {
         }
     }
 
+    /// Whether it is in a form that whoever steals it reverses in no time: then it opens an account only where weak schemes are
+    /// allowed.
+    pub fn is_weak(&self) -> bool {
+        matches!(self.form, Form::Weak(_))
+    }
+
     /// What `fits` takes. Any form with a count of rounds is costly, since the count is the operator's to choose.
     pub fn cost(&self) -> Cost {
         match self.form {
             Form::Locked | Form::Barred | Form::Absent | Form::Plain(_) | Form::Digest { .. } => Cost::Cheap,
-            Form::ShaCrypt(_) | Form::Bcrypt(_) | Form::Argon2(_) | Form::Pbkdf2 { .. } | Form::Scram(_) => {
-                Cost::Costly
-            }
+            Form::Weak(Weak { kind: Kind::Md5Crypt, .. }) => Cost::Costly,
+            Form::Weak(_) => Cost::Cheap,
+            Form::ShaCrypt(_) | Form::Bcrypt(_) | Form::Yescrypt(_) | Form::Scrypt(_) => Cost::Costly,
+            Form::Argon2(_) | Form::Pbkdf2 { .. } | Form::Scram(_) => Cost::Costly,
         }
     }
 
     /// Octets that are different for different secrets of the costly forms. As secret as the secret itself.
     pub(crate) fn fingerprint(&self) -> Zeroizing<Vec<u8>> {
         match &self.form {
-            Form::ShaCrypt(text) | Form::Bcrypt(text) | Form::Argon2(text) => {
-                Zeroizing::new(text.as_bytes().to_vec())
-            }
+            Form::ShaCrypt(text)
+            | Form::Bcrypt(text)
+            | Form::Yescrypt(text)
+            | Form::Scrypt(text)
+            | Form::Argon2(text) => Zeroizing::new(text.as_bytes().to_vec()),
+            Form::Weak(weak) => Zeroizing::new([weak.salt.as_slice(), b"$", weak.digest.as_slice()].concat()),
             Form::Pbkdf2 { salt, rounds, digest } => {
                 Zeroizing::new([&rounds.to_le_bytes(), salt.as_slice(), digest.as_slice()].concat())
             }
@@ -212,6 +246,9 @@ impl StoredPassword {
             }
             Form::ShaCrypt(text) => fits_sha_crypt(text, password),
             Form::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
+            Form::Yescrypt(text) => fits_yescrypt(text, password),
+            Form::Scrypt(text) => fits_scrypt(text, password),
+            Form::Weak(weak) => weak.fits(password),
             Form::Argon2(text) => return argon::fits(text, password),
             Form::Pbkdf2 { salt, rounds, digest } => {
                 Hash::Sha1.pbkdf2(password, salt, *rounds).ct_eq(digest.as_slice()).into()
@@ -231,7 +268,10 @@ impl fmt::Debug for StoredPassword {
             Form::Digest { .. } => "digest",
             Form::ShaCrypt(_) => "sha-crypt",
             Form::Bcrypt(_) => "bcrypt",
+            Form::Yescrypt(_) => "yescrypt",
+            Form::Scrypt(_) => "scrypt",
             Form::Argon2(_) => "argon2",
+            Form::Weak(_) => "weak",
             Form::Pbkdf2 { .. } => "pbkdf2",
             Form::Scram(_) => "scram",
         };
@@ -295,6 +335,17 @@ fn equal_secrets(stored: &[u8], typed: &[u8]) -> bool {
 fn fits_sha_crypt(text: &str, password: &[u8]) -> bool {
     use sha_crypt::PasswordVerifier;
     sha_crypt::ShaCrypt::default().verify_password(password, text).is_ok()
+}
+
+fn fits_yescrypt(text: &str, password: &[u8]) -> bool {
+    use sha_crypt::PasswordVerifier;
+    yescrypt::Yescrypt::default().verify_password(password, text).is_ok()
+}
+
+fn fits_scrypt(text: &str, password: &[u8]) -> bool {
+    use sha_crypt::PasswordVerifier;
+    let Ok(hash) = scrypt::mcf::PasswordHashRef::new(text) else { return false };
+    scrypt::Scrypt::default().verify_password(password, hash).is_ok()
 }
 
 /// No password is longer. RFC 4616 allows 255 octets; some of the hashes take time with the square of the length.

@@ -62,6 +62,7 @@ struct Inner {
     notify: Option<Notify>,
     hashing: Hashing,
     cache: Option<Cache>,
+    allows_weak: bool,
     /// `None`: SCRAM is not served.
     disguise: Option<Disguise>,
     tokens: Vec<Arc<dyn TokenVerifier>>,
@@ -94,6 +95,7 @@ impl Authenticator {
             addresses: settings.addresses,
             notify: settings.notify,
             hashing: Hashing::new(settings.hashing),
+            allows_weak: settings.allow_weak_schemes,
             cache,
             decoys: RandomState::new(),
         };
@@ -329,6 +331,9 @@ impl Inner {
                 Err(Verdict::Refused(obstacle.unwrap_or_else(|| Reason::without_password(&found.entry))))
             }
             Some(_) if !fits => Err(Verdict::Refused(obstacle.unwrap_or(Reason::WrongPassword))),
+            Some(found) if found.entry.password.is_weak() && !self.allows_weak => {
+                Err(Verdict::Refused(Reason::WeakScheme))
+            }
             Some(found) => {
                 if let Some((cache, key)) = remembered.zip(key) {
                     cache.insert(key, at.now);
@@ -431,6 +436,8 @@ pub enum Reason {
     InvalidPassword,
     /// The account has no password that would ever fit: it is locked.
     Locked,
+    /// The password is right, but stored in a scheme that is not allowed.
+    WeakScheme,
     /// The account is open, but nothing is stored that a password could be checked against.
     NoPassword,
     /// APOP or CRAM-MD5, and the account's secret is not known in plain text.
@@ -472,6 +479,9 @@ impl fmt::Display for Reason {
             Self::WrongPassword => f.write_str("wrong password"),
             Self::InvalidPassword => f.write_str("not a possible password"),
             Self::Locked => f.write_str("the account is locked"),
+            Self::WeakScheme => {
+                f.write_str("the password is stored in a weak scheme, and auth.allow_weak_schemes is not set")
+            }
             Self::NoPassword => f.write_str("no password is stored"),
             Self::NoPlainSecret => f.write_str("the secret is not stored in plain text"),
             Self::NoVerifier => f.write_str("no verifier for this hash is stored"),
@@ -514,7 +524,8 @@ pub enum Source {
 impl Source {
     fn open(self, settings: &Settings) -> Result<Arc<dyn Directory>, SourceError> {
         Ok(match self {
-            Self::File(file) => {
+            Self::File(mut file) => {
+                file.allow_weak_schemes |= settings.allow_weak_schemes;
                 Arc::new(FileDirectory::open(file, settings.addresses.clone(), settings.notify.clone())?)
             }
             Self::Embedded(embedded) => Arc::new(EmbeddedDirectory::open(embedded)?),
@@ -536,6 +547,8 @@ pub struct Settings {
     /// lives, somebody who can read the memory of the process can try passwords against it fast. Neither password nor hash is in
     /// an entry, a changed password or a removed account takes effect at once, and nothing is written anywhere.
     pub cache: Option<CacheSettings>,
+    /// Whether a password that is stored as MD5 or MD4 opens an account. Whoever steals such a secret has the password.
+    pub allow_weak_schemes: bool,
     /// What SCRAM needs beside verifiers; `None` switches it off.
     pub scram: Option<scram::ScramSettings>,
     /// Who says whose a bearer token is, asked in this order.
@@ -552,6 +565,7 @@ impl Default for Settings {
             addresses: address::Settings::default(),
             hashing: HashingSettings::default(),
             cache: Some(CacheSettings::default()),
+            allow_weak_schemes: false,
             scram: None,
             tokens: Vec::new(),
             anonymous: None,

@@ -187,6 +187,7 @@ pub fn authenticator(
             wait_max: Duration::from_secs(auth.hash_wait_s),
         },
         cache: cache(auth, auth.cache_s),
+        allow_weak_schemes: auth.allow_weak_schemes,
         scram: key.map(|key| ScramSettings {
             iterations: scram_choice(config).iterations,
             ..ScramSettings::new(key)

@@ -479,6 +479,8 @@ section! {
         cache_s: u64 = 300, in 0..=86_400;
         /// How many of them are remembered at most, here and for each source that checks passwords itself. Default 100,000.
         cache_entries: u64 = 100_000, in 1..=100_000_000;
+        /// Do passwords that are stored as MD5 or MD4 open accounts? Default false.
+        allow_weak_schemes: bool = false;
         /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
         hashes: u64 = 0, in 0..=1_024;
         /// Logins that wait for their hash; more are refused as temporarily unavailable. Default 512.

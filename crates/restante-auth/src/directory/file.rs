@@ -28,12 +28,19 @@ pub struct Settings {
     pub default_scheme: Scheme,
     /// How long the file may have changed without being looked at. Zero: it is looked at for each lookup.
     pub check_every: Duration,
+    /// Whether secrets in weak schemes are read; else each is a mistake.
+    pub allow_weak_schemes: bool,
 }
 
 impl Settings {
     /// This file, secrets as in crypt(3) unless they say otherwise, looked at every second.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), default_scheme: Scheme::Crypt, check_every: Duration::from_secs(1) }
+        Self {
+            path: path.into(),
+            default_scheme: Scheme::Crypt,
+            check_every: Duration::from_secs(1),
+            allow_weak_schemes: false,
+        }
     }
 }
 
@@ -44,13 +51,13 @@ pub struct FileDirectory {
 }
 
 impl Content for parse::Parsed {
-    type Reader = (address::Settings, Scheme);
+    type Reader = parse::Reader;
 
     /// Mail for the accounts would bounce.
     const MAY_BECOME_EMPTY: bool = false;
 
-    fn read(text: &[u8], (addresses, default): &Self::Reader) -> Result<Self, Vec<Problem>> {
-        parse::parse(text, addresses, *default)
+    fn read(text: &[u8], reader: &Self::Reader) -> Result<Self, Vec<Problem>> {
+        parse::parse(text, reader)
     }
 
     fn len(&self) -> usize {
@@ -72,9 +79,10 @@ impl FileDirectory {
         addresses: address::Settings,
         notify: Option<Notify>,
     ) -> Result<Self, SourceError> {
-        let Settings { path, default_scheme, check_every } = settings;
+        let Settings { path, default_scheme, check_every, allow_weak_schemes } = settings;
         let place = Place { path, kind: "file", form: "a readable passwd-file", check_every };
-        Ok(Self { file: Followed::open(place, (addresses, default_scheme), notify)?, default_scheme })
+        let reader = parse::Reader { addresses, default: default_scheme, allow_weak_schemes };
+        Ok(Self { file: Followed::open(place, reader, notify)?, default_scheme })
     }
 
     fn entry(&self, name: &AccountName) -> Result<Option<Entry>, SourceError> {

@@ -11,6 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::scram::ScramVerifier;
+use super::weak::{CRYPT64, Kind, Weak};
 use super::{Form, Hash, Scheme};
 
 /// Why a stored secret cannot be used. Holds nothing of the secret.
@@ -27,6 +28,10 @@ pub enum InvalidStored {
     NoScheme,
     /// Checking it would take more memory or time than any login may.
     TooCostly,
+    /// A scheme that is broken beyond use.
+    Broken(&'static str),
+    /// A scheme that is weak, where none is allowed.
+    Weak,
 }
 
 impl InvalidStored {
@@ -35,8 +40,9 @@ impl InvalidStored {
         match self {
             Self::Braces => "close the scheme with a brace, as in {SSHA512}",
             Self::UnknownScheme(_) => {
-                "use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, \
-                 SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with .b64 or .hex"
+                "use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, YESCRYPT, SCRYPT, ARGON2I, ARGON2ID, SHA, \
+                 SHA256, SHA512, SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with \
+                 .b64 or .hex"
             }
             Self::Malformed(_) => {
                 "set the password anew, or compare the line with the source it was copied from"
@@ -45,6 +51,10 @@ impl InvalidStored {
                 "put the scheme in front, as in {PLAIN}secret, or set default_scheme for this source"
             }
             Self::TooCostly => "set the password anew with fewer rounds or less memory",
+            Self::Broken(_) => "set the password anew with another scheme, for instance ARGON2ID",
+            Self::Weak => {
+                "set the password anew, or set allow_weak_schemes = true in [auth] until everybody has"
+            }
         }
     }
 }
@@ -57,6 +67,8 @@ impl fmt::Display for InvalidStored {
             Self::Malformed(scheme) => write!(f, "the secret is not a well-formed {} secret", scheme.name()),
             Self::NoScheme => f.write_str("the secret names no scheme and has no prefix of a known one"),
             Self::TooCostly => f.write_str("checking the secret would take unbearably long"),
+            Self::Broken(name) => write!(f, "the scheme {name} is broken and is not read"),
+            Self::Weak => f.write_str("the secret is stored in a weak scheme"),
         }
     }
 }
@@ -114,16 +126,28 @@ fn scheme_and_encoding(name: &[u8]) -> Result<(Scheme, Encoding), InvalidStored>
         Some((base, suffix)) if suffix.eq_ignore_ascii_case("hex") => (base, Encoding::Hex),
         _ => (&*text, Encoding::AsUsual),
     };
+    if let Some(scheme) = Scheme::from_name(base) {
+        return Ok((scheme, encoding));
+    }
+    let broken = BROKEN.iter().find(|known| known.eq_ignore_ascii_case(base));
     let unknown =
         || InvalidStored::UnknownScheme(text.chars().filter(|c| !c.is_control()).take(32).collect());
-    Ok((Scheme::from_name(base).ok_or_else(unknown)?, encoding))
+    Err(broken.map_or_else(unknown, |name| InvalidStored::Broken(name)))
 }
 
 fn form(scheme: Scheme, encoding: Encoding, written: &[u8]) -> Result<Form, InvalidStored> {
     let malformed = || InvalidStored::Malformed(scheme);
     if let Some((hash, salted)) = digest_of(scheme) {
-        let octets = digest_octets(hash, encoding, written).ok_or_else(malformed)?;
-        return split_digest(hash, salted, octets).ok_or_else(malformed);
+        let octets = written_octets(hash.octets(), encoding, written).ok_or_else(malformed)?;
+        let (digest, salt) = split(hash.octets(), salted, octets).ok_or_else(malformed)?;
+        return Ok(Form::Digest { hash, digest, salt });
+    }
+    if let Some((kind, salted)) = weak_digest_of(scheme)
+        && !(scheme == Scheme::LdapMd5 && written.starts_with(b"$1$"))
+    {
+        let octets = written_octets(kind.octets(), encoding, written).ok_or_else(malformed)?;
+        let (digest, salt) = split(kind.octets(), salted, octets).ok_or_else(malformed)?;
+        return Ok(Form::Weak(Weak { kind, digest, salt }));
     }
     let decoded = match encoding {
         Encoding::AsUsual => Zeroizing::new(written.to_vec()),
@@ -140,12 +164,19 @@ fn form(scheme: Scheme, encoding: Encoding, written: &[u8]) -> Result<Form, Inva
     let found = match scheme {
         Scheme::Crypt if is_lock_mark(&decoded) => return Ok(Form::Locked),
         Scheme::Crypt => {
+            if is_des_crypt(&decoded) {
+                return Err(InvalidStored::Broken("DES-CRYPT"));
+            }
             let scheme = crypt_scheme(&decoded).ok_or(InvalidStored::Malformed(Scheme::Crypt))?;
             return form(scheme, Encoding::AsUsual, &decoded);
         }
         Scheme::Sha256Crypt => sha_crypt(text, "$5$", 43)?,
         Scheme::Sha512Crypt => sha_crypt(text, "$6$", 86)?,
         Scheme::BlfCrypt => blowfish(text)?,
+        Scheme::Yescrypt => yescrypt(text)?,
+        Scheme::Scrypt => scrypt(text)?,
+        // LDAP's `{MD5}` may be either.
+        Scheme::Md5Crypt | Scheme::LdapMd5 => md5_crypt(text),
         Scheme::Argon2i => argon2(text, "argon2i")?,
         Scheme::Argon2id => argon2(text, "argon2id")?,
         Scheme::Pbkdf2 => pbkdf2(text)?,
@@ -186,27 +217,44 @@ enum Salted {
     Yes,
 }
 
-fn digest_octets(hash: Hash, encoding: Encoding, written: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn weak_digest_of(scheme: Scheme) -> Option<(Kind, Salted)> {
+    match scheme {
+        Scheme::PlainMd5 | Scheme::LdapMd5 => Some((Kind::Md5, Salted::No)),
+        Scheme::Smd5 => Some((Kind::Md5, Salted::Yes)),
+        Scheme::PlainMd4 => Some((Kind::Md4, Salted::No)),
+        Scheme::Ntlm => Some((Kind::Ntlm, Salted::No)),
+        Scheme::CramMd5 => Some((Kind::CramMd5, Salted::No)),
+        _ => None,
+    }
+}
+
+/// A digest of `octets` octets, with or without a salt behind it.
+fn written_octets(octets: usize, encoding: Encoding, written: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     match encoding {
         Encoding::Hex => from_hex(written),
         // A digest of known length in hexadecimal cannot be mistaken for base64.
-        Encoding::AsUsual if written.len() == hash.octets() * 2 => {
+        Encoding::AsUsual if written.len() == octets * 2 => {
             from_hex(written).or_else(|| from_base64(written))
         }
         Encoding::AsUsual | Encoding::Base64 => from_base64(written),
     }
 }
 
-fn split_digest(hash: Hash, salted: Salted, mut octets: Zeroizing<Vec<u8>>) -> Option<Form> {
+/// A digest and its salt.
+fn split(
+    digest_octets: usize,
+    salted: Salted,
+    mut octets: Zeroizing<Vec<u8>>,
+) -> Option<(Zeroizing<Vec<u8>>, Vec<u8>)> {
     let is_whole = match salted {
-        Salted::No => octets.len() == hash.octets(),
-        Salted::Yes => octets.len() > hash.octets(),
+        Salted::No => octets.len() == digest_octets,
+        Salted::Yes => octets.len() > digest_octets,
     };
     if !is_whole {
         return None;
     }
-    let salt = octets.split_off(hash.octets());
-    Some(Form::Digest { hash, digest: octets, salt })
+    let salt = octets.split_off(digest_octets);
+    Some((octets, salt))
 }
 
 /// `$6$rounds=N$salt$hash`, the rounds being optional.
@@ -241,6 +289,84 @@ fn blowfish(text: &str) -> Result<Option<Form>, InvalidStored> {
         cost if cost > BCRYPT_COST_MAX => Err(InvalidStored::TooCostly),
         _ => Ok(None),
     }
+}
+
+/// `$y$jNr$salt$hash`: flavour, memory and block size, one character each. There may be more of them, which no program writes.
+fn yescrypt(text: &str) -> Result<Option<Form>, InvalidStored> {
+    let Some((parameters, salt, hash)) = text.strip_prefix("$y$").and_then(fields_of_three) else {
+        return Ok(None);
+    };
+    let Ok(params) = parameters.parse::<yescrypt::Params>() else { return Ok(None) };
+    let is_sound = parameters.len() == 3
+        && parameters.starts_with('j')
+        && (1..=86).contains(&salt.len())
+        && hash.len() == CRYPT_HASH_CHARACTERS;
+    if !is_sound || !is_crypt64(salt) || !is_crypt64(hash) {
+        return Ok(None);
+    }
+    match memory_octets(params.n(), params.r()) {
+        octets if octets > SCRYPT_OCTETS_MAX => Err(InvalidStored::TooCostly),
+        _ => Ok(Some(Form::Yescrypt(Zeroizing::new(text.to_owned())))),
+    }
+}
+
+/// `$7$Nrrrrrpppppsalt$hash`: the logarithm of the number of blocks, their size and the parallelism, then the salt as it is.
+fn scrypt(text: &str) -> Result<Option<Form>, InvalidStored> {
+    let Some((head, hash)) = text.strip_prefix("$7$").and_then(|rest| rest.split_once('$')) else {
+        return Ok(None);
+    };
+    if hash.len() != CRYPT_HASH_CHARACTERS || !is_crypt64(hash) || !is_crypt64(head) || head.len() > 100 {
+        return Ok(None);
+    }
+    let mut digits = head.bytes().map(|octet| CRYPT64.iter().position(|known| *known == octet).unwrap_or(0));
+    let log_n = digits.next().unwrap_or_default();
+    // The lowest of five digits first.
+    let mut number = || {
+        (0..5).fold(0_u64, |sum, place| {
+            sum | u64::try_from(digits.next().unwrap_or_default()).unwrap_or_default() << (6 * place)
+        })
+    };
+    let (block, parallelism) = (number(), number());
+    if head.len() < 12 || !(1..=63).contains(&log_n) || block == 0 || parallelism == 0 {
+        return Ok(None);
+    }
+    let octets = memory_octets(1 << log_n, u32::try_from(block).unwrap_or(u32::MAX));
+    if octets > SCRYPT_OCTETS_MAX || octets.saturating_mul(parallelism) > SCRYPT_WORK_OCTETS_MAX {
+        return Err(InvalidStored::TooCostly);
+    }
+    Ok(Some(Form::Scrypt(Zeroizing::new(text.to_owned()))))
+}
+
+fn memory_octets(blocks: u64, block: u32) -> u64 {
+    blocks.saturating_mul(128 * u64::from(block))
+}
+
+/// `$1$salt$hash`.
+fn md5_crypt(text: &str) -> Option<Form> {
+    let (salt, hash) = text.strip_prefix("$1$")?.split_once('$')?;
+    let is_sound = salt.len() <= 8 && hash.len() == Kind::Md5Crypt.octets() && is_crypt64(hash);
+    is_sound.then(|| {
+        let (salt, digest) = (salt.as_bytes().to_vec(), Zeroizing::new(hash.as_bytes().to_vec()));
+        Form::Weak(Weak { kind: Kind::Md5Crypt, digest, salt })
+    })
+}
+
+fn fields_of_three(text: &str) -> Option<(&str, &str, &str)> {
+    let mut fields = text.split('$');
+    let three = (fields.next()?, fields.next()?, fields.next()?);
+    fields.next().is_none().then_some(three)
+}
+
+fn is_crypt64(text: &str) -> bool {
+    text.bytes().all(|octet| CRYPT64.contains(&octet))
+}
+
+/// Traditional crypt(3): 13 characters without a prefix, or `_` and 19.
+fn is_des_crypt(text: &[u8]) -> bool {
+    let is_of = |text: &[u8], characters| {
+        text.len() == characters && text.iter().all(|octet| CRYPT64.contains(octet))
+    };
+    is_of(text, 13) || text.strip_prefix(b"_").is_some_and(|text| is_of(text, 19))
 }
 
 /// The PHC string of Argon2.
@@ -362,9 +488,25 @@ const NAMES: &[(&str, Scheme)] = &[
     ("SCRAM-SHA-1", Scheme::ScramSha1),
     ("SCRAM-SHA-256", Scheme::ScramSha256),
     ("SCRAM-SHA-512", Scheme::ScramSha512),
+    ("YESCRYPT", Scheme::Yescrypt),
+    ("SCRYPT", Scheme::Scrypt),
+    ("MD5-CRYPT", Scheme::Md5Crypt),
+    ("PLAIN-MD5", Scheme::PlainMd5),
+    ("LDAP-MD5", Scheme::LdapMd5),
+    ("MD5", Scheme::LdapMd5),
+    ("SMD5", Scheme::Smd5),
+    ("PLAIN-MD4", Scheme::PlainMd4),
+    ("NTLM", Scheme::Ntlm),
+    ("CRAM-MD5", Scheme::CramMd5),
+    ("HMAC-MD5", Scheme::CramMd5),
 ];
 
+const BROKEN: &[&str] = &["DES-CRYPT", "LANMAN", "OTP", "SKEY", "RPA", "DIGEST-MD5", "PLAIN-TRUNC"];
+
 const CRYPT_PREFIXES: &[(&str, Scheme)] = &[
+    ("$1$", Scheme::Md5Crypt),
+    ("$7$", Scheme::Scrypt),
+    ("$y$", Scheme::Yescrypt),
     ("$5$", Scheme::Sha256Crypt),
     ("$6$", Scheme::Sha512Crypt),
     ("$2a$", Scheme::BlfCrypt),
@@ -381,6 +523,11 @@ const LOCK_MARKS: &[&[u8]] = &[b"x", b"*", b"!", b"!!", b"*LK*", b"*NP*"];
 const SHA_CRYPT_ROUNDS_MAX: u32 = 10_000_000;
 const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
 const BCRYPT_COST_MAX: u32 = 16;
+/// Their libraries take the memory without asking whether there is any.
+const SCRYPT_OCTETS_MAX: u64 = 256 << 20;
+const SCRYPT_WORK_OCTETS_MAX: u64 = 4 << 30;
+/// 32 octets.
+const CRYPT_HASH_CHARACTERS: usize = 43;
 const ARGON2_MEMORY_KIB_MAX: u32 = 1 << 20;
 const ARGON2_WORK_KIB_MAX: u64 = 1 << 24;
 const ARGON2_LANES_MAX: u32 = 64;

@@ -31,6 +31,46 @@ const VECTORS: &[&str] = &[
     "{PLAIN.HEX}636f727265637420686f72736520c3a9",
     "{PBKDF2.B64}JDEkNFB3bWdrcmtwMG5iNW9oTyQ1MDAwJDFiYmY0NzhmNTk2YWZjYjgwNzllZTc4YWJkY2Q0NzY5ZDU5NGIzNDE=",
     "{SCRAM-SHA-256.B64}NDA5NiwyZTIyQWhyaGZQWUFmYndpWjcvY3NnPT0sdWRYa2hZTXJDSTNKcUFlbGV3N1AxMGR2b0E5MUt2SGIzcmk0NUc4QmNBOD0sNEtaSnIxRE1XK2g2RVZRandqWkk0MGRVK3BSR2kwRWVrTFdndXl1NWgrVT0=",
+    // Made by libxcrypt 4.4.33.
+    "{CRYPT}$y$j75$F5Jx5fExrKuPp53xLKQ..1$NgIZDP43mfrduG9LmkdzOJExkirMfxj1wQlchpqqtU5",
+    "{YESCRYPT}$y$j9T$F5Jx5fExrKuPp53xLKQ..1$9TkKKERdVuKYhkk1uNwVzBKreAu21NC0eub6A30nZmB",
+    "{CRYPT}$7$8U..../....Mq4YHD2syxYT.MsH1Ek0n1$SBJ8ck2spTwo6a4/O2ZL2rHbPfb9aL.4TcXkFaXqED.",
+];
+
+/// The same for schemes that are weak.
+const WEAK: &[&str] = &[
+    "{SMD5}lExNKV+tQLTStgJvb+1Sp3jRVsI=",
+    "{SMD5.HEX}13b7c2b4750aa13a8e76271381616f156a23b750",
+    "{LDAP-MD5}mdTqo8SmDcMiisuCO4kkvg==",
+    "{MD5}mdTqo8SmDcMiisuCO4kkvg==",
+    "{PLAIN-MD5}99d4eaa3c4a60dc3228acb823b8924be",
+    "{PLAIN-MD4}efc0ac80441a3f681e2bd2aaf1d61903",
+    "{MD5}$1$AddEk4ry$VdQeyhqHYPKj2BiEzFv5S/",
+    "{MD5-CRYPT}$1$lVqdvWen$61f6L5TGHlNoYBbVzelPF0",
+    "{CRYPT}$1$lVqdvWen$61f6L5TGHlNoYBbVzelPF0",
+    "{CRAM-MD5}90b3dd645c4b669d41d81c9892a045d8eb33468c94cbc20c9c2b240431ddc82f",
+];
+
+/// Made by `doveadm pw` of the first octets of `0123456789abcdef`, repeated.
+const LONG: &[(usize, &str)] = &[
+    (1, "{MD5-CRYPT}$1$8fp2AlsP$YgNMmjE85WV719PgHEQJp0"),
+    (1, "{CRAM-MD5}2fa922ca1efdfe1cae7bc659f9dd1160b50a486b6cdf8444c267c4bd7e667b75"),
+    (15, "{MD5-CRYPT}$1$5bjW42De$3wAnWrJFBXLx8IGYaSKyW/"),
+    (15, "{CRAM-MD5}e12d052a875ffad3f29116e7ba389d8783660b77f6705074f8a01f12fe1a299f"),
+    (16, "{MD5-CRYPT}$1$YUfZSDAb$kxAnWlGVp1uJA20zhK3H31"),
+    (16, "{CRAM-MD5}3dc4384ab349bc475883cb39c785c9535a3abe693dbb1d8bdfa6ecac3b5b8845"),
+    (17, "{MD5-CRYPT}$1$L8xABkrR$oUwwi5G1TgT1iTwi0rhah."),
+    (17, "{CRAM-MD5}fab0a25c8860010c4a08d57b97b2a66abcc093c8f0acb420f36ebdc09c94fdaf"),
+    (33, "{MD5-CRYPT}$1$.tpG4jjj$GJXYvWK1Fhl6X1SaHQaFz."),
+    (33, "{CRAM-MD5}cc365e564ba4a7aab8349358565c14805d3f67d0f53bc7b82b9fde9be7c6763e"),
+    (63, "{MD5-CRYPT}$1$aS2rrv90$EXhTzG8ON5Q/VKUWSGAAE/"),
+    (63, "{CRAM-MD5}dcdb68a4850d70bb9adbdbaa131f30f1e36afade37c83d4bcc81adac9856fd35"),
+    (64, "{MD5-CRYPT}$1$X4f5p71q$WVx7AYRgs3vFOZsVGJuve1"),
+    (64, "{CRAM-MD5}9708e8edf551027ff8aa933157c7cf2d8ad93b8096bd603cab66c449e5f28ae0"),
+    (65, "{MD5-CRYPT}$1$wd1wNukz$2WZrBhoMHUBmzB8AzF9zg/"),
+    (65, "{CRAM-MD5}ef0e7ffe3dba62f0dfd32ac3e129d351da9ff55b37a29baff775f182489e011a"),
+    (96, "{MD5-CRYPT}$1$dJcrjIFn$2MyygHtSRE6JgVjGH1S1K."),
+    (96, "{CRAM-MD5}d5a97562599271fe91d18e6a08152fccdeea967ae1996d646208b41ded5eb613"),
 ];
 
 fn parse(text: &str) -> Result<StoredPassword, InvalidStored> {
@@ -39,12 +79,32 @@ fn parse(text: &str) -> Result<StoredPassword, InvalidStored> {
 
 #[test]
 fn hashes_made_by_dovecot_fit_their_password_and_no_other() {
-    for vector in VECTORS {
+    for vector in VECTORS.iter().chain(WEAK) {
         let stored = parse(vector).unwrap_or_else(|why| panic!("{vector}: {why}"));
-        assert!(stored.fits("correct horse é".as_bytes()).unwrap(), "{vector}");
+        assert_eq!(stored.is_weak(), WEAK.contains(vector), "{vector}");
+        assert!(stored.is_there() && stored.fits("correct horse é".as_bytes()).unwrap(), "{vector}");
         for wrong in ["correct horse e", "", "correct horse", "correct horse é "] {
             assert!(!stored.fits(wrong.as_bytes()).unwrap(), "{vector} fits {wrong:?}");
         }
+    }
+}
+
+#[test]
+fn an_ntlm_hash_is_of_the_password_in_utf_16() {
+    let stored = parse("{NTLM}8846F7EAEE8FB117AD06BDD830B7586C").unwrap();
+    assert!(stored.fits(b"password").unwrap() && stored.is_weak());
+    for wrong in [&b"Password"[..], b"", b"\xFF"] {
+        assert!(!stored.fits(wrong).unwrap());
+    }
+}
+
+#[test]
+fn what_depends_on_the_length_of_a_password_fits_at_every_length() {
+    // MD5-CRYPT takes it in pieces of 16 octets and bit by bit; HMAC hashes keys of more than 64.
+    for (octets, vector) in LONG {
+        let password = "0123456789abcdef".repeat(6);
+        let password = &password[..*octets];
+        assert!(parse(vector).unwrap().fits(password.as_bytes()).unwrap(), "{octets} {vector}");
     }
 }
 
@@ -121,7 +181,22 @@ fn damaged_secrets_are_refused_when_read() {
         ("{SHA512-CRYPT}$6$salt$short", InvalidStored::Malformed(Scheme::Sha512Crypt)),
         ("{SHA512-CRYPT}$6$$", InvalidStored::Malformed(Scheme::Sha512Crypt)),
         ("{SHA256-CRYPT}$6$CL5MSH3QhXfc6jyQ$RxHww", InvalidStored::Malformed(Scheme::Sha256Crypt)),
-        ("{CRYPT}$1$abcdefgh$kT.kC1nDmEkCFDcMTJEpy0", InvalidStored::Malformed(Scheme::Crypt)),
+        ("{CRYPT}$1$abcdefgh$kT.kC1nDmEkCFDcMTJEpy", InvalidStored::Malformed(Scheme::Md5Crypt)),
+        ("{MD5-CRYPT}$1$abcdefghi$kT.kC1nDmEkCFDcMTJEpy0", InvalidStored::Malformed(Scheme::Md5Crypt)),
+        ("{SMD5}CiNLIhyS7oLtHQtHRD5mSw==", InvalidStored::Malformed(Scheme::Smd5)),
+        ("{CRAM-MD5}614231cf7592188dd7135920", InvalidStored::Malformed(Scheme::CramMd5)),
+        ("$y$j9T$abc", InvalidStored::Malformed(Scheme::Yescrypt)),
+        (
+            "$y$j9T//$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC",
+            InvalidStored::Malformed(Scheme::Yescrypt),
+        ),
+        (
+            "{CRYPT}$7$CU..../...$JyHIxez0DOwm0r6.kAIohc8UFBOLU4xX8a1wGBpLrw7",
+            InvalidStored::Malformed(Scheme::Scrypt),
+        ),
+        ("{CRYPT}MH8a2KU35TD/A", InvalidStored::Broken("DES-CRYPT")),
+        ("{des-crypt}MH8a2KU35TD/A", InvalidStored::Broken("DES-CRYPT")),
+        ("{OTP}sha1 1024 9bc22c66703a3a84 2e432cfbbe44b176", InvalidStored::Broken("OTP")),
         ("{BLF-CRYPT}$2y$05$un1Xc", InvalidStored::Malformed(Scheme::BlfCrypt)),
         (
             "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$2xFs4RsvD4Jw0",
@@ -153,6 +228,9 @@ fn secrets_that_would_take_for_ever_are_refused_when_read() {
         "{ARGON2ID}$argon2id$v=19$m=4194304,t=3,p=1$2xFs4RsvD4Jw0/8rJg17bA$feer8RkC35uTKqDKndomwQff2tPOdPW9yQoIEljk1A8".to_owned(),
         "{ARGON2ID}$argon2id$v=19$m=65536,t=99999999,p=1$2xFs4RsvD4Jw0/8rJg17bA$feer8RkC35uTKqDKndomwQff2tPOdPW9yQoIEljk1A8".to_owned(),
         "{PBKDF2}$1$salt$4000000000$f0e0c4848b64d4bf13b6140e0ee5d31da3e3b188".to_owned(),
+        "$y$jTT$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC".to_owned(),
+        "$7$TU..../....Mq4YHD2syxYT.MsH1Ek0n1$JyHIxez0DOwm0r6.kAIohc8UFBOLU4xX8a1wGBpLrw7".to_owned(),
+        "$7$CU.....zzz.Mq4YHD2syxYT.MsH1Ek0n1$JyHIxez0DOwm0r6.kAIohc8UFBOLU4xX8a1wGBpLrw7".to_owned(),
     ] {
         assert_eq!(parse(&text).unwrap_err(), InvalidStored::TooCostly, "{text}");
     }
@@ -210,7 +288,7 @@ fn the_decoy_costs_what_a_real_secret_costs() {
 
 #[test]
 fn nothing_prints_a_secret() {
-    for vector in VECTORS {
+    for vector in VECTORS.iter().chain(WEAK) {
         let printed = format!("{:?}", parse(vector).unwrap());
         let secret = vector.split_once('}').unwrap().1;
         assert!(!printed.contains(secret) && printed.len() < 40, "{printed}");
@@ -227,8 +305,9 @@ proptest::proptest! {
     }
 
     #[test]
-    fn no_damage_to_a_sound_secret_makes_it_panic(which in 0..VECTORS.len(), at: usize, octet: u8) {
-        let mut text = VECTORS[which].as_bytes().to_vec();
+    fn no_damage_to_a_sound_secret_makes_it_panic(which in 0..VECTORS.len() + WEAK.len(), at: usize, octet: u8) {
+        let all: Vec<&str> = VECTORS.iter().chain(WEAK).copied().collect();
+        let mut text = all[which].as_bytes().to_vec();
         let at = at % text.len();
         text[at] = octet;
         let _ = StoredPassword::parse(&text, Scheme::Crypt);

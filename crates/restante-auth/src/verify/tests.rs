@@ -355,6 +355,26 @@ async fn a_recent_success_costs_no_hash_until_it_is_forgotten() {
 }
 
 #[tokio::test]
+async fn a_weak_secret_opens_the_account_only_where_that_is_allowed() {
+    let accounts = [
+        ("md5", "{PLAIN-MD5}9dd4e461268c8034f5c8564e155c67a6"),
+        ("crypt", "$1$frlo2YcT$of3N0QM.2aeZu44qIXMOK/"),
+    ];
+    let accounts = Twin::new(&accounts);
+    for is_allowed in [false, true] {
+        let settings = Settings { allow_weak_schemes: is_allowed, ..settings() };
+        let authenticator = over(&[Arc::clone(&accounts)], settings);
+        for user in ["md5", "crypt"] {
+            let right = outcome(&authenticator, &password(user, b"x", Method::UserPass)).await;
+            let expected = if is_allowed { Ok(user.to_owned()) } else { Err(Some(Reason::WeakScheme)) };
+            assert_eq!(right, expected, "{user}");
+            let wrong = outcome(&authenticator, &password(user, b"y", Method::UserPass)).await;
+            assert_eq!(wrong, Err(Some(Reason::WrongPassword)), "{user}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_full_queue_is_unavailable_for_known_and_unknown_alike() {
     let authenticator = over(&[Twin::new(&[("bob", COSTLY)])], settings());
     let held = authenticator.inner.hashing.hold_all();

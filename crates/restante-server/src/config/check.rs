@@ -221,6 +221,13 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     }
     super::source::check_all(config, lines, problems);
     super::defence::check(config, lines, problems);
+    if config.auth.allow_weak_schemes {
+        problems.warning(
+            lines.at("auth.allow_weak_schemes"),
+            "auth.allow_weak_schemes: whoever steals a password that is stored as MD5 or MD4 has it in no time",
+            "let people set their passwords anew, then take the key out",
+        );
+    }
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
     quota::check(&config.quota, lines, problems);

@@ -17,6 +17,7 @@ mod mechanisms;
 mod migration;
 mod others;
 mod quota;
+mod schemes;
 mod servers;
 mod sessions;
 mod sinks;

@@ -11,7 +11,7 @@ use crate::directory::Problem;
 use crate::directory::census::Census;
 use crate::directory::file::quota;
 use crate::directory::table::{NotInserted, Record, Table};
-use crate::password::{Scheme, StoredPassword};
+use crate::password::{InvalidStored, Scheme, StoredPassword};
 
 /// A file that can be used.
 pub(super) struct Parsed {
@@ -21,17 +21,22 @@ pub(super) struct Parsed {
     pub(super) doubts: Vec<Problem>,
 }
 
+/// How a file is read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) addresses: address::Settings,
+    /// Of secrets that show none.
+    pub(super) default: Scheme,
+    pub(super) allow_weak_schemes: bool,
+}
+
 /// Reads the text of a file. All problems at once, of which at most `PROBLEMS_MAX` are listed.
-pub(super) fn parse(
-    text: &[u8],
-    addresses: &address::Settings,
-    default: Scheme,
-) -> Result<Parsed, Vec<Problem>> {
+pub(super) fn parse(text: &[u8], reader: &Reader) -> Result<Parsed, Vec<Problem>> {
+    let addresses = &reader.addresses;
     let lines = text.iter().filter(|octet| **octet == b'\n').count() + 1;
     let longer_by = addresses.default_domain.as_ref().map_or(0, |domain| domain.len() + 1);
     let mut reading = Reading {
-        addresses,
-        default,
+        reader,
         table: Table::with_capacity(text.len().saturating_add(lines.saturating_mul(longer_by)), lines),
         line_of: Vec::with_capacity(lines),
         census: Census::default(),
@@ -53,8 +58,7 @@ pub(super) fn parse(
 }
 
 struct Reading<'a> {
-    addresses: &'a address::Settings,
-    default: Scheme,
+    reader: &'a Reader,
     table: Table,
     /// The line of each record of the table.
     line_of: Vec<u64>,
@@ -70,8 +74,11 @@ impl Reading<'_> {
         }
         let fields = Fields::cut(line)?;
         let name = self.name(fields.name)?;
-        let stored = StoredPassword::parse(fields.secret, self.default)
-            .map_err(|why| Problem::new(format!("{name}: {why}"), why.remedy()))?;
+        let problem = |why: InvalidStored| Problem::new(format!("{name}: {why}"), why.remedy());
+        let stored = StoredPassword::parse(fields.secret, self.reader.default).map_err(problem)?;
+        if stored.is_weak() && !self.reader.allow_weak_schemes {
+            return Err(problem(InvalidStored::Weak));
+        }
         let (mut secret, mut is_open) = (fields.secret, true);
         if let Some(what) = fields.restriction() {
             // Not to heed a restriction would open the account wider than its owner means it to be.
@@ -112,7 +119,7 @@ impl Reading<'_> {
 
     fn name(&self, written: &[u8]) -> Result<AccountName, Problem> {
         let shown = || written.escape_ascii().to_string().chars().take(SHOWN_MAX).collect::<String>();
-        let name = self.addresses.account_name(written).map_err(|why| {
+        let name = self.reader.addresses.account_name(written).map_err(|why| {
             let remedy = match why {
                 InvalidName::ForeignDomain => {
                     "add the domain to the domains that are ours, or remove the line"
@@ -122,8 +129,10 @@ impl Reading<'_> {
             Problem::new(format!("{}: {why}", shown()), remedy)
         })?;
         // `bob+lists` would silently become `bob`.
-        let literal = address::Settings { detail_separator: None, ..self.addresses.clone() };
-        if self.addresses.detail_separator.is_some() && literal.account_name(written).as_ref() != Ok(&name) {
+        let literal = address::Settings { detail_separator: None, ..self.reader.addresses.clone() };
+        if self.reader.addresses.detail_separator.is_some()
+            && literal.account_name(written).as_ref() != Ok(&name)
+        {
             let what = format!("{}: the name holds the character that separates details", shown());
             return Err(Problem::new(what, "rename the account, or choose another detail separator"));
         }

@@ -63,3 +63,17 @@ fn a_memory_that_is_never_used_is_warned_of() {
     let warned: Vec<_> = config.warnings.iter().map(|warning| warning.what.as_str()).collect();
     assert_eq!(warned, ["auth.source.0.cache_s has no effect: what this source stores is compared here"]);
 }
+
+#[test]
+fn weak_schemes_are_allowed_with_a_warning() {
+    let folder = folder();
+    assert!(!read(&folder, LEAST).unwrap().auth.allow_weak_schemes);
+    let config = read(&folder, &with("allow_weak_schemes = true", &[""])).unwrap();
+    assert!(config.auth.allow_weak_schemes);
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].what.starts_with("auth.allow_weak_schemes: whoever steals"));
+    same_lines(
+        &problems(&with("allow_weak_schemes = 1", &[""])),
+        &["4: auth.allow_weak_schemes: this is a whole number, but true or false is wanted"],
+    );
+}

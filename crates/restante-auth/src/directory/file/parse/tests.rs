@@ -4,8 +4,35 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn reader(default: Scheme) -> Reader {
+    Reader { addresses: address::Settings::default(), default, allow_weak_schemes: false }
+}
+
 fn read(text: &str) -> Result<Parsed, Vec<Problem>> {
-    parse(text.as_bytes(), &address::Settings::default(), Scheme::Crypt)
+    parse(text.as_bytes(), &reader(Scheme::Crypt))
+}
+
+#[test]
+fn a_weak_secret_is_a_problem_of_its_line_unless_it_is_allowed() {
+    let text = "alice:{PLAIN}x1\nbob:$1$lVqdvWen$61f6L5TGHlNoYBbVzelPF0\n";
+    let found = problems(text);
+    assert_eq!(
+        found,
+        [
+            "line 2: bob: the secret is stored in a weak scheme; set the password anew, or set allow_weak_schemes = true in [auth] \
+          until everybody has"
+        ]
+    );
+    let allowing = Reader { allow_weak_schemes: true, ..reader(Scheme::Crypt) };
+    assert_eq!(parse(text.as_bytes(), &allowing).ok().unwrap().table.len(), 2);
+    let found = problems("carol:{DES-CRYPT}MH8a2KU35TD/A\n");
+    assert_eq!(
+        found,
+        [
+            "line 1: carol: the scheme DES-CRYPT is broken and is not read; set the password anew with another scheme, for instance \
+          ARGON2ID"
+        ]
+    );
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -61,7 +88,7 @@ fn all_problems_are_told_at_once_with_line_and_remedy() {
             "line 3: ../etc: the name holds a character that is not allowed; rename the account or remove the line",
             "line 4: bob: the secret names no scheme and has no prefix of a known one; put the scheme in front, as in {PLAIN}secret, or set default_scheme for this source",
             "line 5: the account alice stands on line 1 already; remove one of the two lines",
-            "line 6: carol: the scheme {ROT13} is not known; use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with .b64 or .hex",
+            "line 6: carol: the scheme {ROT13} is not known; use one of PLAIN, CRYPT, SHA256-CRYPT, SHA512-CRYPT, BLF-CRYPT, YESCRYPT, SCRYPT, ARGON2I, ARGON2ID, SHA, SHA256, SHA512, SSHA, SSHA256, SSHA512, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, each also with .b64 or .hex",
             "line 7: dave: the home relative is not an absolute path; begin it with / or leave it empty",
             "line 8: erin+lists: the name holds the character that separates details; rename the account, or choose another detail separator",
         ]
@@ -71,7 +98,9 @@ fn all_problems_are_told_at_once_with_line_and_remedy() {
 #[test]
 fn foreign_domains_and_too_long_lines_are_problems() {
     let ours = address::Settings { domains: vec!["example.org".into()], ..address::Settings::default() };
-    let found = parse(b"bob@example.edu:{PLAIN}x1\n", &ours, Scheme::Crypt).err().unwrap();
+    let found = parse(b"bob@example.edu:{PLAIN}x1\n", &Reader { addresses: ours, ..reader(Scheme::Crypt) })
+        .err()
+        .unwrap();
     assert!(found[0].remedy.contains("domains"), "{found:?}");
     assert!(problems(&format!("bob:{{PLAIN}}{}", "x".repeat(70_000)))[0].contains("too long"));
     assert!(problems(&format!("{}:{{PLAIN}}x1", "x".repeat(300)))[0].contains("longer than 255"));
@@ -110,12 +139,12 @@ fn no_problem_repeats_a_secret() {
 proptest! {
     #[test]
     fn no_octets_make_the_reader_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse(&text, &address::Settings::default(), Scheme::Plain);
+        let _ = parse(&text, &reader(Scheme::Plain));
     }
 
     #[test]
     fn no_lines_make_the_reader_panic(text in "([a-cA-C.+@/]{0,3}(:|::)?(\\{(PLAIN|SSHA|CRYPT)\\}|\\$6\\$)?[ -~]{0,9}[\r\n#]?){0,12}") {
-        if let Ok(parsed) = parse(text.as_bytes(), &address::Settings::default(), Scheme::Crypt) {
+        if let Ok(parsed) = parse(text.as_bytes(), &reader(Scheme::Crypt)) {
             for index in 0..parsed.table.len() {
                 let record = parsed.table.nth(index).unwrap();
                 prop_assert_eq!(parsed.table.record(record.name), Some(record));
