@@ -43,7 +43,9 @@ impl Directory for Refusing {
             "otherwise" => account.mechanisms = Some([Box::from("EXTERNAL")].into()),
             _ => return Box::pin(async { Ok(None) }),
         }
-        Box::pin(async { Ok(Some(Entry { account, password, scram: Vec::new(), app_passwords: Vec::new() })) })
+        Box::pin(async {
+            Ok(Some(Entry { account, password, scram: Vec::new(), app_passwords: Vec::new() }))
+        })
     }
 
     fn reload(&self, _: Instant) -> Answer<'_, usize> {

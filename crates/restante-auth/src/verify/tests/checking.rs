@@ -170,6 +170,18 @@ async fn for_everything_but_passwords_a_checking_source_is_looked_up_in() {
     assert_eq!(*oracle.asked.lock().unwrap(), ["lookup alice", "lookup alice", "lookup gone"]);
 }
 
+#[tokio::test]
+async fn what_a_checking_source_says_of_a_password_in_a_look_up_opens_nothing() {
+    let authenticator = among(vec![Arc::new(Oracle::new(&[("alice", "one"), ("gone", "locked")]))]);
+    let timestamp = b"<1896.697170952@dbc.mtview.ca.us>";
+    for (user, expected) in [("alice", Reason::NoPlainSecret), ("gone", Reason::Locked)] {
+        let digest = apop::digest(timestamp, &Secret::new(b"nonsense".to_vec()));
+        let credentials =
+            Credentials::Apop { user: user.as_bytes().to_vec(), timestamp: timestamp.to_vec(), digest };
+        assert_eq!(outcome(&authenticator, &credentials).await, Err(Some(expected)), "{user}");
+    }
+}
+
 fn saying(says: impl FnOnce(&mut Account)) -> Authenticator {
     let mut account = Account::new(AccountName::new("anybody").unwrap());
     says(&mut account);
