@@ -220,6 +220,7 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
             Ok(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
         }
         AuthSource::Ldap(ldap) => source::ldap(ldap),
+        AuthSource::Http(http) => source::http(http),
     })
 }
 

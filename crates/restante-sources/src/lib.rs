@@ -6,5 +6,6 @@
 // Tests may read clocks and lay out files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod http;
 pub mod ldap;
 mod trust;

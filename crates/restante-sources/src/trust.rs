@@ -15,28 +15,34 @@ pub(crate) fn config(authorities: Option<&[u8]>) -> Result<Arc<ClientConfig>, Pr
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| Problem::new(format!("no TLS: {error}"), "report this"))?;
-    let roots = match authorities {
-        Some(pem) => own(pem)?,
-        None => {
-            let mut roots = RootCertStore::empty();
-            // A file that cannot be read, or an authority that rustls does not take, leaves the others. None at all shows when a server
-            // is to be believed.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        // A file that cannot be read, or an authority that rustls does not take, leaves the others. None at all shows when a server
+        // is to be believed.
+        None => drop(roots.add_parsable_certificates(certificates(None)?)),
+        Some(_) => {
+            for certificate in certificates(authorities)? {
+                roots.add(certificate).map_err(|error| wrong(&error.to_string()))?;
+            }
         }
-    };
+    }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-fn own(pem: &[u8]) -> Result<RootCertStore, Problem> {
-    let wrong = |what: String| Problem::new(what, "put the certificates of authorities there, in PEM");
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| wrong(format!("the file of ca: {error}")))?;
-        roots.add(certificate).map_err(|error| wrong(format!("the file of ca: {error}")))?;
+/// The certificates of these authorities (PEM), or of those that the machine trusts.
+///
+/// # Errors
+/// What is given holds none, or something else.
+pub(crate) fn certificates(authorities: Option<&[u8]>) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let Some(pem) = authorities else { return Ok(rustls_native_certs::load_native_certs().certs) };
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(wrong("there is no certificate in it")),
+        Err(error) => Err(wrong(&error.to_string())),
     }
-    match roots.is_empty() {
-        true => Err(wrong("the file of ca holds no certificate".to_owned())),
-        false => Ok(roots),
-    }
+}
+
+fn wrong(what: &str) -> Problem {
+    Problem::new(format!("the file of ca: {what}"), "put the certificates of authorities there, in PEM")
 }

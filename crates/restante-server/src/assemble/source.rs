@@ -1,11 +1,12 @@
 //! From the tables of sources that are asked over a wire to the sources themselves.
 
-use crate::config::source::LdapSource;
+use crate::config::source::{HttpSource, LdapSource};
 use crate::file;
 use restante_auth::directory::{Problem, SourceError};
 use restante_auth::verify::Source;
 use restante_config::value::Hidden;
 use restante_proto::secret::Secret;
+use restante_sources::http::{self, HttpDirectory};
 use restante_sources::ldap::{LdapDirectory, Service, Settings};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,23 @@ pub(super) fn ldap(source: &LdapSource) -> Result<Source, SourceError> {
         timeout: source.timeout(),
     };
     Ok(Source::Other(Arc::new(LdapDirectory::new(settings)?)))
+}
+
+/// A program that is asked by HTTP.
+pub(super) fn http(source: &HttpSource) -> Result<Source, SourceError> {
+    // `config::check` has refused what is wrong with the address.
+    let url = source
+        .url()
+        .map_err(|(_, what, remedy)| SourceError::permanent("http", vec![Problem::new(what, remedy)]))?;
+    let password = secret("http", source.password.as_ref(), source.password_file.as_deref())?;
+    let settings = http::Settings {
+        url,
+        authorities: authorities("http", source.ca.as_deref())?,
+        secret: password.map(|password| (source.header.clone(), password)),
+        parallel_max: usize::try_from(source.connections).unwrap_or(usize::MAX),
+        timeout: source.timeout(),
+    };
+    Ok(Source::Other(Arc::new(HttpDirectory::new(settings)?)))
 }
 
 /// A secret, as it stands in the configuration or in a file of its own; there without the line end at its end.

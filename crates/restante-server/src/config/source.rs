@@ -1,9 +1,11 @@
 //! `[[auth.source]]`: where accounts come from. Each kind of source has keys of its own.
 
+mod http;
 mod ldap;
 
 use super::{Auth, Config, NameForm};
 use crate::file;
+pub use http::HttpSource;
 pub use ldap::{Attributes, LdapScope, LdapSource};
 use restante_auth::address;
 use restante_config::problem::Problems;
@@ -30,6 +32,8 @@ pub enum AuthSource {
     Embedded(EmbeddedSource),
     /// A directory that speaks LDAP.
     Ldap(Box<LdapSource>),
+    /// A program that is asked by HTTP.
+    Http(Box<HttpSource>),
 }
 
 section! {
@@ -88,6 +92,8 @@ choice! {
         Embedded = "embedded",
         /// A directory that speaks LDAP.
         Ldap = "ldap",
+        /// A program that is asked by HTTP.
+        Http = "http",
     }
 }
 
@@ -110,7 +116,7 @@ impl AuthSource {
     /// The keys of all kinds together, for whoever wants to know whether they are documented.
     #[cfg(test)]
     pub(crate) const KEYS: &[&[&str]] =
-        &[AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS, LdapSource::KEYS];
+        &[AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS, LdapSource::KEYS, HttpSource::KEYS];
 
     /// Reads what this kind has, and names its keys.
     fn read(kind: SourceType, section: &mut Section<'_, '_, '_>) -> (Self, &'static [&'static str]) {
@@ -118,6 +124,7 @@ impl AuthSource {
             SourceType::File => (Self::File(FileSource::read(section)), FileSource::KEYS),
             SourceType::Embedded => (Self::Embedded(EmbeddedSource::read(section)), EmbeddedSource::KEYS),
             SourceType::Ldap => (Self::Ldap(Box::new(LdapSource::read(section))), LdapSource::KEYS),
+            SourceType::Http => (Self::Http(Box::new(HttpSource::read(section))), HttpSource::KEYS),
         }
     }
 
@@ -126,6 +133,7 @@ impl AuthSource {
             Self::File(source) => source.show(output),
             Self::Embedded(source) => source.show(output),
             Self::Ldap(source) => source.show(output),
+            Self::Http(source) => source.show(output),
         }
     }
 
@@ -137,6 +145,7 @@ impl AuthSource {
                 path.iter_mut().for_each(start);
             }
             Self::Ldap(source) => source.start_paths_at(folder),
+            Self::Http(source) => source.start_paths_at(folder),
         }
     }
 
@@ -153,6 +162,7 @@ impl AuthSource {
             }
             Self::Embedded(_) => {}
             Self::Ldap(source) => source.check(name, lines, problems),
+            Self::Http(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -228,6 +238,9 @@ fn check_users(path: &Path, name: &str, lines: &Lines, problems: &mut Problems<'
         );
     }
 }
+
+/// What is wrong with a key: its name (none for the whole table), what, and what to do.
+type Wrong = (&'static str, String, &'static str);
 
 /// What must hold of a secret that stands in the configuration or in a file of its own.
 fn check_secret(

@@ -111,7 +111,7 @@ impl Directory {
         let config = configuration::load(file)?;
         let source = config.sources.iter().find_map(|source| match &source.own {
             AuthSource::Embedded(source) => Some(source),
-            AuthSource::File(_) | AuthSource::Ldap(_) => None,
+            AuthSource::File(_) | AuthSource::Ldap(_) | AuthSource::Http(_) => None,
         });
         if source.is_none() {
             terminal::complain(

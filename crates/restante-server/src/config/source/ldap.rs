@@ -1,6 +1,6 @@
 //! `[[auth.source]]` with `type = "ldap"`: keys, and what they mean to `restante_sources::ldap`.
 
-use super::{check_authorities, check_secret};
+use super::{Wrong, check_authorities, check_secret};
 use restante_auth::password::Scheme;
 use restante_auth::settings::FIELDS;
 use restante_config::problem::Problems;
@@ -100,9 +100,6 @@ impl Value for Attributes {
         Some(format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", ")))
     }
 }
-
-/// What is wrong with a key: its name, what, and what to do.
-type Wrong = (&'static str, String, &'static str);
 
 impl LdapSource {
     /// The servers.
