@@ -128,12 +128,12 @@ fn bound(value: &str) -> Option<Bound> {
     }
 }
 
-fn networks(value: &str) -> Option<Arc<[Network]>> {
+pub(crate) fn networks(value: &str) -> Option<Arc<[Network]>> {
     let networks: Option<Vec<Network>> = words(value).map(|word| word.parse().ok()).collect();
     networks.filter(|networks| !networks.is_empty()).map(Arc::from)
 }
 
-fn mechanisms(value: &str) -> Option<Arc<[Box<str>]>> {
+pub(crate) fn mechanisms(value: &str) -> Option<Arc<[Box<str>]>> {
     let is_name =
         |word: &str| word.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
     let names: Option<Vec<Box<str>>> =

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use restante_auth::account::Bound;
+use restante_auth::credential::CredentialName;
 use restante_auth::directory::embedded::accounts::Figure;
+use restante_auth::network::Network;
 use restante_config::value::Size;
 
 use deletion::{Deleted, Expire, Undelete};
@@ -138,8 +140,14 @@ pub(crate) enum AccountCommand {
     Add {
         #[command(flatten)]
         name: AccountName,
+        /// What else is known of it, such as 'networks=192.0.2.0/24'; see 'account set'
+        #[arg(value_name = "FIELD=VALUE", value_parser = field)]
+        fields: Vec<(String, String)>,
         #[command(flatten)]
         password: PasswordSource,
+        /// Give it no password: it takes mail, and app passwords alone open it
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
         #[command(flatten)]
         file: ConfigFile,
     },
@@ -154,6 +162,52 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Let nobody log in to an account, by any password or token; it takes mail as before
+    Disable {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Let its owner log in to a disabled account again
+    Enable {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Change what is known of an account
+    ///
+    /// Fields: home, maildrop, quota_octets, quota_messages, networks, mechanisms, sessions, access (full or read-only), uid and gid. An empty
+    /// value takes what there is away, and the configuration's holds.
+    Set {
+        #[command(flatten)]
+        name: AccountName,
+        /// What becomes of a field, such as 'sessions=3', or 'sessions=' for what holds for everybody
+        #[arg(value_name = "FIELD=VALUE", value_parser = field, required = true)]
+        fields: Vec<(String, String)>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take accounts over, with their passwords as they are stored
+    ///
+    /// All of them or, when something is wrong, none.
+    Import {
+        /// A passwd-file, as Dovecot has them
+        #[arg(long, value_name = "FILE")]
+        from_file: PathBuf,
+        /// Give accounts that are there already the password and the fields of the file
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Manage the app passwords of an account
+    ///
+    /// A password for one device or program, which opens what that needs and can be taken back alone. USER and PASS, PLAIN and LOGIN take it.
+    AppPassword(AppPassword),
     /// Set how much the maildrop of an account may hold
     ///
     /// What is not named stays as it is. 'default' is what the configuration's table 'quota' says for everybody, 'none' is no limit.
@@ -184,6 +238,68 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         file: ConfigFile,
     },
+}
+
+/// App passwords.
+#[derive(Args, Debug)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct AppPassword {
+    #[command(subcommand)]
+    pub(crate) command: AppPasswordCommand,
+}
+
+/// What `account app-password` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPasswordCommand {
+    /// Make an app password and show it, this once
+    Add {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        label: Label,
+        /// What it is for: 'pop3' to collect mail, 'smtp' to send it; both without this
+        #[arg(long = "for", value_name = "SERVICE", value_parser = ["pop3", "smtp"])]
+        services: Vec<String>,
+        /// A network it may be used from, such as 192.0.2.0/24; everywhere without this
+        #[arg(long = "from", value_name = "NETWORK")]
+        networks: Vec<Network>,
+        /// Mail can be retrieved with it and not deleted
+        #[arg(long)]
+        read_only: bool,
+        /// When it ends: a day or a moment (2027-01-31, 2027-01-31T12:00:00Z), or after a time ('90 days')
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List the app passwords of an account, without the passwords
+    List {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Take an app password back
+    Revoke {
+        #[command(flatten)]
+        name: AccountName,
+        #[command(flatten)]
+        label: Label,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+/// What an app password is called.
+#[derive(Args, Debug)]
+pub(crate) struct Label {
+    /// What its owner calls it, such as 'phone'
+    #[arg(value_name = "NAME")]
+    pub(crate) label: CredentialName,
 }
 
 /// Look at maildrops, and move them here from another server
@@ -556,6 +672,12 @@ fn octets(text: &str) -> Result<Figure, String> {
 /// A figure of a quota without one.
 fn messages(text: &str) -> Result<Figure, String> {
     figure(text, |text| text.parse().map_err(|_| "this is no number".to_owned()))
+}
+
+/// A field of an account and its value.
+fn field(text: &str) -> Result<(String, String), String> {
+    let (field, value) = text.split_once('=').ok_or("there is no '=' in it")?;
+    Ok((field.to_owned(), value.to_owned()))
 }
 
 fn figure(text: &str, number: impl FnOnce(&str) -> Result<u64, String>) -> Result<Figure, String> {

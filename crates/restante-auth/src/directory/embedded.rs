@@ -7,15 +7,17 @@
 //! each change, which cannot see a change made within the same tick of the file's clock; and asking the server to make the
 //! change, which does nothing when it is not running.
 //!
-//! Layout, version 1 (`META["version"]`):
+//! Layout, version 2 (`META["version"]`):
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `version` | 1 |
+//! | `meta` | `version` | 2 |
 //! | `accounts` | the normalised name | a record, see `embedded/record` |
 //! | `aliases` | a normalised name | the name of an account that exists |
+//! | `app_passwords` | name of an account, NUL, name of the app password | see `embedded/app_passwords` |
 //!
-//! No name is in `accounts` and in `aliases`. Writing is in `embedded/accounts`, reading here.
+//! Version 1 has no `app_passwords` and fewer fields; it is read as it is, and becomes version 2 in the transaction of its first edit. A
+//! program that knows version 1 alone refuses version 2: it would open accounts that are disabled. No name is in `accounts` and in `aliases`. Writing is in `embedded/accounts`, reading here.
 
 // This source is a file: here it is watched by its metadata; the database does the rest.
 #![allow(clippy::disallowed_methods)]
@@ -26,7 +28,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use redb::{
     Builder, ConcurrencyMode, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
@@ -37,11 +39,15 @@ use tokio::sync::Semaphore;
 use super::census::{Census, Shape};
 use super::{Answer, Directory, Entry, Problem, Question, SourceError};
 use crate::account::{Account, AccountName};
+use crate::credential::Credential;
 use crate::password::{StoredPassword, make, scram};
 
 pub mod accounts;
+mod app_passwords;
+pub mod change;
 mod record;
 
+use accounts::Accounts;
 use record::Record;
 
 /// Where the database is.
@@ -73,6 +79,8 @@ struct Inner {
     counted: Mutex<Counted>,
     /// A lookup is some microseconds; without this bound, a burst of logins would start hundreds of threads for them.
     lookups: Semaphore,
+    /// One note at a time that an app password was used; what comes meanwhile is noted at its next use.
+    notes: Arc<Semaphore>,
 }
 
 /// How many accounts, and of which kinds.
@@ -80,6 +88,8 @@ struct Inner {
 struct Counted {
     accounts: usize,
     census: Arc<Census>,
+    /// Some of the passwords that are not of our making: what an unknown account is checked against.
+    foreign: Arc<[StoredPassword]>,
 }
 
 /// The database, and which file it was when it was opened.
@@ -101,6 +111,7 @@ impl EmbeddedDirectory {
             reader: Mutex::new(None),
             counted: Mutex::default(),
             lookups: Semaphore::new(LOOKUPS_MAX),
+            notes: Arc::new(Semaphore::new(1)),
         };
         inner.count()?;
         Ok(Self { inner: Arc::new(inner) })
@@ -150,8 +161,26 @@ impl Directory for EmbeddedDirectory {
         Box::pin(self.ask(|inner| inner.list().map(Some)))
     }
 
-    fn decoy(&self, _seed: u64) -> Option<StoredPassword> {
-        Some(make::decoy())
+    /// Of all accounts with a password, as many imported ones as there are; beyond `DECOYS_MAX` of them it is a sample.
+    fn decoy(&self, seed: u64) -> Option<StoredPassword> {
+        let counted = self.inner.counted();
+        let open = counted.census.open.max(1);
+        let place = usize::try_from(seed.checked_rem(open)?).ok()?;
+        Some(counted.foreign.get(place).cloned().unwrap_or_else(make::decoy))
+    }
+
+    fn app_password_used(&self, account: &AccountName, credential: &Credential, today: SystemTime) {
+        if !app_passwords::is_worth_noting(credential, today) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.inner.notes).try_acquire_owned() else { return };
+        let accounts = Accounts::new(Settings::new(&self.inner.path));
+        let (account, credential) = (account.clone(), credential.clone());
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            // What cannot be noted now can be at the next use; a login does not fail for it.
+            drop(accounts.note_use(&account, &credential, today));
+        });
     }
 }
 
@@ -169,9 +198,12 @@ impl Inner {
             let name = AccountName::new(&name).map_err(|_| Failure::Damaged)?;
             let password = record.password().ok_or(Failure::Damaged)?;
             let scram = record.scram().ok_or(Failure::Damaged)?;
-            let quota = record.quota().ok_or(Failure::Damaged)?;
-            let account = Account::new(name).with_home(record.home()).with_quota(quota);
-            Ok(Some(Entry { account, password, scram, app_passwords: Vec::new() }))
+            let app_passwords = match record.is_disabled() {
+                true => Vec::new(),
+                false => app_passwords_of(transaction, &name)?,
+            };
+            let account = record.account(name).ok_or(Failure::Damaged)?;
+            Ok(Some(Entry { account, password, scram, app_passwords }))
         })
         .map(Option::flatten)
     }
@@ -183,8 +215,7 @@ impl Inner {
                 let (name, record) = entry?;
                 let name = AccountName::new(name.value()).map_err(|_| Failure::Damaged)?;
                 let record = Record::decode(record.value()).ok_or(Failure::Damaged)?;
-                let quota = record.quota().ok_or(Failure::Damaged)?;
-                accounts.push(Account::new(name).with_home(record.home()).with_quota(quota));
+                accounts.push(record.account(name).ok_or(Failure::Damaged)?);
             }
             Ok(accounts)
         })?;
@@ -194,21 +225,24 @@ impl Inner {
     /// Looks at every account: a microsecond for each.
     fn count(&self) -> Result<usize, SourceError> {
         let counted = self.read(|transaction| {
-            let (mut accounts, mut census) = (0, Census::default());
+            let (mut accounts, mut census, mut foreign) = (0, Census::default(), Vec::new());
             for entry in transaction.open_table(ACCOUNTS)?.iter()? {
                 let record = Record::decode(entry?.1.value()).ok_or(Failure::Damaged)?;
                 let password = record.password().ok_or(Failure::Damaged)?;
                 census.add(&password, &record.scram().ok_or(Failure::Damaged)?);
+                if record.has_foreign() && password.is_there() && foreign.len() < DECOYS_MAX {
+                    foreign.push(password);
+                }
                 accounts += 1;
             }
-            Ok((accounts, census))
+            Ok((accounts, census, foreign))
         })?;
-        let (accounts, mut census) = counted.unwrap_or_default();
+        let (accounts, mut census, foreign) = counted.unwrap_or_default();
         if census.open == 0 {
             self.expect_the_first(&mut census);
         }
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) =
-            Counted { accounts, census: Arc::new(census) };
+            Counted { accounts, census: Arc::new(census), foreign: foreign.into() };
         Ok(accounts)
     }
 
@@ -281,7 +315,7 @@ fn begin(database: &ReadOnlyDatabase) -> Result<ReadTransaction, Failure> {
     let transaction = database.begin_read()?;
     let version = transaction.open_table(META)?.get(VERSION_KEY)?.map(|version| version.value());
     match version {
-        Some(VERSION) => Ok(transaction),
+        Some(VERSION_FIRST..=VERSION) => Ok(transaction),
         Some(version) => Err(Failure::Version(version)),
         None => Err(Failure::Damaged),
     }
@@ -295,6 +329,18 @@ fn find(transaction: &ReadTransaction, name: &str) -> Result<Option<(String, Rec
     let Some(record) = accounts.get(&*name)? else { return Ok(None) };
     let record = Record::decode(record.value()).ok_or(Failure::Damaged)?;
     Ok(Some((name, record)))
+}
+
+/// None in a database of version 1.
+fn app_passwords_of(
+    transaction: &ReadTransaction,
+    account: &AccountName,
+) -> Result<Vec<Credential>, Failure> {
+    match transaction.open_table(APP_PASSWORDS) {
+        Ok(table) => app_passwords::of_account(&table, account),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn builder() -> Builder {
@@ -367,13 +413,18 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
 const ALIASES: TableDefinition<'_, &str, &str> = TableDefinition::new("aliases");
 
+const APP_PASSWORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("app_passwords");
+
 const VERSION_KEY: &str = "version";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+const VERSION_FIRST: u64 = 1;
 
 /// A million accounts have some thousand inner pages, of which a lookup touches three; the rest is the page cache's work.
 const CACHE_BYTES: usize = 1 << 20;
 
 const LOOKUPS_MAX: usize = 4;
+
+const DECOYS_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::census::Census;
+use super::embedded::accounts::Imported;
 use super::follow::{Content, Followed, Place};
 use super::table::Record;
 use super::{Answer, Directory, Entry, Notify, Problem, Question, SourceError};
 use crate::account::{Account, AccountName};
 use crate::address;
 use crate::password::{Scheme, StoredPassword};
+use zeroize::Zeroizing;
 
 mod parse;
 mod quota;
@@ -83,6 +85,21 @@ impl FileDirectory {
         let place = Place { path, kind: "file", form: "a readable passwd-file", check_every };
         let reader = parse::Reader { addresses, default: default_scheme, allow_weak_schemes };
         Ok(Self { file: Followed::open(place, reader, notify)?, default_scheme })
+    }
+
+    /// All accounts with their secrets as the file has them, and what in it does not have the effect that its author may expect.
+    pub fn into_accounts(self) -> (Vec<Imported>, Vec<Problem>) {
+        let parsed = self.file.content();
+        let account = |record: Record<'_>| {
+            let name = AccountName::new(record.name).ok()?;
+            let is_open =
+                StoredPassword::parse(record.secret, self.default_scheme).is_ok_and(|it| it.is_there());
+            let stored = is_open.then(|| Zeroizing::new(record.secret.to_vec()));
+            Some(Imported { account: account_of(name, record), stored })
+        };
+        let table = &parsed.table;
+        let accounts = (0..table.len()).filter_map(|index| table.nth(index).and_then(account)).collect();
+        (accounts, parsed.doubts.clone())
     }
 
     fn entry(&self, name: &AccountName) -> Result<Option<Entry>, SourceError> {

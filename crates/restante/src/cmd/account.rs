@@ -1,11 +1,12 @@
-//! `restante account add|passwd|quota|list|remove`: edits the embedded directory, which a running server reads at each
-//! login, so that nothing has to be told to it.
+//! `restante account …`: edits the embedded directory, which a running server reads at each login, so that nothing has to be told to it.
+//! Import is in `account/import`, app passwords are in `account/app_password`.
 
 use std::path::{Path, PathBuf};
 
-use restante_auth::account::{self, Bound};
+use restante_auth::account::{self, Access, Bound};
 use restante_auth::directory::embedded::Settings;
 use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Listed, New};
+use restante_auth::directory::embedded::change::Change;
 use restante_config::value::Size;
 use restante_server::assemble;
 use restante_server::config::Config;
@@ -17,10 +18,22 @@ use crate::exit::{self, Code, Failure};
 use crate::flags::{AccountCommand, AccountName, ConfigFile, PasswordSource};
 use crate::terminal::{self, Column, Table};
 
+mod app_password;
+mod import;
+
 /// Runs one of the `account` commands.
 pub(crate) fn run(command: &AccountCommand) -> Result<(), Failure> {
     match command {
-        AccountCommand::Add { name, password, file } => add(name, password, file),
+        AccountCommand::Add { name, fields, password, no_password, file } => {
+            add(name, fields, (!no_password).then_some(password), file)
+        }
+        AccountCommand::Disable { name, file } => set_disabled(name, true, file),
+        AccountCommand::Enable { name, file } => set_disabled(name, false, file),
+        AccountCommand::Set { name, fields, file } => set(name, fields, file),
+        AccountCommand::Import { from_file, replace, file, json } => {
+            import::run(from_file, *replace, file, json.json)
+        }
+        AccountCommand::AppPassword(app_password) => app_password::run(&app_password.command),
         AccountCommand::Passwd { name, password, file } => change_password(name, password, file),
         AccountCommand::Quota { name, octets, messages, file } => set_quota(name, *octets, *messages, file),
         AccountCommand::List { file, json } => list(file, json.json),
@@ -28,16 +41,25 @@ pub(crate) fn run(command: &AccountCommand) -> Result<(), Failure> {
     }
 }
 
-fn add(name: &AccountName, password: &PasswordSource, file: &ConfigFile) -> Result<(), Failure> {
+/// `password` is `None` for an account without one.
+fn add(
+    name: &AccountName,
+    fields: &[(String, String)],
+    password: Option<&PasswordSource>,
+    file: &ConfigFile,
+) -> Result<(), Failure> {
     let directory = Directory::find(file)?;
     let name = directory.name(name)?;
     // Asking for a password first and refusing the name then would be rude.
     if directory.has(&name)? {
         return Err(refused(EditError::Exists(name)));
     }
+    let change = change(&name, fields)?;
     directory.make_folder()?;
-    let password = terminal::new_password(name.as_str(), password.password_stdin)?;
-    directory.accounts.add(&name, &New { password: Some(password), ..New::default() }).map_err(refused)?;
+    let password = password
+        .map(|password| terminal::new_password(name.as_str(), password.password_stdin))
+        .transpose()?;
+    directory.accounts.add(&name, &New { password, change, ..New::default() }).map_err(refused)?;
     terminal::print(&format!("added {name}\n"))
 }
 
@@ -52,6 +74,28 @@ fn change_password(name: &AccountName, password: &PasswordSource, file: &ConfigF
     terminal::print(&format!("changed the password of {name}\n"))
 }
 
+fn set_disabled(name: &AccountName, is_disabled: bool, file: &ConfigFile) -> Result<(), Failure> {
+    let directory = Directory::find(file)?;
+    let name = directory.name(name)?;
+    directory.accounts.set_disabled(&name, is_disabled).map_err(refused)?;
+    terminal::print(&match is_disabled {
+        true => format!("disabled {name}; who is logged in stays so until the session ends\n"),
+        false => format!("enabled {name}\n"),
+    })
+}
+
+fn set(name: &AccountName, fields: &[(String, String)], file: &ConfigFile) -> Result<(), Failure> {
+    let directory = Directory::find(file)?;
+    let name = directory.name(name)?;
+    directory.accounts.set(&name, &change(&name, fields)?).map_err(refused)?;
+    terminal::print(&format!("changed {name}\n"))
+}
+
+fn change(name: &account::AccountName, fields: &[(String, String)]) -> Result<Change, Failure> {
+    Change::read(name, fields)
+        .map_err(|problem| Failure::new(Code::Usage, problem.what).remedy(problem.remedy))
+}
+
 fn set_quota(
     name: &AccountName,
     octets: Option<Figure>,
@@ -63,8 +107,7 @@ fn set_quota(
     let (octets, messages) = (octets.unwrap_or_default(), messages.unwrap_or_default());
     directory.accounts.set_quota(&name, octets, messages).map_err(refused)?;
     let listed = directory.accounts.find(&name).map_err(refused)?;
-    let limits =
-        assemble::limits(&directory.config, &account::Account::new(name.clone()).with_quota(listed.quota));
+    let limits = assemble::limits(&directory.config, &listed.account);
     let shown = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
     terminal::print(&format!(
         "{name} may have: octets {}, messages {}\n",
@@ -111,7 +154,7 @@ impl Directory {
         let config = configuration::load(file)?;
         let source = config.sources.iter().find_map(|source| match &source.own {
             AuthSource::Embedded(source) => Some(source),
-            AuthSource::File(_) | AuthSource::Ldap(_) | AuthSource::Http(_) => None,
+            _ => None,
         });
         if source.is_none() {
             terminal::complain(
@@ -173,6 +216,14 @@ fn refused(error: EditError) -> Failure {
         EditError::Unknown(_) => {
             Failure::new(Code::NoUser, error.to_string()).remedy("see 'restante account list'")
         }
+        EditError::AppPasswordExists(_) => Failure::new(Code::CannotCreate, error.to_string())
+            .remedy("choose another name, or revoke it first"),
+        EditError::UnknownAppPassword(_) => {
+            Failure::new(Code::NoUser, error.to_string()).remedy("see 'restante account app-password list'")
+        }
+        EditError::AppPasswordsFull => {
+            Failure::new(Code::CannotCreate, error.to_string()).remedy("revoke those that nobody uses")
+        }
         EditError::Source(cause) if cause.is_temporary() => {
             Failure::new(Code::Temporary, exit::chain(cause)).remedy("nothing was changed, try again")
         }
@@ -185,7 +236,7 @@ fn refused(error: EditError) -> Failure {
 #[derive(Serialize)]
 struct Entry<'a> {
     account: &'a str,
-    /// `open`, or `locked` when no password fits.
+    /// `open`, `locked` when no main password fits, or `disabled`.
     state: &'static str,
     home: Option<String>,
     aliases: Vec<&'a str>,
@@ -194,17 +245,55 @@ struct Entry<'a> {
     quota_octets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quota_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maildrop: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mechanisms: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gid: Option<u32>,
+    /// The names of its app passwords.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    app_passwords: Vec<&'a str>,
 }
 
 impl<'a> Entry<'a> {
     fn new(listed: &'a Listed) -> Self {
+        let account = &listed.account;
         Self {
             account: listed.name.as_str(),
-            state: if listed.is_locked { "locked" } else { "open" },
-            home: listed.home.as_ref().map(|home| home.display().to_string()),
+            state: match (listed.is_disabled, listed.is_locked) {
+                (true, _) => "disabled",
+                (false, true) => "locked",
+                (false, false) => "open",
+            },
+            home: account.home.as_ref().map(|home| home.display().to_string()),
             aliases: listed.aliases.iter().map(account::AccountName::as_str).collect(),
-            quota_octets: listed.quota.octets.map(Bound::stored),
-            quota_messages: listed.quota.messages.map(Bound::stored),
+            quota_octets: account.quota.octets.map(Bound::stored),
+            quota_messages: account.quota.messages.map(Bound::stored),
+            maildrop: account.maildrop.as_ref().map(|path| path.display().to_string()),
+            networks: account.networks.iter().flat_map(|it| it.iter()).map(ToString::to_string).collect(),
+            mechanisms: account.mechanisms.iter().flat_map(|it| it.iter()).map(|name| &**name).collect(),
+            sessions: account.sessions_max.map(std::num::NonZeroU32::get),
+            access: account.access.map(access_name),
+            uid: account.owner.map(|owner| owner.uid),
+            gid: account.owner.map(|owner| owner.gid),
+            app_passwords: listed.app_passwords.iter().map(|it| it.name.as_str()).collect(),
         }
+    }
+}
+
+/// As the field `access` has it.
+const fn access_name(access: Access) -> &'static str {
+    match access {
+        Access::Full => "full",
+        Access::ReadOnly => "read-only",
     }
 }

@@ -17,10 +17,17 @@ use std::time::Duration;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TransactionError, WriteTransaction};
 use restante_proto::secret::Secret;
+use zeroize::Zeroizing;
 
+use super::app_passwords;
+use super::change::Change;
 use super::record::Record;
-use super::{ACCOUNTS, ALIASES, Failure, META, Settings, VERSION, VERSION_KEY, builder, failed, guarded};
-use crate::account::{AccountName, Bound, Quota};
+use super::{
+    ACCOUNTS, ALIASES, APP_PASSWORDS, Failure, META, Settings, VERSION, VERSION_FIRST, VERSION_KEY, builder,
+    failed, guarded,
+};
+use crate::account::{Account, AccountName, Bound, Quota};
+use crate::credential::{Credential, CredentialName};
 use crate::directory::{Problem, SourceError};
 use crate::password::make;
 use crate::prepare;
@@ -38,14 +45,16 @@ pub struct Accounts {
 pub struct Listed {
     /// Its name.
     pub name: AccountName,
-    /// Its home folder, if it has one of its own.
-    pub home: Option<PathBuf>,
+    /// All that is known of it.
+    pub account: Account,
     /// Other names that lead to it, sorted.
     pub aliases: Vec<AccountName>,
-    /// Whether no password fits it.
+    /// Whether no main password fits it.
     pub is_locked: bool,
-    /// How much its maildrop may hold.
-    pub quota: Quota,
+    /// Whether nobody may log in, by whatever.
+    pub is_disabled: bool,
+    /// Its app passwords, by name.
+    pub app_passwords: Vec<Credential>,
 }
 
 /// What a new account has besides its name.
@@ -57,6 +66,37 @@ pub struct New {
     pub home: Option<PathBuf>,
     /// How much its maildrop may hold.
     pub quota: Quota,
+    /// What else is said of it; this comes before home and quota.
+    pub change: Change,
+}
+
+/// An account that another source had.
+#[derive(Debug)]
+pub struct Imported {
+    /// All that is known of it.
+    pub account: Account,
+    /// Its password as a passwd-file has it; `None` if there is none that would ever fit.
+    pub stored: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// What an import does with accounts that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// They stay as they are.
+    Kept,
+    /// They get the password of the import and what it says of them; what it does not say, aliases and app passwords stay.
+    Replaced,
+}
+
+/// What an import came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Accounts that were not there.
+    pub added: u64,
+    /// Accounts that were changed.
+    pub replaced: u64,
+    /// Accounts that were there and stay as they were.
+    pub kept: u64,
 }
 
 /// What becomes of one figure of a quota.
@@ -93,6 +133,14 @@ pub enum EditError {
     InvalidPassword,
     /// The home is not an absolute path, or longer than 4096 octets.
     InvalidHome,
+    /// The account has an app password of this name.
+    AppPasswordExists(CredentialName),
+    /// The account has no app password of this name.
+    UnknownAppPassword(CredentialName),
+    /// The account has as many app passwords as an account may have.
+    AppPasswordsFull,
+    /// The name of a new account is an alias.
+    IsAlias(AccountName),
     /// The database cannot be used.
     Source(SourceError),
 }
@@ -118,6 +166,9 @@ impl Accounts {
         }
         record.set_home(home);
         record.set_quota(new.quota);
+        let mut account = record.account(name.clone()).ok_or(EditError::InvalidHome)?;
+        new.change.apply(&mut account);
+        record.set_account(&account);
         create(&self.path).map_err(|error| self.failed(error))?;
         self.edit(name, |transaction| {
             let mut accounts = transaction.open_table(ACCOUNTS)?;
@@ -155,6 +206,72 @@ impl Accounts {
         })
     }
 
+    /// Changes what is known of an account.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn set(&self, name: &AccountName, change: &Change) -> Result<(), EditError> {
+        self.edit_record(name, |record| {
+            let mut account = record.account(name.clone()).ok_or(Failure::Damaged)?;
+            change.apply(&mut account);
+            record.set_account(&account);
+            Ok(())
+        })
+    }
+
+    /// Lets nobody log in to an account, whatever password, app password, token or certificate they have; or lets them again. It takes
+    /// mail as before.
+    ///
+    /// # Errors
+    /// `Unknown`, `Source`.
+    pub fn set_disabled(&self, name: &AccountName, is_disabled: bool) -> Result<(), EditError> {
+        self.edit_record(name, |record| {
+            record.set_disabled(is_disabled);
+            Ok(())
+        })
+    }
+
+    /// Takes accounts over, all of them or, on an error, none.
+    ///
+    /// # Errors
+    /// `IsAlias`, `Source`.
+    pub fn import(&self, accounts: &[Imported], known: Known) -> Result<Outcome, EditError> {
+        let mut outcome = Outcome::default();
+        let Some(first) = accounts.first() else { return Ok(outcome) };
+        create(&self.path).map_err(|error| self.failed(error))?;
+        self.edit(&first.account.name, |transaction| {
+            let aliases = transaction.open_table(ALIASES)?;
+            let mut table = transaction.open_table(ACCOUNTS)?;
+            for Imported { account, stored } in accounts {
+                let name = account.name.as_str();
+                if aliases.get(name)?.is_some() {
+                    return Ok(Err(EditError::IsAlias(account.name.clone())));
+                }
+                let before = table.get(name)?.map(|record| Record::decode(record.value()));
+                let mut record = match before {
+                    None => {
+                        outcome.added += 1;
+                        Record::default()
+                    }
+                    Some(_) if known == Known::Kept => {
+                        outcome.kept += 1;
+                        continue;
+                    }
+                    Some(record) => {
+                        outcome.replaced += 1;
+                        record.ok_or(Failure::Damaged)?
+                    }
+                };
+                let before = record.account(account.name.clone()).ok_or(Failure::Damaged)?;
+                record.set_account(&account.clone().or(&before));
+                record.set_foreign(stored.as_ref().map(|stored| stored.as_slice()));
+                table.insert(name, record.encode().ok_or(Failure::Damaged)?.as_slice())?;
+            }
+            Ok(Ok(()))
+        })?;
+        Ok(outcome)
+    }
+
     /// Removes an account and its aliases. Its maildrop is not touched.
     ///
     /// # Errors
@@ -165,6 +282,8 @@ impl Accounts {
                 return Ok(Err(EditError::Unknown(name.clone())));
             }
             transaction.open_table(ALIASES)?.retain(|_, account| account != name.as_str())?;
+            // Else they would open the next account of this name.
+            transaction.open_table(APP_PASSWORDS)?.retain(|key, _| !app_passwords::is_of(key, name))?;
             Ok(Ok(()))
         })
     }
@@ -213,7 +332,9 @@ impl Accounts {
             let mut listed = Vec::new();
             for entry in transaction.open_table(ACCOUNTS)?.iter()? {
                 let (name, record) = entry?;
-                listed.push(listed_account(name.value(), record.value()).ok_or(Failure::Damaged)?);
+                let mut account = listed_account(name.value(), record.value()).ok_or(Failure::Damaged)?;
+                account.app_passwords = super::app_passwords_of(&transaction, &account.name)?;
+                listed.push(account);
             }
             for entry in transaction.open_table(ALIASES)?.iter()? {
                 let (alias, account) = entry?;
@@ -271,7 +392,7 @@ impl Accounts {
     }
 
     /// One transaction about `name`, durable on return. A refusal of `change` changes nothing.
-    fn edit(
+    pub(super) fn edit(
         &self,
         name: &AccountName,
         change: impl FnOnce(&WriteTransaction) -> Result<Result<(), EditError>, Failure>,
@@ -282,6 +403,7 @@ impl Accounts {
         let done = guarded(|| {
             let database = self.open()?;
             let transaction = begin(&database)?;
+            upgrade(&transaction)?;
             let done = change(&transaction)?;
             match done {
                 Ok(()) => transaction.commit()?,
@@ -309,7 +431,7 @@ impl Accounts {
             Err(error) => return Err(error.into()),
         };
         match version {
-            Some(VERSION) => return Ok(database),
+            Some(VERSION_FIRST..=VERSION) => return Ok(database),
             Some(version) => return Err(Failure::Version(version)),
             None => {}
         }
@@ -317,6 +439,7 @@ impl Accounts {
         transaction.open_table(META)?.insert(VERSION_KEY, VERSION)?;
         transaction.open_table(ACCOUNTS)?;
         transaction.open_table(ALIASES)?;
+        transaction.open_table(APP_PASSWORDS)?;
         transaction.commit()?;
         Ok(database)
     }
@@ -324,6 +447,23 @@ impl Accounts {
     fn failed(&self, failure: impl Into<Failure>) -> EditError {
         EditError::Source(failed(&self.path, failure.into()))
     }
+}
+
+/// Makes the database one of this version, together with the change that it is edited for.
+pub(super) fn upgrade(transaction: &WriteTransaction) -> Result<(), Failure> {
+    let mut meta = transaction.open_table(META)?;
+    // Somebody may have done it, or put a later one in its place, since it was opened.
+    let version = meta.get(VERSION_KEY)?.map(|version| version.value());
+    match version {
+        Some(VERSION) => {}
+        Some(VERSION_FIRST) => {
+            meta.insert(VERSION_KEY, VERSION)?;
+            transaction.open_table(APP_PASSWORDS)?;
+        }
+        Some(version) => return Err(Failure::Version(version)),
+        None => return Err(Failure::Damaged),
+    }
+    Ok(())
 }
 
 /// Begins writing, when whoever is writing has finished; not for ever.
@@ -358,9 +498,16 @@ fn create(path: &Path) -> io::Result<()> {
 
 fn listed_account(name: &str, record: &[u8]) -> Option<Listed> {
     let record = Record::decode(record)?;
-    let (is_locked, quota) = (record.password()?.is_locked(), record.quota()?);
+    let is_locked = !record.password()?.is_there();
     let name = AccountName::new(name).ok()?;
-    Some(Listed { name, home: record.home(), aliases: Vec::new(), is_locked, quota })
+    Some(Listed {
+        account: record.account(name.clone())?,
+        name,
+        aliases: Vec::new(),
+        is_locked,
+        is_disabled: record.is_disabled(),
+        app_passwords: Vec::new(),
+    })
 }
 
 impl fmt::Display for EditError {
@@ -372,6 +519,12 @@ impl fmt::Display for EditError {
                 "the password is empty, longer than 1024 octets, not UTF-8 or has characters that no password may have",
             ),
             Self::InvalidHome => f.write_str("the home is not an absolute path, or longer than 4096 octets"),
+            Self::AppPasswordExists(name) => write!(f, "there is an app password {name:?} already", name = name.as_str()),
+            Self::UnknownAppPassword(name) => write!(f, "there is no app password {name:?}", name = name.as_str()),
+            Self::AppPasswordsFull => {
+                write!(f, "the account has {} app passwords already", crate::credential::CREDENTIALS_MAX)
+            }
+            Self::IsAlias(name) => write!(f, "{name} is an alias"),
             Self::Source(error) => fmt::Display::fmt(error, f),
         }
     }

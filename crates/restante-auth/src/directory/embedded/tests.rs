@@ -12,6 +12,8 @@ use crate::account::{Bound, Quota};
 use crate::directory::question;
 use crate::password::Hash;
 
+mod version_two;
+
 struct Fixture {
     _folder: TempDir,
     path: PathBuf,
@@ -150,11 +152,11 @@ async fn a_damaged_or_later_database_is_an_error_and_never_empty() {
     let directory = fixture.directory();
     let database = builder().open(&fixture.path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(META).unwrap().insert(VERSION_KEY, 2).unwrap();
+    transaction.open_table(META).unwrap().insert(VERSION_KEY, VERSION + 1).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = directory.lookup(&question(&name("alice"), Instant::now())).await.unwrap_err();
-    assert!(error.to_string().contains("version 2") && !error.is_temporary(), "{error}");
+    assert!(error.to_string().contains("version 3") && !error.is_temporary(), "{error}");
     assert!(matches!(fixture.accounts.remove(&name("alice")), Err(EditError::Source(_))));
 }
 
@@ -229,7 +231,7 @@ async fn an_accounts_quota_is_set_figure_by_figure() {
     ] {
         fixture.accounts.set_quota(&alice, octets, messages).unwrap();
         let quota = Quota { octets: expected.0, messages: expected.1 };
-        assert_eq!(fixture.accounts.find(&alice).unwrap().quota, quota);
+        assert_eq!(fixture.accounts.find(&alice).unwrap().account.quota, quota);
         assert_eq!(entry(&directory, "alice").await.unwrap().account.quota, quota);
         assert_eq!(directory.list(Instant::now()).await.unwrap().unwrap()[0].quota, quota);
     }
