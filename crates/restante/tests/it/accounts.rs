@@ -56,3 +56,45 @@ fn two_at_once_do_not_disturb_each_other() {
     let listed = scene.run(&["account", "list", "--json"], b"").stdout;
     assert_eq!(listed.matches("\"account\"").count(), 4, "{listed}");
 }
+
+#[test]
+fn fields_are_set_and_an_account_is_disabled() {
+    Scene::with_configuration().play("account-fields.txt");
+}
+
+#[test]
+fn an_app_password_is_shown_once_and_revoked() {
+    let scene = Scene::with_configuration();
+    assert_eq!(scene.run(&["account", "add", "ann", "--no-password"], b"").code(), 0);
+    let make = ["account", "app-password", "add", "ann", "phone", "--for", "pop3", "--read-only"];
+    let made = scene.run(&make, b"");
+    let password = made.stdout.trim();
+    assert_eq!((made.code(), password.split('-').count(), password.len()), (0, 4, 23), "{}", made.stderr);
+    let listed = scene.run(&["account", "app-password", "list", "ann", "--json"], b"").stdout;
+    assert!(
+        listed.contains(r#""name":"phone","services":["pop3"],"access":"read-only","networks":[]"#),
+        "{listed}"
+    );
+    assert!(!listed.contains(password) && !listed.contains("\"password\""), "{listed}");
+    assert_eq!(scene.run(&make, b"").code(), 73, "the name is taken");
+    let revoke = ["account", "app-password", "revoke", "ann", "phone"];
+    assert_eq!((scene.run(&revoke, b"").code(), scene.run(&revoke, b"").code()), (0, 67));
+    let past = ["account", "app-password", "add", "ann", "old", "--expires", "2001-01-01"];
+    assert_eq!(scene.run(&past, b"").code(), 64);
+    assert_eq!(scene.run(&["account", "app-password", "add", "bob", "phone"], b"").code(), 67);
+}
+
+#[test]
+fn a_passwd_file_is_imported_once() {
+    let scene = Scene::with_configuration();
+    scene.write("users", "ann:{PLAIN}secret\nbob:\n");
+    let users = scene.path("users");
+    let import = ["account", "import", "--json", "--from-file", users.to_str().unwrap()];
+    let said = scene.run(&import, b"").stdout;
+    assert!(said.contains(r#"{"added":2,"replaced":0,"kept":0,"without_password":1}"#), "{said}");
+    let said = scene.run(&import, b"").stdout;
+    assert!(said.contains(r#"{"added":0,"replaced":0,"kept":2,"without_password":1}"#), "{said}");
+    scene.write("users", "cid:{PLAIN}secret\nno colon\n");
+    assert_eq!(scene.run(&import, b"").code(), 65);
+    assert!(!scene.run(&["account", "list"], b"").stdout.contains("cid"), "all or nothing");
+}

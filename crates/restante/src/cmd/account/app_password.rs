@@ -15,7 +15,8 @@ use serde::Serialize;
 use super::{Directory, access_name, refused};
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::flags::{AccountName, AppPasswordCommand, ConfigFile};
+use crate::flags::app_password::AppPasswordCommand;
+use crate::flags::{AccountName, ConfigFile};
 use crate::terminal::{self, Column, Table};
 
 pub(super) fn run(command: &AppPasswordCommand) -> Result<(), Failure> {
