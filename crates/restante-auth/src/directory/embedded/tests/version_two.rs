@@ -172,7 +172,7 @@ async fn app_passwords_are_kept_whole_and_go_with_their_account() {
     accounts.revoke_app_password(&alice, &"a b".parse().unwrap()).unwrap();
     let error = accounts.revoke_app_password(&alice, &"a b".parse().unwrap()).unwrap_err();
     assert!(matches!(error, EditError::UnknownAppPassword(_)));
-    assert_eq!(entry(&directory, "alice").await.unwrap().app_passwords, [phone.clone()]);
+    assert_eq!(entry(&directory, "alice").await.unwrap().app_passwords, std::slice::from_ref(&phone));
     assert!(matches!(accounts.add_app_password(&name("bob"), &phone), Err(EditError::Unknown(_))));
     accounts.remove(&alice).unwrap();
     fixture.add("alice", "two");
