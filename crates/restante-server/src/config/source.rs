@@ -173,7 +173,9 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         let name = format!("auth.source.{position}");
         check_domains(&source.any.domains, &config.auth, &name, lines, problems);
         let cache = format!("{name}.cache_s");
-        if matches!(source.own, AuthSource::File(_) | AuthSource::Embedded(_)) && lines.is_set(&cache) {
+        // What `config show` writes is no wish of anybody's.
+        let is_wished = source.any.cache_s != AnySource::default().cache_s;
+        if matches!(source.own, AuthSource::File(_) | AuthSource::Embedded(_)) && is_wished {
             problems.warning(
                 lines.at(&cache),
                 format!("{cache} has no effect: what this source stores is compared here"),
