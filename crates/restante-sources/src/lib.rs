@@ -8,4 +8,5 @@
 
 pub mod http;
 pub mod ldap;
+pub mod sql;
 mod trust;
