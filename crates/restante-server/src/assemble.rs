@@ -23,6 +23,7 @@ use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings,
 use restante_config::value::Span;
 use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
+use restante_sources::sql::SqlDirectory;
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
 use restante_store::quota::Limits;
@@ -221,6 +222,10 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
         }
         AuthSource::Ldap(ldap) => source::ldap(ldap),
         AuthSource::Http(http) => source::http(http),
+        AuthSource::Sql(sql) => {
+            let settings = sql.assemble(addresses(config)).transpose()?;
+            settings.and_then(SqlDirectory::new).map(|directory| Source::Other(Arc::new(directory)))
+        }
     })
 }
 

@@ -14,6 +14,10 @@ use restante_config::value::Hidden;
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 
+pub(crate) mod sql;
+
+pub use sql::{SqlSource, SqlUrl};
+
 /// One `[[auth.source]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceTable {
@@ -34,6 +38,8 @@ pub enum AuthSource {
     Ldap(Box<LdapSource>),
     /// A program that is asked by HTTP.
     Http(Box<HttpSource>),
+    /// A database.
+    Sql(SqlSource),
 }
 
 section! {
@@ -94,6 +100,8 @@ choice! {
         Ldap = "ldap",
         /// A program that is asked by HTTP.
         Http = "http",
+        /// A database.
+        Sql = "sql",
     }
 }
 
@@ -116,7 +124,14 @@ impl AuthSource {
     /// The keys of all kinds together, for whoever wants to know whether they are documented.
     #[cfg(test)]
     pub(crate) const KEYS: &[&[&str]] =
-        &[AnySource::KEYS, FileSource::KEYS, EmbeddedSource::KEYS, LdapSource::KEYS, HttpSource::KEYS];
+        &[
+            AnySource::KEYS,
+            FileSource::KEYS,
+            EmbeddedSource::KEYS,
+            LdapSource::KEYS,
+            HttpSource::KEYS,
+            SqlSource::KEYS,
+        ];
 
     /// Reads what this kind has, and names its keys.
     fn read(kind: SourceType, section: &mut Section<'_, '_, '_>) -> (Self, &'static [&'static str]) {
@@ -125,6 +140,7 @@ impl AuthSource {
             SourceType::Embedded => (Self::Embedded(EmbeddedSource::read(section)), EmbeddedSource::KEYS),
             SourceType::Ldap => (Self::Ldap(Box::new(LdapSource::read(section))), LdapSource::KEYS),
             SourceType::Http => (Self::Http(Box::new(HttpSource::read(section))), HttpSource::KEYS),
+            SourceType::Sql => (Self::Sql(SqlSource::read(section)), SqlSource::KEYS),
         }
     }
 
@@ -134,6 +150,7 @@ impl AuthSource {
             Self::Embedded(source) => source.show(output),
             Self::Ldap(source) => source.show(output),
             Self::Http(source) => source.show(output),
+            Self::Sql(source) => source.show(output),
         }
     }
 
@@ -146,6 +163,7 @@ impl AuthSource {
             }
             Self::Ldap(source) => source.start_paths_at(folder),
             Self::Http(source) => source.start_paths_at(folder),
+            Self::Sql(source) => source.start_paths_at(folder),
         }
     }
 
@@ -163,6 +181,7 @@ impl AuthSource {
             Self::Embedded(_) => {}
             Self::Ldap(source) => source.check(name, lines, problems),
             Self::Http(source) => source.check(name, lines, problems),
+            Self::Sql(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -175,7 +194,12 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         let cache = format!("{name}.cache_s");
         // What `config show` writes is no wish of anybody's.
         let is_wished = source.any.cache_s != AnySource::default().cache_s;
-        if matches!(source.own, AuthSource::File(_) | AuthSource::Embedded(_)) && is_wished {
+        let is_compared_here = match &source.own {
+            AuthSource::File(_) | AuthSource::Embedded(_) => true,
+            AuthSource::Sql(source) => source.check.is_none(),
+            AuthSource::Ldap(_) | AuthSource::Http(_) => false,
+        };
+        if is_compared_here && is_wished {
             problems.warning(
                 lines.at(&cache),
                 format!("{cache} has no effect: what this source stores is compared here"),

@@ -5,6 +5,7 @@ mod ldap;
 mod mbox;
 mod older;
 mod source;
+mod sql;
 
 use super::source::{AnySource, AuthSource, FileSource};
 use super::*;

@@ -1,1 +1,264 @@
+//! Accounts in an SQLite file: what its rows mean, and what is said of what is wrong. The other databases are asked by the
+//! tests of the running program.
 
+use std::sync::Arc;
+
+use restante_auth::account::{AccountName, Bound};
+use restante_auth::directory::{Circumstances, Service};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use tempfile::TempDir;
+
+use super::*;
+
+struct Fixture {
+    folder: TempDir,
+    settings: Settings,
+}
+
+impl Fixture {
+    /// A database in which these statements were run.
+    async fn new(statements: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let fixture = Self {
+            settings: Settings {
+                url: DatabaseUrl::parse(&format!("sqlite:{}/mail.db", folder.path().display())).unwrap(),
+                authority: None,
+                lookup: "SELECT * FROM accounts WHERE account = :account".to_owned(),
+                check: None,
+                list: None,
+                connections: 2,
+                timeout: Duration::from_secs(20),
+                scheme: Scheme::Plain,
+                addresses: address::Settings::default(),
+            },
+            folder,
+        };
+        fixture.run(statements).await;
+        fixture
+    }
+
+    async fn run(&self, statements: &str) {
+        let path = self.folder.path().join("mail.db");
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await.unwrap();
+    }
+
+    fn lookup(mut self, query: &str) -> Self {
+        query.clone_into(&mut self.settings.lookup);
+        self
+    }
+
+    fn open(&self) -> SqlDirectory {
+        SqlDirectory::new(self.settings.clone()).unwrap()
+    }
+}
+
+async fn look(directory: &SqlDirectory, name: &str) -> Result<Option<Entry>, SourceError> {
+    let name = AccountName::new(name).unwrap();
+    let at = Circumstances::new(Service::Pop3, Instant::now());
+    directory.lookup(&Question { name: &name, at }).await
+}
+
+async fn error(directory: &SqlDirectory) -> String {
+    let error = look(directory, "bob").await.unwrap_err();
+    assert!(!error.is_temporary(), "{error}");
+    error.to_string()
+}
+
+async fn check(directory: &SqlDirectory, name: &str, password: &[u8]) -> Result<Checked, SourceError> {
+    let name = AccountName::new(name).unwrap();
+    let at =
+        Circumstances { peer: "192.0.2.7".parse().ok(), ..Circumstances::new(Service::Pop3, Instant::now()) };
+    directory.check(&Question { name: &name, at }, &Secret::new(password.to_vec())).await
+}
+
+const ACCOUNTS: &str = "
+CREATE TABLE accounts (account TEXT, password TEXT, maildrop TEXT, quota_octets INTEGER, locked BOOLEAN, networks TEXT);
+INSERT INTO accounts VALUES ('bob', 'secret', '/srv/mail/bob', 1000000, FALSE, NULL);
+INSERT INTO accounts VALUES ('eve', 'secret', NULL, 0, TRUE, '192.0.2.0/24');
+INSERT INTO accounts VALUES ('it''s', 'x', NULL, NULL, NULL, '');
+";
+
+#[tokio::test]
+async fn a_row_is_an_account() {
+    let fixture = Fixture::new(ACCOUNTS).await;
+    let directory = fixture.open();
+    let bob = look(&directory, "bob").await.unwrap().unwrap();
+    assert!(bob.password.fits(b"secret").unwrap());
+    assert_eq!(bob.account.maildrop.as_deref(), Some("/srv/mail/bob".as_ref()));
+    assert_eq!(bob.account.quota.octets.and_then(Bound::max), Some(1_000_000));
+    let eve = look(&directory, "eve").await.unwrap().unwrap();
+    assert!(eve.password.is_locked() && eve.account.maildrop.is_none());
+    assert_eq!((eve.account.quota.octets, eve.account.networks.unwrap().len()), (Some(Bound::Unlimited), 1));
+    assert!(look(&directory, "it's").await.unwrap().is_some());
+    assert!(look(&directory, "x' OR 'a' = 'a").await.unwrap().is_none());
+    // What changes counts at once.
+    fixture.run("UPDATE accounts SET password = 'other' WHERE account = 'bob'").await;
+    let bob = look(&directory, "bob").await.unwrap().unwrap();
+    assert!(bob.password.fits(b"other").unwrap());
+    assert!(directory.probe().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_row_of_another_name_is_nobodys() {
+    let loose = "SELECT * FROM accounts WHERE account LIKE :account";
+    let directory = Fixture::new(ACCOUNTS).await.lookup(loose).open();
+    assert!(look(&directory, "b_b").await.unwrap().is_none());
+    assert!(
+        look(&directory, "BOB").await.unwrap().is_some(),
+        "case is for the server's configuration to decide"
+    );
+}
+
+#[tokio::test]
+async fn names_come_in_parts() {
+    let fixture = Fixture::new(
+        "CREATE TABLE t (l TEXT, d TEXT, s TEXT); INSERT INTO t VALUES ('bob', 'example.org', 'pop3'), ('al', NULL, 'pop3');",
+    )
+    .await
+    .lookup("SELECT 'x' AS password FROM t WHERE l = :local AND d IS :domain AND s = :service AND :peer IS NULL");
+    let directory = fixture.open();
+    for (name, is_there) in
+        [("bob@example.org", true), ("bob", false), ("al", true), ("al@example.org", false)]
+    {
+        assert_eq!(look(&directory, name).await.unwrap().is_some(), is_there, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_once_and_clearly() {
+    for (query, said) in [
+        (
+            "SELECT nothing FROM accounts WHERE account = :account",
+            "`lookup` cannot be run: no such column: nothing",
+        ),
+        (
+            "SELECT password, 1 AS quota FROM accounts WHERE account = :account",
+            "there is no field \"quota\"; there are password",
+        ),
+        ("SELECT password FROM accounts WHERE :account = 'bob'", "more than one row for one account"),
+        (
+            "SELECT 1 AS home, '/x' AS HOME FROM accounts WHERE account = :account",
+            "two columns of the name home",
+        ),
+        (
+            "SELECT x'ff00' AS home FROM accounts WHERE account = :account",
+            "the column home of `lookup` is octets",
+        ),
+        ("SELECT zeroblob(70000) AS home FROM accounts WHERE account = :account", "longer than any field"),
+        (
+            "SELECT 'bob' AS home FROM accounts WHERE account = :account",
+            "bob: the field home is \"bob\"; give an absolute path",
+        ),
+    ] {
+        let directory = Fixture::new(ACCOUNTS).await.lookup(query).open();
+        let error = error(&directory).await;
+        assert!(error.contains(said), "{query}: {error}");
+        assert!(error.starts_with("sql sqlite /"), "{error}");
+    }
+    let directory = Fixture::new(ACCOUNTS).await.lookup("SELECT 1 AS quota, :account AS home").open();
+    let error = directory.probe().await.unwrap_err().to_string();
+    assert!(error.contains("answers with the column quota, and there is no such field"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_asked_again() {
+    let fixture = Fixture::new(ACCOUNTS).await;
+    let (path, away) = (fixture.folder.path().join("mail.db"), fixture.folder.path().join("away.db"));
+    std::fs::rename(&path, &away).unwrap();
+    let directory = fixture.open();
+    let error = look(&directory, "bob").await.unwrap_err();
+    assert!(error.is_temporary() && error.to_string().contains("cannot be reached"), "{error}");
+    assert!(!path.exists(), "a database that is not there is not made");
+    std::fs::rename(&away, &path).unwrap();
+    assert!(look(&directory, "bob").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_given_up() {
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS home FROM n WHERE :account = 'bob'";
+    let mut fixture = Fixture::new(ACCOUNTS).await.lookup(endless);
+    fixture.settings.timeout = Duration::from_secs(1);
+    fixture.settings.connections = 1;
+    let directory = Arc::new(fixture.open());
+    let other = Arc::clone(&directory);
+    let other = tokio::spawn(async move { look(&other, "bob").await.map(|_| ()).unwrap_err() });
+    let error = look(&directory, "bob").await.map(|_| ()).unwrap_err();
+    let errors = [error, other.await.unwrap()];
+    assert!(errors.iter().all(SourceError::is_temporary));
+    let texts = errors.map(|error| error.to_string()).join("\n");
+    assert!(
+        texts.contains("no answer within 1 seconds") && texts.contains("no connection was free"),
+        "{texts}"
+    );
+}
+
+#[tokio::test]
+async fn the_database_may_check_passwords() {
+    let mut fixture = Fixture::new(ACCOUNTS).await;
+    fixture.settings.check = Some(
+        "SELECT password = :password AND :peer = '192.0.2.7' FROM accounts WHERE account = :account"
+            .to_owned(),
+    );
+    let directory = fixture.open();
+    assert!(directory.checks() && directory.decoy(1).is_none());
+    let right = check(&directory, "bob", b"secret").await.unwrap();
+    let Checked::Right(account) = right else { panic!("{right:?}") };
+    assert_eq!(account.maildrop.as_deref(), Some("/srv/mail/bob".as_ref()));
+    for password in [&b"Secret"[..], b"' OR 1=1 --", b"secret\0", b"\xff", b"\\", b""] {
+        let checked = check(&directory, "bob", password).await.unwrap();
+        assert!(matches!(checked, Checked::Wrong), "{checked:?}");
+    }
+    assert!(matches!(check(&directory, "eve", b"secret").await.unwrap(), Checked::Locked));
+    assert!(matches!(check(&directory, "nobody", b"secret").await.unwrap(), Checked::Unknown));
+    assert!(directory.probe().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_check_answers_with_one_boolean() {
+    for (query, expected) in [
+        ("SELECT NULL WHERE :account IS NOT NULL AND :password = 'x'", Ok(false)),
+        ("SELECT 1 WHERE :account = 'bob' AND :password = 'x'", Ok(true)),
+        ("SELECT 1 WHERE :account = 'bob' AND :password = 'y'", Ok(false)),
+        ("SELECT :account WHERE :password = 'x'", Err("does not answer with true or false")),
+        ("SELECT 1, 2 WHERE :account = 'bob' AND :password = 'x'", Err("does not answer with true or false")),
+        ("SELECT 1 FROM accounts WHERE :account = 'bob' AND :password = 'x'", Err("more than one row")),
+    ] {
+        let mut fixture = Fixture::new(ACCOUNTS).await;
+        fixture.settings.check = Some(query.to_owned());
+        let checked = check(&fixture.open(), "bob", b"x").await;
+        match (checked, expected) {
+            (Ok(checked), Ok(is_right)) => {
+                assert_eq!(matches!(checked, Checked::Right(_)), is_right, "{query}")
+            }
+            (Err(error), Err(said)) => assert!(error.to_string().contains(said), "{query}: {error}"),
+            (checked, _) => panic!("{query}: {checked:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_accounts_are_listed_with_what_is_said_of_them() {
+    let mut fixture = Fixture::new(ACCOUNTS).await;
+    let directory = fixture.open();
+    assert!(directory.list(Instant::now()).await.unwrap().is_none());
+    fixture.settings.list =
+        Some("SELECT upper(account) AS account, password, maildrop FROM accounts".to_owned());
+    let listed = fixture.open().list(Instant::now()).await.unwrap().unwrap();
+    let names: Vec<&str> = listed.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["bob", "eve", "it's"]);
+    assert_eq!(listed[0].maildrop.as_deref(), Some("/srv/mail/bob".as_ref()));
+    for (query, said) in [
+        ("SELECT password FROM accounts", "without the names of accounts"),
+        ("SELECT '../x' AS account", "the account \"../x\""),
+        ("SELECT account, 7 AS uid, 7 AS sevens FROM accounts", "no field \"sevens\""),
+    ] {
+        fixture.settings.list = Some(query.to_owned());
+        let error = fixture.open().list(Instant::now()).await.unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    fixture.settings.list = Some("SELECT password FROM accounts".to_owned());
+    assert!(fixture.open().probe().await.unwrap_err().to_string().contains("without the names"));
+}
