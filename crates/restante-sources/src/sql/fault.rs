@@ -88,11 +88,11 @@ impl Fault {
                 "turn it into text in the query: CAST(… AS text), in MySQL CAST(… AS char)",
             ),
             Self::Late => temporary(
-                format!("no answer within {timeout_s} seconds"),
+                format!("no answer within {timeout_s} s"),
                 "look at the load of the database and at the indexes of the query, or raise timeout_s",
             ),
             Self::Busy => temporary(
-                format!("no connection was free within {timeout_s} seconds"),
+                format!("no connection was free within {timeout_s} s"),
                 "look at the load of the database, or raise connections",
             ),
             Self::Sql(error) => {

@@ -97,7 +97,12 @@ mod tests {
     fn entry(secret: &str) -> Entry {
         let password = StoredPassword::parse(secret.as_bytes(), Scheme::Plain).unwrap();
         let scram = password.scram().cloned().into_iter().collect();
-        Entry { account: Account::new(AccountName::new("bob").unwrap()), password, scram }
+        Entry {
+            account: Account::new(AccountName::new("bob").unwrap()),
+            password,
+            scram,
+            app_passwords: Vec::new(),
+        }
     }
 
     #[test]
