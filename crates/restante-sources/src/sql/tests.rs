@@ -130,8 +130,8 @@ async fn names_come_in_parts() {
 async fn what_is_wrong_is_said_once_and_clearly() {
     for (query, said) in [
         (
-            "SELECT nothing FROM accounts WHERE account = :account",
-            "`lookup` cannot be run: no such column: nothing",
+            "SELECT nosuch FROM accounts WHERE account = :account",
+            "`lookup` cannot be run: no such column: nosuch",
         ),
         (
             "SELECT password, 1 AS quota FROM accounts WHERE account = :account",
