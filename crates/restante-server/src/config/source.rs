@@ -123,15 +123,14 @@ impl SourceTable {
 impl AuthSource {
     /// The keys of all kinds together, for whoever wants to know whether they are documented.
     #[cfg(test)]
-    pub(crate) const KEYS: &[&[&str]] =
-        &[
-            AnySource::KEYS,
-            FileSource::KEYS,
-            EmbeddedSource::KEYS,
-            LdapSource::KEYS,
-            HttpSource::KEYS,
-            SqlSource::KEYS,
-        ];
+    pub(crate) const KEYS: &[&[&str]] = &[
+        AnySource::KEYS,
+        FileSource::KEYS,
+        EmbeddedSource::KEYS,
+        LdapSource::KEYS,
+        HttpSource::KEYS,
+        SqlSource::KEYS,
+    ];
 
     /// Reads what this kind has, and names its keys.
     fn read(kind: SourceType, section: &mut Section<'_, '_, '_>) -> (Self, &'static [&'static str]) {
