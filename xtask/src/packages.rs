@@ -62,6 +62,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "postfix", proof: "postfix", reason: "the real MTA that delivers by LMTP" },
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },
     Package { name: "slapd", proof: "slapd", reason: "a real directory for accounts in LDAP" },
+    Package { name: "swaks", proof: "swaks", reason: "a real SMTP client that logs in" },
     Package { name: "tinyproxy-bin", proof: "tinyproxy", reason: "a real HTTP proxy" },
 ];
 

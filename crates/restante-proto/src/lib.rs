@@ -1,4 +1,4 @@
-//! The wire of POP3 and LMTP, without I/O: sessions of both sides, codecs, SASL.
+//! The wire of POP3, LMTP and Dovecot's authentication protocol, without I/O: sessions of both sides, codecs, SASL.
 //!
 //! Nothing in here touches a socket, a file, a clock or dice; the crate is `no_std`. Octets received, answers to
 //! questions and anything that must be unique come in as arguments, so that a session is as easy to test as it is to
@@ -122,6 +122,7 @@ pub mod body;
 pub mod capability;
 pub mod client;
 pub mod command;
+pub mod dovecot;
 pub mod field;
 pub mod line;
 pub mod lmtp;

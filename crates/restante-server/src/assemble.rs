@@ -23,6 +23,7 @@ use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings,
 use restante_config::value::Span;
 use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
+use restante_sources::dovecot::DovecotDirectory;
 use restante_sources::sql::SqlDirectory;
 use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
@@ -225,6 +226,9 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
         AuthSource::Sql(sql) => {
             let settings = sql.assemble(addresses(config)).transpose()?;
             settings.and_then(SqlDirectory::new).map(|directory| Source::Other(Arc::new(directory)))
+        }
+        AuthSource::Dovecot(dovecot) => {
+            Ok(Source::Other(Arc::new(DovecotDirectory::new(dovecot.settings()?))))
         }
     })
 }

@@ -305,6 +305,10 @@ pub struct Listen {
     pub tls: TlsMode,
     /// Permissions of a unix socket.
     pub mode: Mode,
+    /// The user of the system whose socket it becomes.
+    pub owner: Option<String>,
+    /// The group of the system whose socket it becomes.
+    pub group: Option<String>,
     /// Where proxies stand; every connection must then begin with a PROXY header.
     pub proxy_from: Vec<Network>,
     /// Whether TLS between client and proxy counts as TLS.
@@ -313,9 +317,9 @@ pub struct Listen {
 
 impl Listen {
     fn show(&self, output: &mut String) {
-        let Self { protocol, address, tls, mode, proxy_from, proxy_tls } = self.clone();
+        let Self { protocol, address, tls, mode, owner, group, proxy_from, proxy_tls } = self.clone();
         let (protocol, address, tls) = (Some(protocol), Some(address), Some(tls));
-        ListenWritten { protocol, address, tls, mode, proxy_from, proxy_tls }.show(output);
+        ListenWritten { protocol, address, tls, mode, owner, group, proxy_from, proxy_tls }.show(output);
     }
 }
 
@@ -323,7 +327,8 @@ section! {
     #[derive(PartialEq, Eq)]
     /// One `[[listen]]` as written: a socket and what is spoken on it.
     pub struct ListenWritten {
-        /// What is spoken: `pop3`, `lmtp`, or `pop2` (RFC 937). Has no default.
+        /// What is spoken: `pop3`, `lmtp`, `sasl` (mail servers ask about their clients, as they ask Dovecot), or `pop2`
+        /// (RFC 937). Has no default.
         protocol: Option<Protocol> = None;
         /// Where: `IP:port`, `[IPv6]:port`, `unix:/path` or `fd:NAME` (socket activation). Default
         /// for `pop2`: `0.0.0.0:109`; the others have none.
@@ -333,6 +338,10 @@ section! {
         tls: Option<TlsMode> = None;
         /// Permissions of a unix socket. Default 0o660.
         mode: Mode = Mode(0o660);
+        /// The user of the system, by name or number, whom a unix socket is given to. Default: it is the server's own.
+        owner: Option<String> = None;
+        /// The group of the system, by name or number, whom a unix socket is given to. Default: it is the server's own.
+        group: Option<String> = None;
         /// The proxies in front of this listener: addresses, networks or `unix`. Each connection must then come from one
         /// of them and begin with a PROXY header (haproxy's, version 1 or 2), whose client counts for limits, log and
         /// `plaintext_without_tls`. Default: none, and a PROXY header is not understood.
@@ -352,6 +361,8 @@ pub enum Protocol {
     Lmtp,
     /// RFC 937: clients of 1985 collect their mail.
     Pop2,
+    /// Dovecot's authentication protocol: mail servers ask whether their clients may log in.
+    Sasl,
 }
 
 impl Protocol {
@@ -361,6 +372,7 @@ impl Protocol {
             Self::Pop3 => "pop3",
             Self::Lmtp => "lmtp",
             Self::Pop2 => "pop2",
+            Self::Sasl => "sasl",
         }
     }
 }
@@ -368,14 +380,15 @@ impl Protocol {
 impl Value for Protocol {
     fn read(written: &DeValue<'_>) -> Result<Self, Fault> {
         if let DeValue::String(word) = written
-            && matches!(word.as_ref(), "sasl" | "http")
+            && word == "http"
         {
             return Err(Fault::new(
                 format!("{word:?} is not served in this version"),
-                "this version serves pop3, lmtp and pop2; take this listener out",
+                "this version serves pop3, lmtp, sasl and pop2; take this listener out",
             ));
         }
-        word(written, &[("pop3", Self::Pop3), ("lmtp", Self::Lmtp), ("pop2", Self::Pop2)])
+        let words = [("pop3", Self::Pop3), ("lmtp", Self::Lmtp), ("sasl", Self::Sasl), ("pop2", Self::Pop2)];
+        word(written, &words)
     }
 
     fn show(&self) -> Option<String> {
@@ -562,6 +575,10 @@ section! {
         write_s: u64 = 300, in 1..=86_400;
         /// Seconds that an LMTP peer may be silent. At least 300 (RFC 5321, 4.5.3.2.7). Default 300.
         lmtp_s: u64 = 300, in 300..=86_400;
+        /// Seconds that a mail server may be silent that asks about its clients; it stays connected between them. Default 3,600.
+        sasl_s: u64 = 3_600, in 60..=604_800;
+        /// Logins at the same time through one connection of a mail server; one more is told to come again. Default 100.
+        sasl_logins: u64 = 100, in 1..=100_000;
         /// Seconds for a TLS handshake. Default 30.
         handshake_s: u64 = 30, in 1..=3_600;
         /// Seconds that commands in progress get when the server is stopped. Default 30.

@@ -12,6 +12,7 @@ use crate::holders::Superseded;
 use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,6 +46,14 @@ pub(crate) enum Event<'a> {
         user: &'a [u8],
         method: &'a str,
         reason: &'a dyn fmt::Display,
+    },
+    /// A mail server was told that its client's credentials are right.
+    Authenticated {
+        trace: Trace,
+        peer: &'a Peer,
+        account: &'a AccountName,
+        service: &'a [u8],
+        method: &'a str,
     },
     /// A login has taken over the maildrop of a session that was silent.
     TakenOver { trace: Trace, peer: &'a Peer, account: &'a AccountName, superseded: &'a Superseded },
@@ -123,6 +132,7 @@ impl Event<'_> {
             Self::Session(_) => "session",
             Self::AuthFailed(_) => "auth_failed",
             Self::LoginRefused { .. } => "login_refused",
+            Self::Authenticated { .. } => "authenticated",
             Self::TakenOver { .. } => "taken_over",
             Self::Anonymous { .. } => "anonymous",
             Self::Delivered(_) => "delivered",
@@ -192,6 +202,11 @@ impl Event<'_> {
                 typed(*trace, peer, ("user", user), line);
                 line.word("method", method);
                 line.text("reason", reason);
+            }
+            Self::Authenticated { trace, peer, account, service, method } => {
+                session(*trace, peer, Some(account), line);
+                line.text("service", &shown(service));
+                line.word("method", method);
             }
             Self::TakenOver { trace, peer, account, superseded } => {
                 session(*trace, peer, Some(account), line);
@@ -276,8 +291,8 @@ fn typed(trace: Trace, peer: &Peer, (key, octets): (&'static str, &[u8]), line: 
     line.text(key, &shown(octets));
 }
 
-/// What of it the log shows.
-fn shown(octets: &[u8]) -> std::borrow::Cow<'_, str> {
+/// What somebody typed, cut where it can be of no use any more.
+fn shown(octets: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(octets.get(..USER_OCTETS_SHOWN).unwrap_or(octets))
 }
 
@@ -349,6 +364,7 @@ impl SessionEnd {
                 }
             }
             Protocol::Lmtp => line.number("delivered", self.delivered),
+            Protocol::Sasl => {}
         }
         line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
         line.text("end", &self.end);

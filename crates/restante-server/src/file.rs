@@ -97,6 +97,50 @@ pub(crate) fn set_permissions(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
+/// Gives a unix socket to a user and a group of the system, by name or number; what is `None` stays.
+///
+/// # Errors
+/// There is no such user or group, or we may not.
+pub(crate) fn give(path: &Path, user: Option<&str>, group: Option<&str>) -> io::Result<()> {
+    if user.is_none() && group.is_none() {
+        return Ok(());
+    }
+    let user = user.map(user_number).transpose()?;
+    let group = group.map(group_number).transpose()?;
+    std::os::unix::fs::chown(path, user, group).map_err(|error| {
+        let what = format!("the socket {} cannot be given to the user or group: {error}", path.display());
+        io::Error::new(error.kind(), what)
+    })
+}
+
+/// The number of a user of the system.
+///
+/// # Errors
+/// There is none of this name, or the system cannot say.
+pub(crate) fn user_number(name: &str) -> io::Result<u32> {
+    match name.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => match nix::unistd::User::from_name(name)? {
+            Some(user) => Ok(user.uid.as_raw()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user {name:?}"))),
+        },
+    }
+}
+
+/// The number of a group of the system.
+///
+/// # Errors
+/// There is none of this name, or the system cannot say.
+pub(crate) fn group_number(name: &str) -> io::Result<u32> {
+    match name.parse() {
+        Ok(number) => Ok(number),
+        Err(_) => match nix::unistd::Group::from_name(name)? {
+            Some(group) => Ok(group.gid.as_raw()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no group {name:?}"))),
+        },
+    }
+}
+
 /// Takes the name of a unix socket away.
 pub(crate) fn remove_socket(path: &Path) -> io::Result<()> {
     fs::remove_file(path)

@@ -1,11 +1,11 @@
-//! The POP3, LMTP and POP2 server: where sockets, protocol, accounts and maildrops meet.
+//! The POP3, LMTP and POP2 server, which mail servers ask too: where sockets, protocol, accounts and maildrops meet.
 //!
 //! [`Server`] binds its listeners, serves sessions, takes new configurations and stops. It holds the only sockets and
 //! the only clock of the server's side; what is said on a connection is decided in `restante-proto`, who may log in in
 //! `restante-auth`, what a maildrop holds in `restante-store`. [`run::run`] adds a runtime and signals around it.
 //!
-//! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs`, `lmtp.rs` or `pop2.rs` drives the session over
-//! `connection.rs`, `event.rs` says what happened.
+//! Reading a connection's life: `listener.rs` accepts and counts, `pop3.rs`, `lmtp.rs`, `pop2.rs` or `sasl.rs` drives the
+//! session over `connection.rs`, `event.rs` says what happened.
 
 // Tests make files, sockets and clocks as they like; without tests the lint looks at the same lines.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
@@ -29,6 +29,7 @@ mod policy;
 mod pop2;
 mod pop3;
 pub mod run;
+mod sasl;
 mod shared;
 mod shutdown;
 mod submission;

@@ -1,7 +1,7 @@
 //! Listening: sockets bound before anything is served, connections accepted, counted and handed to a session.
 //!
-//! Sockets are opened here and in `listener/`; what is said on them is `pop3.rs`'s, `lmtp.rs`'s and `pop2.rs`'s
-//! business. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header
+//! Sockets are opened here and in `listener/`; what is said on them is the business of
+//! `pop3.rs`, `lmtp.rs`, `pop2.rs` and `sasl.rs`. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header
 //! says (`listener/proxy.rs`).
 
 mod proxy;
@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
 use crate::shared::{Registered, Settings, Shared};
-use crate::{lmtp, pop2, pop3};
+use crate::{lmtp, pop2, pop3, sasl};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -179,13 +179,14 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
                 proxy_tls,
                 settings,
                 shared: Arc::clone(shared),
-                _pass: pass,
-                _registered: shared.register(trace),
+                _pass: Some(pass),
+                _registered: Some(shared.register(trace)),
             };
             match listening.protocol {
                 Protocol::Pop3 => shared.spawn(trace, pop3::serve(raw, visit)),
                 Protocol::Lmtp => shared.spawn(trace, lmtp::serve(raw, visit)),
                 Protocol::Pop2 => shared.spawn(trace, pop2::serve(raw, visit)),
+                Protocol::Sasl => shared.spawn(trace, sasl::serve(raw, visit)),
             }
         }
         Err(limit) => {
@@ -204,12 +205,26 @@ pub(crate) struct Visit {
     pub(crate) proxy_tls: bool,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
-    /// Held until the connection is closed.
-    pub(crate) _pass: Pass,
-    pub(crate) _registered: Registered,
+    /// Held until the connection is closed; none for a guest behind a mail server, which holds its own.
+    pub(crate) _pass: Option<Pass>,
+    pub(crate) _registered: Option<Registered>,
 }
 
 impl Visit {
+    /// As if a client of the mail server at the other end had come itself, now.
+    pub(crate) fn on_behalf_of(&self, client: Peer) -> Self {
+        Self {
+            trace: self.trace,
+            peer: client,
+            tls: TlsMode::Off,
+            proxy_tls: false,
+            settings: self.shared.settings.load_full(),
+            shared: Arc::clone(&self.shared),
+            _pass: None,
+            _registered: None,
+        }
+    }
+
     /// The connection over `raw`.
     pub(crate) fn connection(&self, raw: Raw) -> Connection {
         let deadline = Duration::from_secs(self.settings.config.limits.write_s);
@@ -243,6 +258,8 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
         Protocol::Pop3 => pop3::refusal(),
         Protocol::Lmtp => lmtp::refusal(),
         Protocol::Pop2 => pop2::refusal(),
+        // A mail server takes a connection that is closed for a server that is away, which is what it must tell its client.
+        Protocol::Sasl => return,
     };
     let identity = match (listening.tls, &settings.identity) {
         (TlsMode::Implicit, Some(identity)) => Arc::clone(identity),

@@ -1,13 +1,14 @@
-//! What POP3 offers: from the configuration, and from what the accounts can be served with at the moment.
+//! What POP3 and mail servers' clients are offered: from the configuration, and from what the accounts can be served with at the moment.
 //!
 //! A file of accounts may change while the server runs, and with it which mechanisms make sense; so the policies are looked at
 //! whenever a session begins, and made anew only when something has changed. `shared.rs` holds them.
 
 use crate::assemble;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Plaintext};
 use arc_swap::ArcSwap;
 use restante_auth::directory::census::Coverage;
 use restante_auth::verify::Authenticator;
+use restante_proto::dovecot::server as dovecot;
 use restante_proto::sasl::{Mechanism, TokenTerms};
 use restante_proto::server::extended::{Board, Extended};
 use restante_proto::server::{Limits, Policy};
@@ -91,6 +92,33 @@ fn mechanisms(config: &Config, authenticator: &Authenticator) -> Vec<Mechanism> 
         }
     };
     Mechanism::ALL.into_iter().filter(is_offered).collect()
+}
+
+/// What mail servers are offered. They tell their clients what their own rules leave of it, TLS and all; so everything that may work is
+/// announced, and looked at for each login. EXTERNAL is for who names it: most mail servers do not tell of certificates.
+pub(crate) fn sasl(config: &Config, authenticator: &Authenticator) -> dovecot::Policy {
+    let is_bound = |mechanism: &Mechanism| mechanism.scram().is_some_and(|(_, is_bound)| is_bound);
+    let named = config.auth.mechanisms.iter().flatten();
+    let has_external = named.into_iter().any(|word| word.eq_ignore_ascii_case(Mechanism::External.name()));
+    let mut mechanisms = mechanisms(config, authenticator);
+    mechanisms.retain(|mechanism| {
+        !is_bound(mechanism) && !matches!(mechanism, Mechanism::External | Mechanism::Anonymous)
+    });
+    mechanisms.extend(has_external.then_some(Mechanism::External));
+    dovecot::Policy {
+        hostname: config.hostname.clone(),
+        mechanisms,
+        token_terms: TokenTerms::default(),
+        plaintext: match config.auth.plaintext_without_tls {
+            Plaintext::Never => dovecot::Plaintext::Never,
+            Plaintext::Loopback => dovecot::Plaintext::Loopback,
+            Plaintext::Always => dovecot::Plaintext::Always,
+        },
+        limits: dovecot::Limits {
+            pending_max: usize::try_from(config.limits.sasl_logins).unwrap_or(usize::MAX),
+            ..dovecot::Limits::default()
+        },
+    }
 }
 
 /// The services of XTND: none but those that are configured.

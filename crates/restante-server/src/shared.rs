@@ -20,7 +20,7 @@ use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
 use restante_auth::verify::Authenticator;
 use restante_auth::verify::scram::KEY_OCTETS;
-use restante_proto::{lmtp, pop2, server};
+use restante_proto::{dovecot, lmtp, pop2, server};
 use restante_store::disk::LocalDisk;
 use restante_store::{Store, guard};
 use std::collections::HashMap;
@@ -200,6 +200,11 @@ impl Settings {
             plaintext_without_tls: self.trusts(peer),
             limits: pop2::Limits::default(),
         })
+    }
+
+    /// What mail servers are offered for their clients. Made for each connection: those are few and long.
+    pub(crate) fn sasl(&self) -> Arc<dovecot::server::Policy> {
+        Arc::new(policy::sasl(&self.config, &self.authenticator))
     }
 
     /// May this peer send passwords in clear?

@@ -179,11 +179,11 @@ pub(crate) fn spawn_in_memory(
     let trace = shared.traces.next();
     let visit = Visit {
         trace,
-        _registered: shared.register(trace),
+        _registered: Some(shared.register(trace)),
         peer,
         tls: TlsMode::Off,
         proxy_tls: false,
-        _pass: shared.admission.admit(&peer, &settings.config.limits).unwrap(),
+        _pass: Some(shared.admission.admit(&peer, &settings.config.limits).unwrap()),
         settings,
         shared: Arc::clone(shared),
     };
@@ -193,6 +193,7 @@ pub(crate) fn spawn_in_memory(
             Protocol::Pop3 => pop3::serve(Raw::Memory(ours), visit).await,
             Protocol::Lmtp => lmtp::serve(Raw::Memory(ours), visit).await,
             Protocol::Pop2 => pop2::serve(Raw::Memory(ours), visit).await,
+            Protocol::Sasl => sasl::serve(Raw::Memory(ours), visit).await,
         }
         // Most do not ask.
         let _ = over.send(());

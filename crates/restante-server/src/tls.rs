@@ -135,7 +135,7 @@ impl Identity {
         let acceptor = match protocol {
             Protocol::Pop3 => &acceptors.pop3,
             // POP2 has no name in ALPN either.
-            Protocol::Lmtp | Protocol::Pop2 => &acceptors.lmtp,
+            Protocol::Lmtp | Protocol::Pop2 | Protocol::Sasl => &acceptors.lmtp,
         };
         match tokio::time::timeout(self.handshake, acceptor.accept(raw)).await {
             Ok(accepted) => {

@@ -6,6 +6,7 @@
 // Tests may read clocks and lay out files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod dovecot;
 pub mod http;
 pub mod ldap;
 pub mod sql;

@@ -35,7 +35,7 @@ pub(super) fn listeners(
             problems.error(
                 lines.at(&name),
                 "a listener without protocol",
-                "add protocol = \"pop3\", \"lmtp\" or \"pop2\"",
+                "add protocol = \"pop3\", \"lmtp\", \"sasl\" or \"pop2\"",
             );
         }
         let standard = written.protocol.and_then(standard_address);
@@ -53,13 +53,17 @@ pub(super) fn listeners(
             *path = folder.join(&*path);
         }
         let default = default_tls(protocol, &address, has_certificate);
-        let ListenWritten { mode, proxy_from, proxy_tls, .. } = written;
+        let ListenWritten { mode, owner, group, proxy_from, proxy_tls, .. } = written;
         let tls = written.tls.unwrap_or(default);
-        let listen = Listen { protocol, address, tls, mode, proxy_from, proxy_tls };
+        let listen = Listen { protocol, address, tls, mode, owner, group, proxy_from, proxy_tls };
         one_listener(&listen, &name, has_certificate, lines, problems);
         if protocol == Protocol::Pop2 {
             pop2_listener(&listen, &name, config, lines, problems);
         }
+        if protocol == Protocol::Sasl {
+            sasl_listener(&listen, &name, lines, problems);
+        }
+        socket_owner(&listen, &name, lines, problems);
         listeners.push((position, listen));
     }
     duplicates(&listeners, lines, problems);
@@ -73,7 +77,7 @@ fn default_listeners(has_certificate: bool) -> Vec<Listen> {
         let address = any(port);
         let tls = default_tls(Protocol::Pop3, &address, has_certificate);
         let (protocol, mode, proxy_from) = (Protocol::Pop3, Mode(0o660), Vec::new());
-        Listen { protocol, address, tls, mode, proxy_from, proxy_tls: false }
+        Listen { protocol, address, tls, mode, owner: None, group: None, proxy_from, proxy_tls: false }
     };
     let mut listeners = vec![pop3(110)];
     if has_certificate {
@@ -123,6 +127,49 @@ fn pop2_listener(listen: &Listen, name: &str, config: &Config, lines: &Lines, pr
             "write tls = \"implicit\" here, or listen on 127.0.0.1",
         ),
         Plaintext::Loopback | Plaintext::Always => {}
+    }
+}
+
+/// The protocol knows no TLS, and whoever speaks it is believed about where clients come from.
+fn sasl_listener(listen: &Listen, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+    if listen.tls != TlsMode::Off {
+        problems.error(
+            lines.at(&format!("{name}.tls")),
+            "mail servers speak no TLS when they ask about their clients",
+            "take tls out here",
+        );
+    }
+    match &listen.address {
+        Address::Tcp(address) if !address.ip().is_loopback() => problems.error(
+            lines.at(&format!("{name}.address")),
+            format!("on {address} passwords would cross the network in clear, and anybody could try them"),
+            "use a unix socket, or 127.0.0.1",
+        ),
+        Address::Tcp(_) => problems.warning(
+            lines.at(&format!("{name}.address")),
+            "every user of this machine can try passwords here, and say of himself that he comes from anywhere",
+            "use a unix socket that the mail server alone may open",
+        ),
+        Address::Unix(_) if listen.mode.0 & 0o007 != 0 => problems.warning(
+            lines.at(&format!("{name}.mode")),
+            format!("every user of this machine can try passwords here (permissions {:04o})", listen.mode.0),
+            "write mode = 0o660 and group = \"postfix\", or whose group the mail server has",
+        ),
+        Address::Unix(_) | Address::Inherited(_) => {}
+    }
+}
+
+/// Whom a unix socket is given to.
+fn socket_owner(listen: &Listen, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+    let owner = listen.owner.as_deref().map(|owner| ("owner", file::user_number(owner)));
+    let group = listen.group.as_deref().map(|group| ("group", file::group_number(group)));
+    for (key, number) in owner.into_iter().chain(group) {
+        let at = lines.at(&format!("{name}.{key}"));
+        if !matches!(listen.address, Address::Unix(_)) {
+            problems.error(at, format!("{key}, but no unix socket"), format!("take {key} out here"));
+        } else if let Err(error) = number {
+            problems.error(at, format!("{key}: {error}"), "name one that the system knows, or its number");
+        }
     }
 }
 

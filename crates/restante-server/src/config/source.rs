@@ -1,5 +1,6 @@
 //! `[[auth.source]]`: where accounts come from. Each kind of source has keys of its own.
 
+mod dovecot;
 mod http;
 mod ldap;
 
@@ -14,6 +15,7 @@ use restante_config::value::Hidden;
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 
+pub use dovecot::DovecotSource;
 pub(crate) mod sql;
 
 pub use sql::{SqlSource, SqlUrl};
@@ -40,6 +42,8 @@ pub enum AuthSource {
     Http(Box<HttpSource>),
     /// A database.
     Sql(SqlSource),
+    /// A running Dovecot.
+    Dovecot(DovecotSource),
 }
 
 section! {
@@ -102,6 +106,8 @@ choice! {
         Http = "http",
         /// A database.
         Sql = "sql",
+        /// A running Dovecot.
+        Dovecot = "dovecot",
     }
 }
 
@@ -130,6 +136,7 @@ impl AuthSource {
         LdapSource::KEYS,
         HttpSource::KEYS,
         SqlSource::KEYS,
+        DovecotSource::KEYS,
     ];
 
     /// Reads what this kind has, and names its keys.
@@ -140,6 +147,7 @@ impl AuthSource {
             SourceType::Ldap => (Self::Ldap(Box::new(LdapSource::read(section))), LdapSource::KEYS),
             SourceType::Http => (Self::Http(Box::new(HttpSource::read(section))), HttpSource::KEYS),
             SourceType::Sql => (Self::Sql(SqlSource::read(section)), SqlSource::KEYS),
+            SourceType::Dovecot => (Self::Dovecot(DovecotSource::read(section)), DovecotSource::KEYS),
         }
     }
 
@@ -150,6 +158,7 @@ impl AuthSource {
             Self::Ldap(source) => source.show(output),
             Self::Http(source) => source.show(output),
             Self::Sql(source) => source.show(output),
+            Self::Dovecot(source) => source.show(output),
         }
     }
 
@@ -163,6 +172,7 @@ impl AuthSource {
             Self::Ldap(source) => source.start_paths_at(folder),
             Self::Http(source) => source.start_paths_at(folder),
             Self::Sql(source) => source.start_paths_at(folder),
+            Self::Dovecot(source) => source.start_paths_at(folder),
         }
     }
 
@@ -181,6 +191,7 @@ impl AuthSource {
             Self::Ldap(source) => source.check(name, lines, problems),
             Self::Http(source) => source.check(name, lines, problems),
             Self::Sql(source) => source.check(name, lines, problems),
+            Self::Dovecot(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -196,7 +207,7 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         let is_compared_here = match &source.own {
             AuthSource::File(_) | AuthSource::Embedded(_) => true,
             AuthSource::Sql(source) => source.check.is_none(),
-            AuthSource::Ldap(_) | AuthSource::Http(_) => false,
+            AuthSource::Ldap(_) | AuthSource::Http(_) | AuthSource::Dovecot(_) => false,
         };
         if is_compared_here && is_wished {
             problems.warning(

@@ -41,7 +41,7 @@ impl Socket {
     pub(super) fn bind(listen: &Listen, inherited: &Inherited) -> io::Result<Self> {
         match &listen.address {
             Address::Tcp(address) => bind_tcp(*address),
-            Address::Unix(path) => bind_unix(path, listen.mode.0),
+            Address::Unix(path) => bind_unix(path, listen),
             Address::Inherited(name) => inherited.take(name),
         }
     }
@@ -89,7 +89,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
 }
 
-fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
+fn bind_unix(path: &Path, listen: &Listen) -> io::Result<Socket> {
     if file::is_socket(path) {
         // A socket that nobody answers on was left behind; one that is answered on belongs to a running server.
         match unix::net::UnixStream::connect(path) {
@@ -107,7 +107,8 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     // Nobody can connect before `listen`, so nobody connects with permissions that were not meant.
-    file::set_permissions(path, mode)?;
+    file::set_permissions(path, listen.mode.0)?;
+    file::give(path, listen.owner.as_deref(), listen.group.as_deref())?;
     socket.listen(BACKLOG)?;
     let stamp = file::stamp(path).map(|stamp| (path.to_owned(), stamp));
     Ok(Socket::Unix { listener: UnixListener::from_std(socket.into())?, _file: SocketFile(stamp) })
@@ -190,7 +191,16 @@ mod tests {
     fn listen(name: &str) -> Listen {
         let address = Address::Inherited(name.to_owned());
         let (protocol, tls, mode) = (Spoken::Pop3, TlsMode::Off, Mode(0o600));
-        Listen { protocol, address, tls, mode, proxy_from: Vec::new(), proxy_tls: false }
+        Listen {
+            protocol,
+            address,
+            tls,
+            mode,
+            owner: None,
+            group: None,
+            proxy_from: Vec::new(),
+            proxy_tls: false,
+        }
     }
 
     #[tokio::test]

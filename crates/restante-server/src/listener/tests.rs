@@ -5,7 +5,16 @@ use restante_config::value::Mode;
 
 fn listen(address: Address) -> Listen {
     let (protocol, tls, mode) = (Protocol::Pop3, TlsMode::Off, Mode(0o600));
-    Listen { protocol, address, tls, mode, proxy_from: Vec::new(), proxy_tls: false }
+    Listen {
+        protocol,
+        address,
+        tls,
+        mode,
+        owner: None,
+        group: None,
+        proxy_from: Vec::new(),
+        proxy_tls: false,
+    }
 }
 
 fn tcp(address: &str) -> Listen {

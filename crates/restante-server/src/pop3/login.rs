@@ -175,7 +175,7 @@ impl Visit {
     }
 
     /// Whose credentials these are. The answer to wrong ones waits; the wait holds this task and nothing else.
-    async fn verify(
+    pub(crate) async fn verify(
         &self,
         credentials: &Credentials,
         certificate: Option<&str>,
@@ -277,7 +277,7 @@ impl Visit {
     }
 
     /// Octets that nobody can have foreseen.
-    fn chance(&self) -> Result<[u8; CHANCE_OCTETS], Refusal> {
+    pub(crate) fn chance(&self) -> Result<[u8; CHANCE_OCTETS], Refusal> {
         let mut octets = [0; CHANCE_OCTETS];
         getrandom::fill(&mut octets).map_err(|error| {
             self.note_fault(None, "draw random numbers", &error);

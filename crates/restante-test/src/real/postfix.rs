@@ -77,6 +77,23 @@ smtpd_tls_loglevel = 1",
         Self::start_with(site, &transport)
     }
 
+    /// As [`Self::start`], and it asks at `socket` whether its clients may log in.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with_sasl(site: &Site, socket: &Path) -> Self {
+        let lines = format!(
+            "virtual_transport = lmtp:unix:{}
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {}",
+            site.lmtp_socket().display(),
+            socket.display()
+        );
+        Self::start_with(site, &lines)
+    }
+
     fn start_with(site: &Site, transport: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),

@@ -17,6 +17,7 @@ mod mechanisms;
 mod migration;
 mod others;
 mod quota;
+mod sasl;
 mod schemes;
 mod servers;
 mod sessions;
