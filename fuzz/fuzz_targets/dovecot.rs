@@ -37,13 +37,15 @@ fuzz_target!(|input: &[u8]| {
 fn serve(pieces: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
     let policy = Policy {
         hostname: "host.example".to_owned(),
-        mechanisms: Mechanism::ALL.into_iter().filter(|mechanism| !mechanism.name().ends_with("-PLUS")).collect(),
+        mechanisms: Mechanism::ALL
+            .into_iter()
+            .filter(|mechanism| !mechanism.name().ends_with("-PLUS"))
+            .collect(),
         token_terms: TokenTerms::default(),
         plaintext: Plaintext::Loopback,
         limits: Limits { pending_max: 4, ..Limits::default() },
     };
-    let mut session =
-        Session::new(Arc::new(policy), Greeting { process: 1, connection: 2, cookie: [3; 16] });
+    let mut session = Session::new(Arc::new(policy), Greeting { process: 1, connection: 2, cookie: [3; 16] });
     let (mut input, mut output, mut log) = (Input::new(), Vec::new(), Vec::new());
     let (mut said, mut pieces, now) = (Vec::new(), pieces.iter(), Duration::ZERO);
     let mut is_greeted = false;
