@@ -52,6 +52,7 @@ const PACKAGES: &[Package] = &[
         proof: "secret-tool",
         reason: "how passwords are got from the keyring",
     },
+    Package { name: "gsasl", proof: "gsasl", reason: "a real SMTP client that speaks SCRAM" },
     Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },
     Package { name: "mpop", proof: "mpop", reason: "a real client, with pipelining" },
     Package {

@@ -57,6 +57,32 @@ fn auth(id: u32, user: &str, password: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_waits_and_nobody_else_does() {
+    let site = Site::new("");
+    let (shared, log) = site.shared();
+    let (mut mta, handshake) = Mta::connect(&shared).await;
+    assert!(handshake.contains("MECH\tPLAIN\tplaintext\n"), "{handshake}");
+    assert!(!handshake.contains("PLUS") && !handshake.contains("EXTERNAL"), "{handshake}");
+    mta.send(&auth(1, "bob", "wrong")).await;
+    mta.send(&auth(2, "bob", "secret")).await;
+    mta.send(&auth(3, "nobody", "secret")).await;
+    let began = clock::now();
+    assert_eq!(mta.line().await.unwrap(), "OK\t2\tuser=bob");
+    assert_eq!(clock::now(), began);
+    let mut refused = [mta.line().await.unwrap(), mta.line().await.unwrap()];
+    refused.sort();
+    assert_eq!(refused, ["FAIL\t1\tuser=bob", "FAIL\t3\tuser=nobody"]);
+    assert!(clock::now() > began);
+    drop(mta);
+    shared.admission.emptied().await;
+    shared.log.flush();
+    let text = log.text();
+    assert!(text.contains("peer=192.0.2.2:0 account=bob service=smtp method=PLAIN"), "{text}");
+    assert!(text.contains("event=auth_failed") && text.contains("user=nobody"), "{text}");
+    assert!(text.contains("protocol=sasl") && !text.contains("wrong password\" password"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn passwords_in_clear_are_refused_from_elsewhere() {
     let site = Site::new("");
     let (shared, _) = site.shared();

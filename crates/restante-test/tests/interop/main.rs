@@ -8,6 +8,7 @@
 mod clients;
 mod connections;
 mod corpus;
+mod dovecot_source;
 mod fetch_servers;
 mod judged;
 mod ldap;

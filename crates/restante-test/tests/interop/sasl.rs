@@ -29,6 +29,43 @@ fn swaks(address: SocketAddr, mechanism: &str, user: &str, password: &str) -> St
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+fn gsasl(address: SocketAddr, mechanism: &str, password: &str) -> String {
+    let output = Command::new(program("gsasl", "gsasl"))
+        .args(["--smtp", "--no-starttls", "--mechanism", mechanism, "--authentication-id", "alice"])
+        .args(["--password", password])
+        .args([&address.ip().to_string(), &address.port().to_string()])
+        .output()
+        .expect("gsasl starts");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn postfix_lets_in_whom_we_know() {
+    let setup =
+        Setup { mechanisms: Some(vec!["plain", "login", "cram-md5", "scram-sha-256"]), ..Setup::default() };
+    let server = server(setup);
+    let postfix = postfix(&server);
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5"] {
+        let said = swaks(postfix.address(), mechanism, "alice", "secret");
+        assert!(said.contains("235 2.7.0"), "{mechanism}: {said}\n{}\n{}", postfix.log(), server.log());
+    }
+    let said = gsasl(postfix.address(), "SCRAM-SHA-256", "secret");
+    assert!(said.contains("235 2.7.0"), "{said}\n{}\n{}", postfix.log(), server.log());
+    let said = gsasl(postfix.address(), "SCRAM-SHA-256", "wrong");
+    assert!(said.contains("535 5.7.8"), "{said}");
+    for (user, password) in [("alice", "wrong"), ("nobody-here", "secret")] {
+        let said = swaks(postfix.address(), "PLAIN", user, password);
+        assert!(said.contains("535 5.7.8"), "{said}\n{}", server.log());
+    }
+    let line = wait::some("the login in the log", || {
+        server.log().lines().find(|line| line.contains("event=authenticated")).map(str::to_owned)
+    });
+    for field in ["account=alice", "service=smtp", "method=PLAIN", "peer=127."] {
+        assert!(line.contains(field), "{line}");
+    }
+    assert!(!server.log().contains("secret"), "{}", server.log());
+}
+
 #[test]
 fn postfix_hears_of_accounts_that_are_gone_locked_or_away() {
     let mut server = server(Setup::default());

@@ -79,6 +79,19 @@ async fn a_dovecot_that_was_restarted_is_asked_again() {
     assert!(matches!(alice.await.unwrap(), Ok(Answer::Known(_))));
 }
 
+#[tokio::test]
+async fn a_dovecot_that_goes_away_again_and_again_is_not_asked_for_ever() {
+    let site = site();
+    let link = link(&site, 8);
+    let alice = spawn(&link, "alice");
+    for _ in 0..2 {
+        let (mut lines, write) = accept(&site).await;
+        id(&mut lines).await;
+        drop((lines, write));
+    }
+    assert!(matches!(alice.await.unwrap(), Err(Failure::Lost)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_dovecot_is_waited_for_so_long_and_no_longer() {
     let site = site();
