@@ -273,7 +273,7 @@ impl Inner {
 
     /// Tries the forms of a typed password, each on a connection that has the rights of nobody else.
     ///
-    /// R4513-5.1.2: a bind with a name and no password *succeeds*, as nobody; so an empty one never gets there. A server in C may end
+    /// RFC 4513, 5.1.2: a bind with a name and no password *succeeds*, as nobody; so an empty one never gets there. A server in C may end
     /// a password at a NUL, so one with a NUL does not get there either.
     async fn bind(
         &self,
@@ -335,7 +335,7 @@ impl Inner {
 
     fn attributes(&self) -> Vec<String> {
         if self.fields.is_empty() {
-            // R4511-4.5.1.8: no attributes at all.
+            // RFC 4511, 4.5.1.8: no attributes at all.
             return vec!["1.1".to_owned()];
         }
         self.fields.iter().map(|(_, attribute)| attribute.clone()).collect()

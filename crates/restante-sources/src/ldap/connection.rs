@@ -101,10 +101,10 @@ impl Connection {
         now: Instant,
     ) -> Result<Self, Failure> {
         let here = |error: io::Error| Failure::lost(format!("no sockets: {error}"));
-        let (ours, librarys) = StdUnixStream::pair().map_err(here)?;
+        let (ours, theirs) = StdUnixStream::pair().map_err(here)?;
         ours.set_nonblocking(true).map_err(here)?;
         let ours = UnixStream::from_std(ours).map_err(here)?;
-        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(librarys));
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
         let opened = LdapConnAsync::with_settings(settings, "ldapi://pair").await;
         let (driver, ldap) = opened.map_err(|error| Failure::lost(format!("no connection: {error}")))?;
         let received = Arc::new(AtomicUsize::new(0));
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Binds with a name and a password, neither of which is empty.
     pub(super) async fn bind(&mut self, dn: &str, password: &str) -> Result<Bind, Failure> {
-        // R4513-5.1.1, R4513-5.1.2: a bind without one of them succeeds, as nobody. Callers do not come with such; should one, it is refused here.
+        // RFC 4513, 5.1.1, RFC 4513, 5.1.2: a bind without one of them succeeds, as nobody. Callers do not come with such; should one, it is refused here.
         if dn.is_empty() || password.is_empty() {
             return Ok(Bind::Wrong);
         }
@@ -317,7 +317,7 @@ async fn carry(outer: impl AsyncRead + AsyncWrite, inner: UnixStream, received: 
     let _ = tokio::time::timeout(FAREWELL, to_server.shutdown()).await;
 }
 
-// R4511-A.1: result codes.
+// RFC 4511, A.1: result codes.
 const SUCCESS: u32 = 0;
 const OPERATIONS_ERROR: u32 = 1;
 const TIME_LIMIT_EXCEEDED: u32 = 3;

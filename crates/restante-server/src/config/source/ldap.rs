@@ -80,7 +80,7 @@ impl Value for Attributes {
                 Fault::new(format!("there is no field {field:?}"), remedy)
             })?;
             let attribute = String::read(attribute.get_ref())?;
-            // R4512-2.5: letters, digits and hyphens, with options behind semicolons.
+            // RFC 4512, 2.5: letters, digits and hyphens, with options behind semicolons.
             let is_name = |letter: u8| {
                 letter.is_ascii_alphanumeric() || letter == b'-' || letter == b';' || letter == b'.'
             };
