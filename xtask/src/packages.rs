@@ -53,6 +53,7 @@ const PACKAGES: &[Package] = &[
         reason: "how passwords are got from the keyring",
     },
     Package { name: "gsasl", proof: "gsasl", reason: "a real SMTP client that speaks SCRAM" },
+    Package { name: "mariadb-server", proof: "mariadbd", reason: "a real MariaDB with accounts" },
     Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },
     Package { name: "mpop", proof: "mpop", reason: "a real client, with pipelining" },
     Package {
@@ -61,6 +62,7 @@ const PACKAGES: &[Package] = &[
         reason: "certificates for the tests, s_client for STLS by hand",
     },
     Package { name: "postfix", proof: "postfix", reason: "the real MTA that delivers by LMTP" },
+    Package { name: "postgresql", proof: "psql", reason: "a real PostgreSQL with accounts" },
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },
     Package { name: "slapd", proof: "slapd", reason: "a real directory for accounts in LDAP" },
     Package { name: "swaks", proof: "swaks", reason: "a real SMTP client that logs in" },

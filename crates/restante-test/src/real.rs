@@ -4,6 +4,7 @@
 //! there. A server ends with the value that holds it. Missing programs are an error with the line that installs them:
 //! nothing is ever skipped.
 
+pub mod database;
 pub mod dovecot;
 pub mod others;
 pub mod postfix;

@@ -23,6 +23,7 @@ mod schemes;
 mod servers;
 mod sessions;
 mod sinks;
+mod sql;
 mod submission;
 mod transcripts;
 

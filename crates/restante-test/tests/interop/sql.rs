@@ -1,0 +1,226 @@
+//! Accounts in a real PostgreSQL and a real MariaDB: logins, deliveries, and what comes of a database that is away or wrong.
+
+use restante_test::mail::{canonical, sized};
+use restante_test::real::database::{Brand, Database};
+use restante_test::real::site::{SMTP, Site};
+use restante_test::real::{Server, Setup};
+use restante_test::wait;
+
+/// A database with accounts, and Restante with them as its only source, apart from an empty file.
+struct Scene {
+    database: Database,
+    server: Server,
+}
+
+const LOOKUP: &str =
+    "SELECT name AS account, password, maildrop, quota_messages, locked FROM accounts WHERE name = :account";
+
+impl Scene {
+    fn new(brand: Brand, keys: &str) -> Self {
+        let mut setup = Setup { accounts: Vec::new(), tls: false, ..Setup::default() };
+        // Many wrong passwords come from one address here.
+        setup.restante.push(("defence".to_owned(), "penalty_s = 0".to_owned()));
+        let site = Site::new(&setup);
+        // Nobody else uses this port of the site here.
+        let database = Database::start(brand, site.address(SMTP));
+        let root = site.path().display().to_string();
+        database.sql(&format!(
+            "CREATE TABLE accounts (name VARCHAR(255), password VARCHAR(255), maildrop VARCHAR(255), quota_messages BIGINT, locked BOOLEAN);
+             INSERT INTO accounts VALUES ('alice', '{{PLAIN}}secret', '{root}/mail/of-alice', 1, FALSE);
+             INSERT INTO accounts VALUES ('bob', '{{SSHA}}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE', NULL, NULL, NULL);
+             INSERT INTO accounts VALUES ('carol', 'secret', NULL, NULL, TRUE), ('dave', 'x', NULL, NULL, NULL), ('dave', 'y', NULL, NULL, NULL);
+             {}",
+            if brand == Brand::Postgres { "GRANT SELECT ON accounts TO restante;" } else { "" }
+        ));
+        for account in ["of-alice", "bob"] {
+            site.make_maildrop(account);
+        }
+        let mut server = Server::restante_at(site, &setup);
+        let url = database.url("secret");
+        configure(&server, &format!("url = \"{url}\"\nlookup = \"{LOOKUP}\"\nscheme = \"PLAIN\"\n{keys}"));
+        server.start_again();
+        Self { database, server }
+    }
+
+    /// Starts the server again with another source.
+    fn reconfigure(&mut self, keys: &str) {
+        self.server.stop();
+        configure(&self.server, keys);
+        self.server.start_again();
+    }
+
+    fn password(&self, name: &str, password: &str) -> String {
+        let mut peer = self.server.pop3();
+        peer.ok(&format!("USER {name}"));
+        peer.command(&format!("PASS {password}"))
+    }
+
+    fn recipient(&self, name: &str) -> u16 {
+        let mut peer = self.server.lmtp();
+        assert_eq!(peer.code("MAIL FROM:<sender@example.org> SMTPUTF8"), 250);
+        peer.code(&format!("RCPT TO:<{name}@example.org>"))
+    }
+
+    fn logs(&self, what: &str) {
+        wait::until(what, || self.server.log().contains(what));
+    }
+}
+
+/// Puts the SQL source in place of the file.
+fn configure(server: &Server, keys: &str) {
+    let path = server.site().path().join("restante.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let start = text.find("[[auth.source]]").unwrap();
+    let end = text.find("[maildrop]").unwrap();
+    let text = format!("{}[[auth.source]]\ntype = \"sql\"\n{keys}\n{}", &text[..start], &text[end..]);
+    std::fs::write(path, text).unwrap();
+}
+
+fn accounts_log_in_and_get_mail(brand: Brand) {
+    let scene =
+        Scene::new(brand, "list = \"SELECT name AS account, maildrop FROM accounts WHERE name <> 'dave'\"");
+    for (name, password) in [("alice", "secret"), ("ALICE", "secret")] {
+        assert!(scene.password(name, password).starts_with("+OK"), "{}", scene.server.log());
+    }
+    for (name, password) in [
+        ("alice", "Secret"),
+        ("alice", "' OR 1=1 --"),
+        ("alice", "\\"),
+        ("alice'OR'1'='1", "secret"),
+        ("alice'--", "secret"),
+        ("alice\\", "secret"),
+        ("nobody", "secret"),
+        ("carol", "secret"),
+        ("bob", "{SSHA}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE"),
+    ] {
+        let said = scene.password(name, password);
+        assert!(said.starts_with("-ERR [AUTH]"), "{name} {password}: {said}");
+    }
+    // What a database's collation takes for the same name is another account.
+    assert_eq!([scene.recipient("alic\u{e9}"), scene.recipient("nobody")], [550, 550]);
+    assert_eq!(scene.recipient("alice"), 250);
+    // Path and quota come from the row.
+    scene.server.deliver(&["alice", "bob", "carol"], &canonical(&sized(300)));
+    assert_eq!(scene.server.site().files("of-alice").len(), 1);
+    assert_eq!(scene.server.site().files("bob").len(), 1);
+    assert_eq!(scene.recipient("alice"), 452);
+    let (code, listed) = scene.server.restante(&["maildrop", "list"]);
+    assert!(code == 0 && listed.contains("470  alice") && listed.contains("carol"), "{listed}");
+    // Two rows for one name are nobody's guess.
+    assert!(scene.password("dave", "x").starts_with("-ERR [SYS/PERM]"));
+    scene.logs("`lookup` answers with more than one row for one account");
+    assert_eq!(scene.recipient("dave"), 451);
+}
+
+fn a_database_goes_and_comes_back(brand: Brand) {
+    let mut scene = Scene::new(brand, "");
+    assert!(scene.password("alice", "secret").starts_with("+OK"));
+    scene.database.stop();
+    assert!(scene.password("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
+    assert_eq!(scene.recipient("alice"), 451);
+    scene.logs("the database cannot be reached");
+    // The server starts without it, too.
+    scene.server.stop();
+    scene.server.start_again();
+    assert!(scene.password("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
+    scene.database.start_again();
+    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    // Connections that died in a restart are no reason to refuse anybody.
+    scene.database.stop();
+    scene.database.start_again();
+    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    assert_eq!(scene.recipient("alice"), 250);
+}
+
+fn what_is_wrong_is_in_the_log(brand: Brand) {
+    let mut scene = Scene::new(brand, "");
+    let (url, wrong) = (scene.database.url("secret"), scene.database.url("hunter2"));
+    let lookup = |query: &str| format!("url = \"{url}\"\nscheme = \"PLAIN\"\nlookup = \"{query}\"");
+    let sleep = if brand == Brand::Postgres { "pg_sleep(20)::text" } else { "SLEEP(20)" };
+    for (keys, code, said) in [
+        (format!("url = \"{wrong}\"\nlookup = \"{LOOKUP}\""), "[SYS/PERM]", "the database refuses us"),
+        (lookup("SELECT nosuch FROM accounts WHERE name = :account"), "[SYS/PERM]", "`lookup` cannot be run"),
+        (
+            lookup("SELECT password, 1 AS quota FROM accounts WHERE name = :account"),
+            "[SYS/PERM]",
+            "there is no field",
+        ),
+        (
+            lookup("SELECT CURRENT_DATE AS home FROM accounts WHERE name = :account"),
+            "[SYS/PERM]",
+            "is DATE, which is not read",
+        ),
+        (
+            format!(
+                "timeout_s = 1\n{}",
+                lookup(&format!("SELECT {sleep} AS home FROM accounts WHERE name = :account"))
+            ),
+            "[SYS/TEMP]",
+            "no answer within 1 s",
+        ),
+    ] {
+        scene.reconfigure(&keys);
+        let answered = scene.password("alice", "secret");
+        assert!(answered.starts_with(&format!("-ERR {code}")), "{keys}: {answered}\n{}", scene.server.log());
+        assert_eq!(scene.recipient("alice"), 451, "{keys}");
+        scene.logs(said);
+        assert!(!scene.server.log().contains("hunter2"), "{}", scene.server.log());
+    }
+}
+
+fn the_database_checks_passwords(brand: Brand) {
+    let check =
+        "check = \"SELECT password = CONCAT('{PLAIN}', :password) FROM accounts WHERE name = :account\"";
+    let scene = Scene::new(brand, check);
+    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    for (name, password) in [
+        ("alice", "wrong"),
+        ("alice", "' OR 1=1 --"),
+        ("alice", "\\' OR 1=1 #"),
+        ("carol", "secret"),
+        ("nobody", "secret"),
+    ] {
+        assert!(scene.password(name, password).starts_with("-ERR [AUTH]"), "{name} {password}");
+    }
+    assert_eq!(scene.recipient("alice"), 250);
+}
+
+#[test]
+fn postgres_serves_logins_and_deliveries() {
+    accounts_log_in_and_get_mail(Brand::Postgres);
+}
+
+#[test]
+fn mariadb_serves_logins_and_deliveries() {
+    accounts_log_in_and_get_mail(Brand::MariaDb);
+}
+
+#[test]
+fn postgres_may_be_away() {
+    a_database_goes_and_comes_back(Brand::Postgres);
+}
+
+#[test]
+fn mariadb_may_be_away() {
+    a_database_goes_and_comes_back(Brand::MariaDb);
+}
+
+#[test]
+fn what_is_wrong_with_postgres_is_in_the_log() {
+    what_is_wrong_is_in_the_log(Brand::Postgres);
+}
+
+#[test]
+fn what_is_wrong_with_mariadb_is_in_the_log() {
+    what_is_wrong_is_in_the_log(Brand::MariaDb);
+}
+
+#[test]
+fn postgres_may_check_passwords() {
+    the_database_checks_passwords(Brand::Postgres);
+}
+
+#[test]
+fn mariadb_may_check_passwords() {
+    the_database_checks_passwords(Brand::MariaDb);
+}
