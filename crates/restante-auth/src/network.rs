@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// `192.0.2.0/24`, `2001:db8::/32`, or one address.
@@ -17,6 +17,29 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of so many leading bits that an address lies in; the address alone where it has no more bits.
+    pub fn around(address: IpAddr, prefix: u8) -> Self {
+        let address = address.to_canonical();
+        let (number, length) = bits(address);
+        let prefix = prefix.min(length);
+        let first = masked((number, length), prefix);
+        let address = match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(first >> 96).unwrap_or_default())),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(first)),
+        };
+        Self { address, prefix }
+    }
+
+    /// How many leading bits its addresses share.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// Is it one of IPv4?
+    pub fn is_ipv4(self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// Is this address in it? An IPv4 address is the same on a socket of either family.
     pub fn contains(self, address: IpAddr) -> bool {
         let (network, address) = (bits(self.address), bits(address.to_canonical()));

@@ -3,15 +3,19 @@
 //! Every protocol asks here and nowhere else, so that no door is weaker than another. Who is right is the authenticator's to say,
 //! how long who waits is `restante_auth::throttle`'s.
 
+use crate::bans::Ban;
 use crate::clock;
+use crate::control;
 use crate::event::defence::AuthFailure;
 use crate::event::{Event, Peer, Trace};
 use crate::shared::{Settings, Shared};
 use restante_auth::directory::Circumstances;
-use restante_auth::throttle::{Tried, Try};
+use restante_auth::network::Network;
+use restante_auth::throttle::{self, Tried, Try};
 use restante_auth::verify::{Attempt, Grant, Verdict};
 use restante_proto::sasl::Credentials;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Somebody who wants to log in.
@@ -39,8 +43,8 @@ pub(crate) enum Judgement {
 
 /// Whether the credentials are right. Waits first where there was much guessing; returns at once when they are right, and else
 /// at the moment when the answer may leave, counted from the call. The waits hold this task and nothing else.
-pub(crate) async fn judge(shared: &Shared, settings: &Settings, entrant: Entrant<'_>) -> Judgement {
-    let (authenticator, throttle) = (&settings.authenticator, &shared.throttle);
+pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: Entrant<'_>) -> Judgement {
+    let (authenticator, counts) = (&settings.authenticator, &shared.throttle);
     let credentials = entrant.credentials;
     let user = match (credentials.user(), entrant.certificate) {
         (b"", Some(certificate)) => certificate.as_bytes(),
@@ -50,7 +54,7 @@ pub(crate) async fn judge(shared: &Shared, settings: &Settings, entrant: Entrant
     let account = name.as_ref().map_or_else(|_| user, |name| name.as_str().as_bytes());
     let attempt = Try { peer: counted_address(entrant.peer), account, secret: tried(credentials) };
 
-    let delay = throttle.delay(&attempt, clock::now().into_std());
+    let delay = counts.delay(&attempt, clock::now().into_std());
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -62,11 +66,11 @@ pub(crate) async fn judge(shared: &Shared, settings: &Settings, entrant: Entrant
     let now = clock::now().into_std();
     let (judgement, penalty) = match verdict {
         Verdict::Granted(grant) => {
-            throttle.succeeded(attempt.peer, account, now);
+            counts.succeeded(attempt.peer, account, now);
             return Judgement::Granted(grant);
         }
         Verdict::Refused(reason) => {
-            let failed = throttle.failed(&attempt, now);
+            let failed = counts.failed(&attempt, now);
             shared.log.write(&Event::AuthFailed(&AuthFailure {
                 trace: entrant.trace,
                 peer: entrant.peer,
@@ -75,6 +79,7 @@ pub(crate) async fn judge(shared: &Shared, settings: &Settings, entrant: Entrant
                 reason: &reason,
                 guesses: failed.guesses,
             }));
+            ban(shared, settings, entrant.peer, failed.guesses).await;
             (Judgement::Refused, failed.penalty)
         }
         Verdict::Unavailable(error) => {
@@ -85,8 +90,29 @@ pub(crate) async fn judge(shared: &Shared, settings: &Settings, entrant: Entrant
         }
     };
     // Whether the source that is away was asked at all can depend on the account: that is hidden as well.
-    tokio::time::sleep_until(throttle.answer_at(began, now, penalty).into()).await;
+    tokio::time::sleep_until(counts.answer_at(began, now, penalty).into()).await;
     judgement
+}
+
+/// Bans whoever has guessed too often. Sessions that go on are held up by penalties.
+async fn ban(shared: &Arc<Shared>, settings: &Settings, peer: &Peer, guesses: u32) {
+    let defence = &settings.config.defence;
+    let Peer::Tcp(address) = peer else { return };
+    let is_enough = defence.ban_after > 0 && u64::from(guesses) >= defence.ban_after;
+    if !is_enough || defence.ban_never.iter().any(|network| network.contains(peer)) {
+        return;
+    }
+    let now = clock::wall();
+    if shared.bans.covers(address.ip(), now) {
+        return;
+    }
+    let network = Network::around(throttle::host(address.ip()), if address.is_ipv4() { 32 } else { 64 });
+    let reason = format!("{guesses} wrong guesses");
+    let length = Some(Duration::from_secs(defence.ban_s));
+    let ban = Ban { is_automatic: true, ..Ban::new(network, now, length, &reason) };
+    if let Err(problem) = control::add(shared, network, ban).await {
+        shared.log.write(&Event::Warning { problem: &problem });
+    }
 }
 
 /// What failed logins are counted by. Programs of this machine count as one.

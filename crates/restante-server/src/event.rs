@@ -7,6 +7,7 @@ pub(crate) mod defence;
 mod line;
 mod log;
 
+use crate::bans::Ban;
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::holders::Superseded;
 use defence::AuthFailure;
@@ -39,6 +40,10 @@ pub(crate) enum Event<'a> {
     Session(&'a SessionEnd),
     /// Credentials were not accepted.
     AuthFailed(&'a AuthFailure<'a>),
+    /// A network is kept out from now on.
+    BanAdded { ban: &'a Ban },
+    /// It is not any more: `over` or `removed`.
+    BanLifted { ban: &'a Ban, why: &'a str },
     /// A login was refused although its credentials were right.
     LoginRefused {
         trace: Trace,
@@ -115,7 +120,7 @@ impl Event<'_> {
             Self::Undelivered { .. } | Self::Guarded { .. } => "error",
             Self::NotSubmitted { .. } => "warn",
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
-            Self::AuthFailed(_) => "warn",
+            Self::AuthFailed(_) | Self::BanAdded { .. } => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
             _ => "info",
         }
@@ -131,6 +136,8 @@ impl Event<'_> {
             Self::ProxyRefused { .. } => "proxy_refused",
             Self::Session(_) => "session",
             Self::AuthFailed(_) => "auth_failed",
+            Self::BanAdded { .. } => "ban_added",
+            Self::BanLifted { .. } => "ban_lifted",
             Self::LoginRefused { .. } => "login_refused",
             Self::Authenticated { .. } => "authenticated",
             Self::TakenOver { .. } => "taken_over",
@@ -197,7 +204,7 @@ impl Event<'_> {
                 line.text("error", &chain(*error));
             }
             Self::Session(end) => end.fields(line),
-            Self::AuthFailed(failure) => failure.fields(line),
+            Self::AuthFailed(_) | Self::BanAdded { .. } | Self::BanLifted { .. } => self.of_defence(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
                 typed(*trace, peer, ("user", user), line);
                 line.word("method", method);
@@ -239,6 +246,16 @@ impl Event<'_> {
             Self::Draining { sessions } => line.number("sessions", *sessions as u64),
             Self::Stopped { cut } => line.number("cut", *cut as u64),
             Self::Lost { lines } => line.number("lines", *lines),
+        }
+    }
+
+    /// Who failed, is kept out, or is let in again.
+    fn of_defence(&self, line: &mut Line<'_>) {
+        match self {
+            Self::AuthFailed(failure) => failure.fields(line),
+            Self::BanAdded { ban } => defence::ban_added(ban, line),
+            Self::BanLifted { ban, why } => defence::ban_lifted(ban, why, line),
+            _ => {}
         }
     }
 }

@@ -12,9 +12,11 @@
 
 pub mod assemble;
 mod audit;
+pub mod bans;
 mod clock;
 pub mod config;
 mod connection;
+pub mod control;
 mod defence;
 mod event;
 mod file;
@@ -36,6 +38,7 @@ mod submission;
 mod tls;
 
 use crate::config::Config;
+use crate::control::Control;
 use crate::event::{Event, Log};
 use crate::keeping::Keeper;
 use crate::listener::{BindError, Inherited, Listener, Listening};
@@ -59,6 +62,7 @@ pub struct Server {
     inherited: Inherited,
     watch: JoinHandle<()>,
     keeper: Keeper,
+    control: Control,
 }
 
 impl Server {
@@ -81,7 +85,8 @@ impl Server {
             .collect();
         let watch = tokio::spawn(watch(Arc::clone(&shared)));
         let keeper = Keeper::start(Arc::clone(&shared));
-        Ok(Self { shared, listeners, inherited, watch, keeper })
+        let control = Control::start(Arc::clone(&shared));
+        Ok(Self { shared, listeners, inherited, watch, keeper, control })
     }
 
     /// Where the server listens; a port 0 of the configuration is the real port here. In the order of the
@@ -170,6 +175,7 @@ impl Server {
     /// Stops: accepts nothing more, lets commands in progress finish, closes idle sessions. After `grace` the rest is
     /// cut. Returns how many were cut.
     pub async fn drain(mut self, grace: Duration) -> usize {
+        self.control.stop().await;
         self.keeper.stop().await;
         let listeners = std::mem::take(&mut self.listeners);
         shutdown::drain(&self.shared, listeners, grace).await

@@ -8,6 +8,7 @@ mod proxy;
 mod socket;
 mod stream;
 
+use crate::clock;
 use crate::config::{Address, Config, Listen, Network, Protocol, TlsMode};
 use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
@@ -168,6 +169,13 @@ fn welcome_proxy(mut raw: Raw, proxy: Peer, door: &Arc<Door>, shared: &Arc<Share
 /// Lets one connection in, or says why not. `proxy_tls`: a proxy that is believed says that the client speaks TLS.
 fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shared>) {
     let listening = &door.listening;
+    // Before anything is spent on it, and without a line in the log: that has one for the ban.
+    if let Peer::Tcp(address) = peer
+        && matches!(listening.protocol, Protocol::Pop3 | Protocol::Pop2)
+        && shared.bans.covers(address.ip(), clock::wall())
+    {
+        return;
+    }
     let settings = shared.settings.load_full();
     match shared.admission.admit(&peer, &settings.config.limits) {
         Ok(pass) => {

@@ -4,6 +4,7 @@
 //! those it began with. `Shared` counts, remembers and logs for as long as the server runs.
 
 use crate::assemble;
+use crate::bans::{self, Bans};
 use crate::clock;
 use crate::config::{Config, Plaintext};
 use crate::connection::Buffers;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) admission: Arc<Admission>,
     pub(crate) throttle: Throttle,
+    pub(crate) bans: Bans,
     pub(crate) holders: Arc<Holders>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) traces: Traces,
@@ -53,12 +55,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(settings: Settings, log: Log) -> Self {
         let throttle = Throttle::new(assemble::throttle(&settings.config));
+        let bans = open_bans(&settings.config, &log);
         Self {
             settings: ArcSwap::from_pointee(settings),
             log,
             admission: Arc::default(),
             holders: Arc::default(),
             throttle,
+            bans,
             buffers: Arc::default(),
             traces: Traces::default(),
             drain: Notify::new(),
@@ -240,6 +244,22 @@ fn with_guard(mut config: Config, log: &Log) -> Config {
         config.maildrop.guard = false;
     }
     config
+}
+
+/// Reads the ban list; what is wrong with it is in the log.
+fn open_bans(config: &Config, log: &Log) -> Bans {
+    let (bans, read) = Bans::open(&config.state_dir, clock::wall());
+    let path = bans::path(&config.state_dir);
+    let problem = match read {
+        Ok(0) => return bans,
+        Ok(damaged) => format!("{}: lines that are no bans left out: {damaged}", path.display()),
+        Err(error) => format!(
+            "bans are not kept over a restart: {} cannot be used: {error}; let the server's user own state_dir",
+            path.display()
+        ),
+    };
+    log.write(&Event::Warning { problem: &problem });
+    bans
 }
 
 fn open_last_logins(config: &Config, log: &Log) -> Result<Option<Arc<LastLogins>>, SettingsError> {

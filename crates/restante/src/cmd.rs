@@ -2,6 +2,7 @@
 //! outcome; what all of them share (finding and loading the configuration) is in `configuration`.
 
 pub(crate) mod account;
+pub(crate) mod ban;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;

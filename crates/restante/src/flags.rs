@@ -2,6 +2,7 @@
 //! and the shell completions are made. Nothing is decided here; `cmd/` acts on what was parsed.
 
 pub(crate) mod app_password;
+pub(crate) mod ban;
 pub(crate) mod deletion;
 pub(crate) mod fetch;
 pub(crate) mod tokens;
@@ -16,6 +17,7 @@ use restante_auth::directory::embedded::accounts::Figure;
 use restante_config::value::Size;
 
 use app_password::AppPassword;
+use ban::Bans;
 use deletion::{Deleted, Expire, Undelete};
 use fetch::Fetch;
 use tokens::{Login, Logout};
@@ -48,6 +50,7 @@ pub(crate) enum Command {
     Config(Config),
     Deliver(Deliver),
     Account(Account),
+    Ban(Bans),
     Maildrop(Maildrop),
     Check(Check),
     Fetch(Fetch),

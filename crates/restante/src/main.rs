@@ -5,6 +5,7 @@
 
 mod clock;
 mod cmd;
+mod control;
 mod exit;
 mod flags;
 mod service;
@@ -41,6 +42,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(flags) => cmd::config::run(&flags.command),
         Command::Deliver(flags) => cmd::deliver::run(&flags),
         Command::Account(flags) => cmd::account::run(&flags.command),
+        Command::Ban(flags) => cmd::ban::run(&flags.command),
         Command::Maildrop(flags) => cmd::maildrop::run(&flags.command),
         Command::Check(flags) => cmd::check::run(&flags),
         Command::Fetch(flags) => cmd::fetch::run(&flags),

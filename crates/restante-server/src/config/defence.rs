@@ -1,6 +1,6 @@
 //! `[defence]`: how guessing passwords is slowed down, and who is kept out.
 
-use super::Config;
+use super::{Config, Network};
 use restante_config::problem::Problems;
 use restante_config::section;
 use restante_config::section::Lines;
@@ -30,7 +30,19 @@ section! {
         known_s: u64 = 604_800, in 1..=31_536_000;
         /// Addresses, networks, accounts and so on that are remembered, of each kind; at most 330 bytes each. Default 10,000.
         entries: u64 = 10_000, in 100..=10_000_000;
+        /// Different wrong guesses of one address (IPv6: one /64 network) for which it is banned; 0: nobody is banned by the server. An
+        /// address from which somebody has logged in within `known_s` is never banned so. Default 100.
+        ban_after: u64 = 100, in 0..=1_000_000;
+        /// Seconds that such a ban lasts. Default 3,600.
+        ban_s: u64 = 3_600, in 1..=31_536_000;
+        /// Networks that the server never bans by itself. Default `["127.0.0.0/8", "::1"]`.
+        ban_never: Vec<Network> = near();
     }
+}
+
+/// Programs of this machine, among them proxies that say nothing of whom they speak for.
+fn near() -> Vec<Network> {
+    ["127.0.0.0/8", "::1"].iter().filter_map(|text| text.parse().ok().map(Network::Ip)).collect()
 }
 
 /// What cannot work together.

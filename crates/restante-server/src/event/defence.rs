@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use super::{Peer, Trace, shown};
+use crate::bans::Ban;
 use std::fmt;
 
 /// Credentials that were not accepted.
@@ -28,4 +29,20 @@ impl AuthFailure<'_> {
         line.text("reason", self.reason);
         line.number("guesses", self.guesses.into());
     }
+}
+
+/// Who is kept out, for how long and why.
+pub(super) fn ban_added(ban: &Ban, line: &mut Line<'_>) {
+    line.text("network", &ban.network);
+    if let Some(until) = ban.until {
+        line.number("seconds", until.saturating_sub(ban.since));
+    }
+    line.word("by", if ban.is_automatic { &"server" } else { &"operator" });
+    line.text("reason", &ban.reason);
+}
+
+/// Who is let in again.
+pub(super) fn ban_lifted(ban: &Ban, why: &str, line: &mut Line<'_>) {
+    line.text("network", &ban.network);
+    line.word("why", &why);
 }

@@ -41,9 +41,16 @@ impl Socket {
     pub(super) fn bind(listen: &Listen, inherited: &Inherited) -> io::Result<Self> {
         match &listen.address {
             Address::Tcp(address) => bind_tcp(*address),
-            Address::Unix(path) => bind_unix(path, listen),
+            Address::Unix(path) => {
+                bind_unix(path, listen.mode.0, (listen.owner.as_deref(), listen.group.as_deref()))
+            }
             Address::Inherited(name) => inherited.take(name),
         }
+    }
+
+    /// Opens the control socket, for its owner alone. Must be called within a runtime.
+    pub(crate) fn bind_control(path: &Path) -> io::Result<Self> {
+        bind_unix(path, 0o600, (None, None))
     }
 
     /// Where it listens; a configured port 0 has become a real one.
@@ -58,7 +65,7 @@ impl Socket {
     ///
     /// # Errors
     /// As the system says; some are the peer's fault and not ours.
-    pub(super) async fn accept(&self) -> io::Result<(Raw, Peer)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Raw, Peer)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -89,7 +96,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
 }
 
-fn bind_unix(path: &Path, listen: &Listen) -> io::Result<Socket> {
+fn bind_unix(path: &Path, mode: u32, (owner, group): (Option<&str>, Option<&str>)) -> io::Result<Socket> {
     if file::is_socket(path) {
         // A socket that nobody answers on was left behind; one that is answered on belongs to a running server.
         match unix::net::UnixStream::connect(path) {
@@ -107,8 +114,8 @@ fn bind_unix(path: &Path, listen: &Listen) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     // Nobody can connect before `listen`, so nobody connects with permissions that were not meant.
-    file::set_permissions(path, listen.mode.0)?;
-    file::give(path, listen.owner.as_deref(), listen.group.as_deref())?;
+    file::set_permissions(path, mode)?;
+    file::give(path, owner, group)?;
     socket.listen(BACKLOG)?;
     let stamp = file::stamp(path).map(|stamp| (path.to_owned(), stamp));
     Ok(Socket::Unix { listener: UnixListener::from_std(socket.into())?, _file: SocketFile(stamp) })
