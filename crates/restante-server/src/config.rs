@@ -13,6 +13,7 @@ mod check;
 mod defence;
 mod maildrop;
 mod network;
+pub(crate) mod places;
 mod pop3;
 mod quota;
 pub mod source;
@@ -631,6 +632,11 @@ section! {
         threads: u64 = 0, in 0..=1_024;
         /// Threads for what may wait for the disk. Default 64.
         disk_threads: u64 = 64, in 1..=4_096;
+        /// The user of the system, by name or number, whom the server becomes when it was started as root, for good, as soon as
+        /// its sockets are open. Never root. Default: none, and it goes on as who it was started as.
+        user: Option<String> = None;
+        /// The group, by name or number. Default: that of the user.
+        group: Option<String> = None;
     }
 }
 

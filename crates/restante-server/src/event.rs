@@ -10,6 +10,7 @@ mod log;
 use crate::bans::Ban;
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::holders::Superseded;
+use crate::walls::Standing;
 use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
@@ -20,12 +21,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-pub(crate) use log::Log;
+pub(crate) use log::{Log, OpenedLog};
 
 /// What is logged. Fields borrow: an event is written at once.
 pub(crate) enum Event<'a> {
     /// The server serves.
     Started { version: &'a str, hostname: &'a str },
+    /// With what rights.
+    Walls(&'a Standing),
     /// A listener accepts connections.
     Listening { protocol: Protocol, address: &'a Address, tls: TlsMode },
     /// A listener was taken out by a reload.
@@ -129,6 +132,7 @@ impl Event<'_> {
     fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
+            Self::Walls(_) => "walls",
             Self::Listening { .. } => "listening",
             Self::NotListening { .. } => "not_listening",
             Self::AcceptFailed { .. } => "accept_failed",
@@ -185,6 +189,7 @@ impl Event<'_> {
                 line.word("version", version);
                 line.text("hostname", hostname);
             }
+            Self::Walls(standing) => walls(standing, line),
             Self::Listening { protocol, address, tls } => {
                 line.word("protocol", &protocol.as_str());
                 line.text("address", address);
@@ -258,6 +263,12 @@ impl Event<'_> {
             _ => {}
         }
     }
+}
+
+/// What holds of the server's rights.
+fn walls(standing: &Standing, line: &mut Line<'_>) {
+    line.text("user", &standing.user);
+    line.text("capabilities", &standing.capabilities);
 }
 
 /// Accounts that were read again.

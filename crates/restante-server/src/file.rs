@@ -141,6 +141,64 @@ pub(crate) fn group_number(name: &str) -> io::Result<u32> {
     }
 }
 
+/// Makes a folder of the server's own for a user that it is about to become; one that is root's is handed over, with what root has
+/// made in it. What is another's already stays as it is.
+///
+/// Only what nobody but root could have put there is given away: a link of somebody else's to a file of root's is none of it.
+///
+/// # Errors
+/// It cannot be made or given, or is no folder.
+pub(crate) fn make_folder_of(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).recursive(true).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    // The folder that is meant may be behind a link, which only the owner of its own folder could have made.
+    let path = fs::canonicalize(path)?;
+    hand_over(&path, uid, gid)
+}
+
+/// The contents first: after a crash the folder is root's still, and the next start goes on.
+fn hand_over(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(folder)?;
+    if !metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let metadata = fs::symlink_metadata(&path)?;
+        if metadata.is_dir() {
+            hand_over(&path, uid, gid)?;
+        } else if metadata.uid() == 0 && metadata.nlink() == 1 {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
+        }
+    }
+    std::os::unix::fs::lchown(folder, Some(uid), Some(gid))
+}
+
+/// Makes the log file for a user that the server is about to become. One that is there already stays as it is, whatever it is.
+///
+/// # Errors
+/// It is not there and cannot be made or given.
+pub(crate) fn make_log_of(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    match File::options().append(true).create_new(true).mode(0o640).open(path) {
+        Ok(file) => std::os::unix::fs::fchown(&file, Some(uid), Some(gid)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The threads of this process.
+///
+/// # Errors
+/// The system does not say.
+pub(crate) fn threads() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
+}
+
 /// Takes the name of a unix socket away.
 pub(crate) fn remove_socket(path: &Path) -> io::Result<()> {
     fs::remove_file(path)

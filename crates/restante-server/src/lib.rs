@@ -34,8 +34,10 @@ pub mod run;
 mod sasl;
 mod shared;
 mod shutdown;
+pub mod start;
 mod submission;
 mod tls;
+pub mod walls;
 
 use crate::config::Config;
 use crate::control::Control;
@@ -43,6 +45,8 @@ use crate::event::{Event, Log};
 use crate::keeping::Keeper;
 use crate::listener::{BindError, Inherited, Listener, Listening};
 use crate::shared::{Settings, Shared};
+use crate::start::Prepared;
+use crate::walls::WallsError;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -66,19 +70,40 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server within the present runtime. When it returns all listeners accept connections.
+    /// Starts a server within the present runtime, as whoever we are and without walls: for programs that have a server within
+    /// them. [`run::run`] does more. When it returns all listeners accept connections.
     ///
     /// # Errors
     /// A listener cannot be bound, or accounts, certificate, key or log file cannot be used. Nothing is left behind.
     pub async fn start(config: Config, inherited: Inherited) -> Result<Self, StartError> {
-        let log = Log::open(&config.log).map_err(StartError::Log)?;
-        let bound = listener::bind_all(&config, &inherited).map_err(StartError::Bind)?;
+        Self::serve(Prepared::within(config, inherited)?).await
+    }
+
+    /// Starts a server within the present runtime on what was prepared before there was one. When it returns all listeners
+    /// accept connections.
+    ///
+    /// # Errors
+    /// Accounts, certificate or key cannot be used. Nothing is left behind.
+    pub async fn serve(prepared: Prepared) -> Result<Self, StartError> {
+        let Prepared { config, inherited, log, bound, standing } = prepared;
+        let log = log.start().map_err(StartError::Log)?;
         let settings = load(config, log.clone()).await.map_err(StartError::Settings)?;
         let shared = Arc::new(Shared::new(settings, log));
         let settings = shared.settings.load_full();
         let hostname = &settings.config.hostname;
         shared.log.write(&Event::Started { version: env!("CARGO_PKG_VERSION"), hostname });
+        if let Some(standing) = &standing {
+            shared.log.write(&Event::Walls(standing));
+            for problem in standing.warnings() {
+                shared.log.write(&Event::Warning { problem: &problem });
+            }
+        }
         warn(&settings.config, &shared.log);
+        let bound = bound.into_iter().map(|(listen, bound)| {
+            let socket = Listener::serve(&listen, bound)?;
+            Ok((listen, socket))
+        });
+        let bound = bound.collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
         let listeners = bound
             .into_iter()
             .map(|(listen, socket)| Listener::start(listen, socket, Arc::clone(&shared)))
@@ -228,6 +253,8 @@ pub enum StartError {
     Settings(SettingsError),
     /// The system gives no threads.
     Runtime(io::Error),
+    /// The server cannot become its user, or be walled in as it must.
+    Walls(WallsError),
 }
 
 impl fmt::Display for StartError {
@@ -237,6 +264,7 @@ impl fmt::Display for StartError {
             Self::Bind(_) => "a listener cannot be bound",
             Self::Settings(_) => "the configuration cannot be used",
             Self::Runtime(_) => "threads cannot be started",
+            Self::Walls(_) => "the server cannot have the rights that it should",
         })
     }
 }
@@ -247,6 +275,7 @@ impl Error for StartError {
             Self::Log(error) | Self::Runtime(error) => Some(error),
             Self::Bind(error) => Some(error),
             Self::Settings(error) => Some(error),
+            Self::Walls(error) => Some(error),
         }
     }
 }

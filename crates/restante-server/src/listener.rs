@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::event::{Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
 use crate::shared::{Registered, Settings, Shared};
+use crate::walls::user::ServerUser;
 use crate::{lmtp, pop2, pop3, sasl};
 use std::error::Error;
 use std::fmt;
@@ -25,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use socket::Inherited;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Bound, Socket};
 pub(crate) use stream::Raw;
 
 /// A socket that is listened on, with the address it really has.
@@ -52,6 +53,11 @@ impl Listener {
     /// Binds a listener's socket. Nothing is accepted yet.
     pub(crate) fn bind(listen: &Listen, inherited: &Inherited) -> Result<Socket, BindError> {
         Socket::bind(listen, inherited).map_err(|error| BindError { address: listen.address.clone(), error })
+    }
+
+    /// Takes a socket that was bound before there was a runtime into the present one.
+    pub(crate) fn serve(listen: &Listen, bound: Bound) -> Result<Socket, BindError> {
+        bound.serve().map_err(|error| BindError { address: listen.address.clone(), error })
     }
 
     /// Begins to accept.
@@ -350,13 +356,18 @@ impl Error for BindError {
     }
 }
 
-/// Binds all listeners of a configuration, or none.
-pub(crate) fn bind_all(config: &Config, inherited: &Inherited) -> Result<Vec<(Listen, Socket)>, BindError> {
-    config
-        .listen
-        .iter()
-        .map(|listen| Listener::bind(listen, inherited).map(|socket| (listen.clone(), socket)))
-        .collect()
+/// Binds all listeners of a configuration, or none; needs no runtime. Unix sockets without an owner are given to `user`.
+pub(crate) fn bind_all(
+    config: &Config,
+    inherited: &Inherited,
+    user: Option<&ServerUser>,
+) -> Result<Vec<(Listen, Bound)>, BindError> {
+    let bind = |listen: &Listen| {
+        let bound = Bound::open(listen, inherited, user);
+        let bound = bound.map_err(|error| BindError { address: listen.address.clone(), error })?;
+        Ok((listen.clone(), bound))
+    };
+    config.listen.iter().map(bind).collect()
 }
 
 /// Pauses after a failure to accept, doubling from the first to the longest.

@@ -1,34 +1,41 @@
-//! A server as a process: runtime, descriptors and signals around [`Server`].
+//! A server as a process: rights, runtime, descriptors and signals around [`Server`].
 //!
+//! First what needs the rights that we were started with (`start.rs`), then what those rights leave, then threads, then peers.
 //! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reads everything again. Called by `restante serve`.
 
 use crate::config::Config;
 use crate::listener::Inherited;
+use crate::start::Opened;
 use crate::{Server, StartError};
 use restante_config::problem::Problem;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves until a signal ends it. `reload` reads the configuration anew; `ready` is called once, when all listeners
-/// accept connections.
+/// Serves until a signal ends it. `path` is the file that `config` comes from; `reload` reads it anew; `ready` is called once, when all
+/// listeners accept connections.
 ///
 /// # Errors
 /// The server cannot start.
 pub fn run(
     config: Config,
+    path: &Path,
     inherited: Inherited,
     mut reload: impl FnMut() -> Result<Config, Vec<Problem>> + Send + 'static,
     ready: impl FnOnce(&Server),
 ) -> Result<(), StartError> {
     raise_descriptor_limit();
-    let runtime = runtime(&config).map_err(StartError::Runtime)?;
-    let grace = Duration::from_secs(config.limits.drain_s);
+    let opened = Opened::new(config, inherited)?;
+    // Whoever has to keep root is started here: nothing of a peer has been read yet, and there is no other thread.
+    let prepared = opened.enter_walls(path)?;
+    let runtime = runtime(&prepared.config).map_err(StartError::Runtime)?;
+    let grace = Duration::from_secs(prepared.config.limits.drain_s);
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(StartError::Runtime)?;
-        let mut server = Server::start(config, inherited).await?;
+        let mut server = Server::serve(prepared).await?;
         ready(&server);
         loop {
             match signals.next().await {

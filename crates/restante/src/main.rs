@@ -17,9 +17,12 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use exit::{Code, Failure};
+use restante_server::walls;
 use flags::{Command, Flags};
 
 fn main() -> ExitCode {
+    // Every command may hold a password. Where the system refuses this, it has none to be asked for instead.
+    let _ = walls::leave_no_image();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
         Err(error) => return parser_said(&error),

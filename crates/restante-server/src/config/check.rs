@@ -4,9 +4,10 @@
 
 use super::{
     Address, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm, Plaintext,
-    Protocol, TlsMode, TokenSource, bulletins, pop3, quota,
+    Process, Protocol, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
+use crate::walls::user::ServerUser;
 use crate::{file, tls};
 use restante_config::problem::Problems;
 use restante_config::section::Lines;
@@ -281,6 +282,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     pop3::check(&config.pop3, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);
+    server_user(&config.server, lines, problems);
     super::board::check(&config.boards, lines, problems);
     super::submission::check(&config.submission, &config.state_dir, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
@@ -298,6 +300,27 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
             "more sessions are allowed from one address than in all",
             "raise sessions, or lower sessions_per_address",
         );
+    }
+}
+
+/// The user must be there and must not be root.
+fn server_user(process: &Process, lines: &Lines, problems: &mut Problems<'_>) {
+    match (&process.user, &process.group) {
+        (None, None) => {}
+        (None, Some(_)) => problems.error(
+            lines.at("server.group"),
+            "server.group, but no server.user",
+            "set server.user, or take group out",
+        ),
+        (Some(user), group) => {
+            if let Err(error) = ServerUser::named(user, group.as_deref()) {
+                problems.error(
+                    lines.at("server.user"),
+                    format!("server.user: the server cannot become {user:?}: {error}"),
+                    "name a user of the system that is not root and owns the mail",
+                );
+            }
+        }
     }
 }
 

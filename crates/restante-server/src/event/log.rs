@@ -53,20 +53,36 @@ struct State {
     is_closing: bool,
 }
 
-impl Log {
+/// A target that is open, before there is a thread that writes.
+pub(crate) struct OpenedLog {
+    format: LogFormat,
+    target: Target,
+}
+
+impl OpenedLog {
     /// Opens the configured target.
     ///
     /// # Errors
-    /// The log file cannot be opened, or no thread can be started.
-    pub(crate) fn open(settings: &config::Log) -> io::Result<Self> {
+    /// The log file cannot be opened.
+    pub(crate) fn new(settings: &config::Log) -> io::Result<Self> {
         let target = match (settings.target, &settings.path) {
             (LogTarget::Stdout, _) => Target::Other(Box::new(io::stdout())),
             (LogTarget::File, Some(path)) => Target::File(file::append(path)?, path.clone()),
             (LogTarget::Stderr | LogTarget::File, _) => Target::Other(Box::new(io::stderr())),
         };
-        Self::start(settings.format, target)
+        Ok(Self { format: settings.format, target })
     }
 
+    /// Begins to write.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(crate) fn start(self) -> io::Result<Log> {
+        Log::start(self.format, self.target)
+    }
+}
+
+impl Log {
     /// A log that writes to `target`.
     #[cfg(test)]
     pub(crate) fn to(format: LogFormat, target: Box<dyn Write + Send>) -> Self {
@@ -178,7 +194,11 @@ impl Queue {
         loop {
             if mem::take(&mut state.is_reopening) {
                 drop(state);
-                target.reopen();
+                if let Err(problem) = target.reopen() {
+                    Event::Warning { problem: &problem }.write(format, clock::wall(), &mut lines);
+                    target.write(&lines);
+                    lines.clear();
+                }
                 state = self.lock();
                 continue;
             }
@@ -230,13 +250,20 @@ impl Target {
         };
     }
 
-    /// Keeps the old file when the new one cannot be opened.
-    fn reopen(&mut self) {
-        if let Self::File(open, path) = self
-            && let Ok(file) = file::append(path)
-        {
-            *open = file;
+    /// Keeps the old file when the new one cannot be opened, and says why.
+    fn reopen(&mut self) -> Result<(), String> {
+        let Self::File(open, path) = self else { return Ok(()) };
+        match file::append(path) {
+            Ok(file) => *open = file,
+            Err(error) => {
+                let path = path.display();
+                return Err(format!(
+                    "{path} cannot be opened anew, so the file of before is written on: {error}; let the server's user own it, or its \
+                     folder"
+                ));
+            }
         }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use crate::config::{Address, Listen};
 use crate::event::Peer;
 use crate::file;
 use crate::listener::Raw;
+use crate::walls::user::ServerUser;
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::fmt;
 use std::io;
@@ -12,6 +13,13 @@ use std::os::fd::AsFd;
 use std::os::unix;
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, UnixListener};
+
+/// A socket that is bound and listened on, from before there is a runtime.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(std::net::TcpListener),
+    Unix { listener: unix::net::UnixListener, file: SocketFile },
+}
 
 /// An open socket that accepts connections.
 #[derive(Debug)]
@@ -36,21 +44,45 @@ impl Drop for SocketFile {
     }
 }
 
-impl Socket {
-    /// Opens what a `[[listen]]` says. Must be called within a runtime.
-    pub(super) fn bind(listen: &Listen, inherited: &Inherited) -> io::Result<Self> {
+impl Bound {
+    /// Opens what a `[[listen]]` says; needs no runtime. Connections wait from now on. The file of a unix socket is given to whom the
+    /// listener names, else to `user`, else it stays ours.
+    pub(super) fn open(
+        listen: &Listen,
+        inherited: &Inherited,
+        user: Option<&ServerUser>,
+    ) -> io::Result<Self> {
         match &listen.address {
             Address::Tcp(address) => bind_tcp(*address),
             Address::Unix(path) => {
-                bind_unix(path, listen.mode.0, (listen.owner.as_deref(), listen.group.as_deref()))
+                let owner = listen.owner.clone().or_else(|| user.map(|user| user.uid().to_string()));
+                let group = listen.group.clone().or_else(|| user.map(|user| user.gid().to_string()));
+                bind_unix(path, listen.mode.0, (owner.as_deref(), group.as_deref()))
             }
             Address::Inherited(name) => inherited.take(name),
         }
     }
 
+    /// The socket within the present runtime.
+    pub(super) fn serve(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(listener) => Socket::Tcp(TcpListener::from_std(listener)?),
+            Self::Unix { listener, file } => {
+                Socket::Unix { listener: UnixListener::from_std(listener)?, _file: file }
+            }
+        })
+    }
+}
+
+impl Socket {
+    /// Opens what a `[[listen]]` says. Must be called within a runtime.
+    pub(super) fn bind(listen: &Listen, inherited: &Inherited) -> io::Result<Self> {
+        Bound::open(listen, inherited, None)?.serve()
+    }
+
     /// Opens the control socket, for its owner alone. Must be called within a runtime.
     pub(crate) fn bind_control(path: &Path) -> io::Result<Self> {
-        bind_unix(path, 0o600, (None, None))
+        bind_unix(path, 0o600, (None, None))?.serve()
     }
 
     /// Where it listens; a configured port 0 has become a real one.
@@ -82,7 +114,7 @@ impl Socket {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
     let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of the last server that are still closing must not keep the next one from starting.
     socket.set_reuse_address(true)?;
@@ -93,10 +125,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
-    Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
+    Ok(Bound::Tcp(socket.into()))
 }
 
-fn bind_unix(path: &Path, mode: u32, (owner, group): (Option<&str>, Option<&str>)) -> io::Result<Socket> {
+fn bind_unix(path: &Path, mode: u32, (owner, group): (Option<&str>, Option<&str>)) -> io::Result<Bound> {
     if file::is_socket(path) {
         // A socket that nobody answers on was left behind; one that is answered on belongs to a running server.
         match unix::net::UnixStream::connect(path) {
@@ -118,7 +150,7 @@ fn bind_unix(path: &Path, mode: u32, (owner, group): (Option<&str>, Option<&str>
     file::give(path, owner, group)?;
     socket.listen(BACKLOG)?;
     let stamp = file::stamp(path).map(|stamp| (path.to_owned(), stamp));
-    Ok(Socket::Unix { listener: UnixListener::from_std(socket.into())?, _file: SocketFile(stamp) })
+    Ok(Bound::Unix { listener: socket.into(), file: SocketFile(stamp) })
 }
 
 /// Sockets that were opened before we were started (socket activation: `LISTEN_FDS`).
@@ -158,7 +190,7 @@ impl Inherited {
     }
 
     /// A listener on a passed socket. The socket stays here too, so that a reload finds it again.
-    fn take(&self, name: &str) -> io::Result<Socket> {
+    fn take(&self, name: &str) -> io::Result<Bound> {
         let Some((_, socket)) = self.sockets.iter().find(|(known, _)| known == name) else {
             let names: Vec<&str> = self.names().collect();
             let what =
@@ -169,12 +201,9 @@ impl Inherited {
         socket.set_nonblocking(true)?;
         if socket.local_addr()?.domain() == Domain::UNIX {
             // Its file belongs to whoever opened it.
-            return Ok(Socket::Unix {
-                listener: UnixListener::from_std(socket.into())?,
-                _file: SocketFile(None),
-            });
+            return Ok(Bound::Unix { listener: socket.into(), file: SocketFile(None) });
         }
-        Ok(Socket::Tcp(TcpListener::from_std(socket.into())?))
+        Ok(Bound::Tcp(socket.into()))
     }
 }
 

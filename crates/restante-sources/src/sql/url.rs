@@ -3,7 +3,7 @@
 //! The form of each kind is that of its own clients; `connection` makes connections of it. It is never shown with its password.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use restante_auth::directory::Problem;
@@ -77,9 +77,26 @@ impl DatabaseUrl {
         Self { text, ..self }
     }
 
+    /// The file of a database that is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self.options(None) {
+            Ok(Options::Sqlite(it)) => Some(it.get_filename().to_owned()).filter(|path| path.is_absolute()),
+            _ => None,
+        }
+    }
+
+    /// The port on some host that is connected to; `None` for a file and for a socket of this machine.
+    pub fn port(&self) -> Option<u16> {
+        match self.options(None).ok()? {
+            Options::Postgres(it) if it.get_socket().is_none() => Some(it.get_port()),
+            Options::MySql(it) if it.get_socket().is_none() => Some(it.get_port()),
+            _ => None,
+        }
+    }
+
     /// Where the database is, for the log: without user and password.
     pub(super) fn place(&self, options: &Options) -> String {
-        let at = |host: &str, port: u16, socket: Option<&std::path::PathBuf>, database: Option<&str>| {
+        let at = |host: &str, port: u16, socket: Option<&PathBuf>, database: Option<&str>| {
             let host = socket.map_or_else(|| format!("{host}:{port}"), |socket| socket.display().to_string());
             format!("{} at {host}", database.unwrap_or("the usual database"))
         };

@@ -18,8 +18,9 @@ pub(crate) fn run(flags: &Serve) -> Result<(), Failure> {
     let path = configuration::find(&flags.file)?;
     let config = configuration::load(&flags.file)?;
     let names = socket_names();
-    let reload = move || -> Result<Config, Vec<Problem>> { config::load(&path) };
-    run::run(config, Inherited::from_environment(names.as_deref()), reload, say_ready)
+    let again = path.clone();
+    let reload = move || -> Result<Config, Vec<Problem>> { config::load(&again) };
+    run::run(config, &path, Inherited::from_environment(names.as_deref()), reload, say_ready)
         .map_err(|error| not_started(&error))
 }
 
@@ -47,6 +48,13 @@ fn ready(listeners: &[Listening]) -> String {
 /// What the operator can do about it depends on what the system said, at the end of the chain of causes.
 fn not_started(error: &StartError) -> Failure {
     let what = exit::chain(error);
+    if let StartError::Walls(walls) = error {
+        let failure = Failure::new(Code::Permission, what);
+        return match walls.remedy() {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
+        };
+    }
     let causes = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
     let system = causes.filter_map(|error| error.downcast_ref::<io::Error>()).last();
     match system.map(io::Error::kind) {

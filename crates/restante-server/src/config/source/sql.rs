@@ -65,6 +65,14 @@ impl SqlSource {
         self.url = self.url.take().map(|SqlUrl(url)| SqlUrl(url.starting_at(folder)));
     }
 
+    /// The database, as far as it can be read where it is.
+    pub(crate) fn database(&self) -> Option<DatabaseUrl> {
+        match (&self.url, &self.url_file) {
+            (Some(SqlUrl(url)), _) => Some(url.clone()),
+            (None, path) => read_url(path.as_deref()?).ok(),
+        }
+    }
+
     /// What must hold beside the forms of single values; `name` is that of the table.
     pub(super) fn check(&self, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
         let at = |key: &str| lines.at(&format!("{name}.{key}"));

@@ -1,0 +1,113 @@
+//! Every place in the file system that a configuration names, and what the server does there: what its user must be able to read, and
+//! what its walls must leave open (`walls.rs`).
+//!
+//! A key that names a path has its line here.
+
+use super::source::{AuthSource, EmbeddedSource, FileSource};
+use super::{Address, Config, Template};
+use crate::assemble;
+use std::path::{Path, PathBuf};
+
+/// One place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What lies there.
+    pub(crate) what: &'static str,
+    /// Where, from the root.
+    pub(crate) path: PathBuf,
+    /// What is done there.
+    pub(crate) used: Use,
+}
+
+/// What the server does at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Reads a file, at the start and again whenever it has changed or is asked to.
+    Read,
+    /// Reads the files below a folder.
+    ReadBelow,
+    /// Makes, changes and removes files and folders below a folder.
+    Write,
+    /// Changes a file, and makes and removes others beside it.
+    WriteBeside,
+    /// Makes and removes a socket.
+    Socket,
+    /// Makes a file and appends to it.
+    Log,
+}
+
+impl Config {
+    /// All places.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let mut places = Places(Vec::new());
+        places.one("the state folder", &self.state_dir, Use::Write);
+        for listen in &self.listen {
+            if let Address::Unix(path) = &listen.address {
+                places.one("the socket", path, Use::Socket);
+            }
+        }
+        places.maybe("the certificate", self.tls.certificate.as_deref(), Use::Read);
+        places.maybe("the key", self.tls.key.as_deref(), Use::Read);
+        places.maybe("the authority for clients", self.tls.client_ca.as_deref(), Use::Read);
+        for source in &self.sources {
+            places.source(self, &source.own);
+        }
+        for source in &self.tokens {
+            places.maybe("the tokens in", source.path.as_deref(), Use::Read);
+        }
+        places.one("the maildrops in", &self.maildrop.path.root(), Use::Write);
+        let control = self.maildrop.control.as_ref().map(Template::root);
+        places.maybe("the control folders in", control.as_deref(), Use::Write);
+        places.maybe("the bulletins in", self.bulletins.path.as_deref(), Use::ReadBelow);
+        for board in &self.boards {
+            places.maybe("the board", board.path.as_deref(), Use::Write);
+            places.maybe("the archive", board.archive.as_deref(), Use::Write);
+        }
+        places.maybe("the spool folder", self.submission.spool_dir.as_deref(), Use::Write);
+        places.maybe("the log", self.log.path.as_deref(), Use::Log);
+        places.0
+    }
+}
+
+struct Places(Vec<Place>);
+
+impl Places {
+    fn one(&mut self, what: &'static str, path: &Path, used: Use) {
+        self.0.push(Place { what, path: path.to_owned(), used });
+    }
+
+    fn maybe(&mut self, what: &'static str, path: Option<&Path>, used: Use) {
+        path.into_iter().for_each(|path| self.one(what, path, used));
+    }
+
+    /// A source's own. Sockets that a source connects to are not here: walls of files do not concern connecting.
+    fn source(&mut self, config: &Config, source: &AuthSource) {
+        match source {
+            AuthSource::File(FileSource { path }) => {
+                self.maybe("the accounts in", path.as_deref(), Use::Read);
+            }
+            AuthSource::Embedded(EmbeddedSource { path }) => {
+                let path = path.clone().unwrap_or_else(|| assemble::embedded_path(config));
+                self.one("the accounts in", &path, Use::WriteBeside);
+            }
+            AuthSource::Ldap(source) => {
+                self.maybe("the secret in", source.password_file.as_deref(), Use::Read);
+                self.maybe("the authorities in", source.ca.as_deref(), Use::Read);
+            }
+            AuthSource::Http(source) => {
+                self.maybe("the secret in", source.password_file.as_deref(), Use::Read);
+                self.maybe("the authorities in", source.ca.as_deref(), Use::Read);
+            }
+            AuthSource::Sql(source) => {
+                self.maybe("the address in", source.url_file.as_deref(), Use::Read);
+                self.maybe("the authorities in", source.ca.as_deref(), Use::Read);
+                self.maybe(
+                    "the database",
+                    source.database().and_then(|url| url.file()).as_deref(),
+                    Use::WriteBeside,
+                );
+            }
+            AuthSource::Dovecot(_) => {}
+        }
+    }
+}
