@@ -17,8 +17,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use exit::{Code, Failure};
-use restante_server::walls;
 use flags::{Command, Flags};
+use restante_server::walls;
 
 fn main() -> ExitCode {
     // Every command may hold a password. Where the system refuses this, it has none to be asked for instead.

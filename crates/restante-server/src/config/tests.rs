@@ -413,6 +413,8 @@ fn the_default_configuration_shows_every_key() {
         "expire",
         "takeover_after",
         "control",
+        "user",
+        "group",
         "path",
     ];
     let keys = [
