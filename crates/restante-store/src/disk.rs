@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSliceMut, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -225,12 +226,12 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalDisk;
 
-impl Disk for LocalDisk {
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        Ok(Stat::of(&rustix::fs::lstat(path)?))
-    }
-
-    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+impl LocalDisk {
+    /// As [`Disk::open`], for whoever hands the opened file over to another process.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    pub fn open_descriptor(self, path: &Path, access: Access) -> io::Result<OwnedFd> {
         let mut options = OpenOptions::new();
         let follow = if access == Access::Named { OFlags::NOFOLLOW } else { OFlags::empty() };
         options.custom_flags(flags_as_std(SAFE.difference(follow)));
@@ -241,7 +242,17 @@ impl Disk for LocalDisk {
             Access::CreateNew(mode) => options.read(true).append(true).create_new(true).mode(mode),
             Access::Write => options.read(true).write(true),
         };
-        Ok(Box::new(LocalFile(options.open(path)?)))
+        options.open(path).map(OwnedFd::from)
+    }
+}
+
+impl Disk for LocalDisk {
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(Stat::of(&rustix::fs::lstat(path)?))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(LocalFile::from(self.open_descriptor(path, access)?)))
     }
 
     fn open_cached(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
@@ -303,8 +314,21 @@ impl Disk for LocalDisk {
     }
 }
 
+/// A file of this machine, however it was opened.
 #[derive(Debug)]
-struct LocalFile(File);
+pub struct LocalFile(File);
+
+impl From<OwnedFd> for LocalFile {
+    fn from(file: OwnedFd) -> Self {
+        Self(file.into())
+    }
+}
+
+impl AsFd for LocalFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl DiskFile for LocalFile {
     fn stat(&self) -> io::Result<Stat> {

@@ -12,11 +12,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("restante-proto", &[]),
     ("restante-store", &["restante-proto"]),
     ("restante-auth", &["restante-proto"]),
+    ("restante-broker", &["restante-auth", "restante-proto", "restante-store"]),
     ("restante-config", &[]),
     ("restante-sources", &["restante-auth", "restante-proto"]),
     (
         "restante-server",
-        &["restante-config", "restante-proto", "restante-store", "restante-auth", "restante-sources"],
+        &[
+            "restante-broker",
+            "restante-config",
+            "restante-proto",
+            "restante-store",
+            "restante-auth",
+            "restante-sources",
+        ],
     ),
     ("restante-client", &["restante-proto"]),
     ("restante-check", &["restante-proto", "restante-client"]),
@@ -27,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "restante-proto",
             "restante-store",
             "restante-auth",
+            "restante-broker",
             "restante-config",
             "restante-server",
             "restante-sources",
@@ -42,6 +51,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ROOMS: &[(&str, &str, &[&str], &[&str])] = &[
     ("crates/restante-store/", "restante_proto", &["maildrop"], &["maildrop", "body"]),
     ("crates/restante-auth/", "restante_proto", &["sasl", "secret"], &["sasl", "secret"]),
+    // What is root shares the door to files with the store and the forms of passwords with the accounts, and nothing more.
+    ("crates/restante-broker/", "restante_store", &["disk"], &["disk"]),
+    ("crates/restante-broker/", "restante_auth", &["password"], &["password"]),
+    ("crates/restante-broker/", "restante_proto", &["secret"], &["secret"]),
     // What collects mail shares the door to files with the store, and nothing of its maildrops.
     ("crates/restante-fetch/", "restante_store", &["disk"], &["disk"]),
     // What judges a server shares no protocol code with what serves or fetches, in its tests neither.
