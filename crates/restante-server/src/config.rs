@@ -21,6 +21,7 @@ mod submission;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use crate::file;
 use restante_config::problem::{Problem, Problems, Severity};
@@ -43,6 +44,7 @@ use source::SourceTable;
 pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
+pub use tls::{ClientName, Tls, TlsPair, TlsVersion};
 
 /// Reads and checks a configuration file.
 ///
@@ -92,6 +94,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Certificate, key and versions of TLS.
     pub tls: Tls,
+    /// Further certificates (`[[tls.pair]]`).
+    pub pairs: Vec<TlsPair>,
     /// Who may log in, and how.
     pub auth: Auth,
     /// The sources of accounts, asked in this order (`[[auth.source]]`).
@@ -131,6 +135,7 @@ impl Default for Config {
             state_dir: PathBuf::from("/var/lib/restante"),
             listen: Vec::new(),
             tls: Tls::default(),
+            pairs: Vec::new(),
             auth: Auth::default(),
             sources: Vec::new(),
             tokens: Vec::new(),
@@ -182,6 +187,10 @@ impl Config {
         }
         output.push_str("\n[tls]\n");
         self.tls.show(&mut output);
+        for pair in &self.pairs {
+            output.push_str("\n[[tls.pair]]\n");
+            pair.show(&mut output);
+        }
         output.push_str("\n[auth]\n");
         self.auth.show(&mut output);
         for source in &self.sources {
@@ -222,12 +231,23 @@ impl Config {
         output
     }
 
+    /// Is there a certificate, so that TLS can be offered?
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.tls.certificate.is_some()
+    }
+
     fn read(file: &mut Section<'_, '_, '_>) -> (Self, Vec<ListenWritten>) {
         let hostname = file.value("hostname", file::hostname);
         let state_dir = file.value("state_dir", || PathBuf::from("/var/lib/restante"));
         let listen =
             file.tables("listen", |section| finished(section, ListenWritten::read, ListenWritten::KEYS));
-        let tls = file.table("tls", |section| finished(section, Tls::read, Tls::KEYS));
+        let (tls, pairs) = file.table("tls", |section| {
+            let tls = Tls::read(section);
+            let pairs = section.tables("pair", |section| finished(section, TlsPair::read, TlsPair::KEYS));
+            let known: Vec<&str> = Tls::KEYS.iter().copied().chain(["pair"]).collect();
+            section.finish(&known);
+            (tls, pairs)
+        });
         let (auth, sources, tokens) = file.table("auth", |section| {
             let auth = Auth::read(section);
             let sources = section.tables("source", SourceTable::read);
@@ -242,6 +262,7 @@ impl Config {
             state_dir,
             listen: Vec::new(),
             tls,
+            pairs,
             auth,
             sources,
             tokens,
@@ -267,9 +288,8 @@ impl Config {
     fn start_paths_at(&mut self, folder: &Path) {
         let start = |path: &mut PathBuf| *path = folder.join(&*path);
         start(&mut self.state_dir);
-        self.tls.certificate.iter_mut().for_each(start);
-        self.tls.key.iter_mut().for_each(start);
-        self.tls.client_ca.iter_mut().for_each(start);
+        self.tls.start_paths_at(folder);
+        self.pairs.iter_mut().for_each(|pair| pair.start_paths_at(folder));
         self.sources.iter_mut().for_each(|source| source.own.start_paths_at(folder));
         for source in &mut self.tokens {
             source.path.iter_mut().for_each(start);
@@ -406,48 +426,6 @@ choice! {
         StartTls = "starttls",
         /// From the first octet.
         Implicit = "implicit",
-    }
-}
-
-section! {
-    #[derive(PartialEq, Eq)]
-    /// `[tls]`: certificate, key and versions.
-    pub struct Tls {
-        /// The certificate chain, PEM, the server's own certificate first. Watched: a new file is used without a
-        /// restart. Default: none, and TLS is not offered.
-        certificate: Option<PathBuf> = None;
-        /// The private key, PEM (PKCS#8, PKCS#1 or SEC1), readable by the server's user alone.
-        key: Option<PathBuf> = None;
-        /// The authorities that client certificates come from, PEM. With it certificates are asked for and EXTERNAL is
-        /// offered to whoever shows one; nobody needs one. Default: none, and none is asked for.
-        client_ca: Option<PathBuf> = None;
-        /// What names the account in a client's certificate: `email` (the first rfc822Name among its alternative names) or
-        /// `common-name` (of its subject). Default `email`.
-        client_name: ClientName = ClientName::Email;
-        /// The lowest version that is accepted: `1.2` or `1.3`. Default `1.2`.
-        minimum: TlsVersion = TlsVersion::Tls12;
-        /// Seconds between two looks at the files. Default 5.
-        watch_s: u64 = 5, in 1..=86_400;
-    }
-}
-
-choice! {
-    /// What names the account in a client's certificate.
-    pub enum ClientName {
-        /// The first rfc822Name among the alternative names.
-        Email = "email",
-        /// The common name of the subject.
-        CommonName = "common-name",
-    }
-}
-
-choice! {
-    /// A version of TLS.
-    pub enum TlsVersion {
-        /// RFC 5246. Nothing lower exists here (RFC 8997).
-        Tls12 = "1.2",
-        /// RFC 8446.
-        Tls13 = "1.3",
     }
 }
 

@@ -3,6 +3,7 @@
 //! Lives here: `Event` and its fields. The two forms of a line are in `event/line.rs`, the way to the log's target in
 //! `event/log.rs`. No event holds a secret; octets from outside appear escaped.
 
+pub(crate) mod certificate;
 pub(crate) mod defence;
 mod line;
 mod log;
@@ -11,6 +12,7 @@ use crate::bans::Ban;
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::holders::Superseded;
 use crate::walls::Standing;
+use certificate::CertificateEvent;
 use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
@@ -95,6 +97,8 @@ pub(crate) enum Event<'a> {
     CertificateReloaded { certificate: &'a Path },
     /// New certificates are not usable; the old ones stay.
     CertificateKept { certificate: &'a Path, error: &'a dyn Error },
+    /// What else becomes of certificates.
+    Certificate(CertificateEvent<'a>),
     /// A source of accounts was read again.
     AccountsReloaded { source: &'a str, accounts: usize },
     /// A source of accounts could not be read again; the known accounts stay.
@@ -121,6 +125,7 @@ impl Event<'_> {
             Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
             Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
             Self::Undelivered { .. } | Self::Guarded { .. } => "error",
+            Self::Certificate(event) => event.level(),
             Self::NotSubmitted { .. } => "warn",
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
             Self::AuthFailed(_) | Self::BanAdded { .. } => "warn",
@@ -157,6 +162,7 @@ impl Event<'_> {
             Self::MaildropWarning { .. } => "maildrop_warning",
             Self::CertificateReloaded { .. } => "certificate_reloaded",
             Self::CertificateKept { .. } => "certificate_kept",
+            Self::Certificate(event) => event.name(),
             Self::AccountsReloaded { .. } => "accounts_reloaded",
             Self::AccountsKept { .. } => "accounts_kept",
             Self::AccountsDoubtful { .. } => "accounts_doubtful",
@@ -242,6 +248,7 @@ impl Event<'_> {
                 line.text("certificate", &certificate.display());
                 line.text("error", &chain(*error));
             }
+            Self::Certificate(event) => event.fields(line),
             Self::AccountsReloaded { source, accounts } => reloaded(source, *accounts, line),
             Self::AccountsKept { error } | Self::AccountsDoubtful { error } => {
                 line.text("error", &chain(*error))

@@ -55,7 +55,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use shared::SettingsError;
-pub use tls::PairError;
+pub use tls::pair::PairError;
 
 /// A server that serves.
 ///

@@ -15,7 +15,8 @@ use crate::limits::Admission;
 use crate::login_delay::{self, LastLogins};
 use crate::policy::{self, Pop3Policies, Wish};
 use crate::submission::Submission;
-use crate::tls::{Identity, PairError};
+use crate::tls::Identity;
+use crate::tls::pair::PairError;
 use arc_swap::ArcSwap;
 use restante_auth::directory::{Notice, Notify as NoticeTaker, SourceError};
 use restante_auth::throttle::Throttle;
@@ -32,7 +33,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -154,8 +154,7 @@ impl Settings {
         let key = scram_key(&config, log)?;
         let authenticator =
             assemble::authenticator(&config, Some(notify), key).map_err(SettingsError::Accounts)?;
-        let handshake = Duration::from_secs(config.limits.handshake_s);
-        let identity = Identity::load(&config.tls, handshake).map_err(SettingsError::Certificate)?;
+        let identity = Identity::load(&config, log).map_err(SettingsError::Certificate)?;
         let last_logins = open_last_logins(&config, log)?;
         let config = with_guard(config, log);
         Ok(Self {

@@ -1,33 +1,42 @@
-//! TLS: the certificate and its key, read, watched and replaced; the handshake.
+//! TLS: the certificates and their keys, watched and replaced; the handshake.
 //!
 //! TLS 1.2 and 1.3 only (R8314-4.3, R8997-3.1), no early data, client certificates only where an authority for them is
-//! configured (R8314-4.2.1), ALPN `pop3` where POP3 is spoken. A bad new certificate never displaces a good old one. What
-//! stands in certificates is read in `tls/certificate.rs`. Which listener uses TLS is `listener.rs`'s.
+//! configured (R8314-4.2.1), ALPN `pop3` where POP3 is spoken. A bad new certificate never displaces a good old one. Files are read in
+//! `tls/pair.rs`, what stands in certificates in `tls/certificate.rs`, what is stapled to them in `tls/staple.rs`; `tls/choice.rs` says which a
+//! client is shown. Which listener uses TLS is `listener.rs`'s.
 
 pub(crate) mod certificate;
+mod choice;
+pub(crate) mod expiry;
+pub(crate) mod pair;
+mod staple;
 
-use crate::config::{self, Protocol, TlsVersion};
+use crate::clock;
+use crate::config::{Config, Protocol, TlsVersion};
+use crate::event::certificate::CertificateEvent;
 use crate::event::{Event, Log};
 use crate::file::{self, Stamp};
 use crate::listener::Raw;
 use arc_swap::ArcSwap;
+use choice::Names;
+use expiry::Expiry;
+use pair::{PEM_OCTETS_MAX, Pair, PairError, PairFiles, Stamps, pem_error};
 use restante_proto::sasl::{BindingKind, Channel};
-use restante_proto::secret::Secret;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::server::ProducesTickets;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{Acceptor, ClientHello};
+use rustls::sign::SingleCertAndKey;
 use rustls::{HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig};
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio_rustls::TlsAcceptor;
+use std::time::{Duration, SystemTime};
+use tokio_rustls::LazyConfigAcceptor;
 
 /// A connection under TLS.
 pub(crate) struct TlsStream {
@@ -71,59 +80,91 @@ impl TlsStream {
     }
 }
 
-/// The certificate and key that handshakes use now, and where the next ones will be found.
+/// The certificates and keys that handshakes use now, and where the next ones will be found.
 pub(crate) struct Identity {
-    certificate: PathBuf,
-    key: PathBuf,
+    files: Vec<PairFiles>,
     client_ca: Option<PathBuf>,
     minimum: TlsVersion,
+    warn_days: u64,
     handshake: Duration,
+    provider: Arc<CryptoProvider>,
     /// Outlives the certificates, so that clients resume across a renewal.
     tickets: Arc<dyn ProducesTickets>,
-    current: ArcSwap<Acceptors>,
-    seen: Mutex<Stamps>,
+    current: ArcSwap<Current>,
+    seen: Mutex<Seen>,
 }
 
-/// One for each protocol: they differ in ALPN.
-struct Acceptors {
-    pop3: TlsAcceptor,
-    lmtp: TlsAcceptor,
-    end_point: Option<Arc<[u8]>>,
+/// What handshakes use now.
+struct Current {
+    /// In the order of the configuration.
+    shown: Vec<Option<Arc<Shown>>>,
+    names: Names,
+    /// Kept for those that are renewed later.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
-/// What the files looked like when they were last read: certificate, key, authority for clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamps([Option<Stamp>; 3]);
+/// One certificate, ready for handshakes.
+struct Shown {
+    pair: Pair,
+    /// One for each protocol: they differ in ALPN.
+    pop3: Arc<ServerConfig>,
+    lmtp: Arc<ServerConfig>,
+}
 
-impl Stamps {
-    fn of(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Self {
-        Self([file::stamp(certificate), file::stamp(key), client_ca.and_then(file::stamp)])
-    }
+/// What has been looked at, and said.
+struct Seen {
+    pairs: Vec<SeenPair>,
+    client_ca: Option<Stamp>,
+}
+
+#[derive(Clone)]
+struct SeenPair {
+    stamps: Stamps,
+    /// When it was last said that the certificate ends soon.
+    warned: Option<SystemTime>,
 }
 
 impl Identity {
-    /// Reads certificate and key; `None` when none are configured.
+    /// Reads certificates and keys; `None` when none are configured. Says in the log what about them needs looking after. Blocks for
+    /// the files.
     ///
     /// # Errors
     /// They cannot be read, are damaged or do not belong together.
-    pub(crate) fn load(settings: &config::Tls, handshake: Duration) -> Result<Option<Self>, PairError> {
-        let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else { return Ok(None) };
-        let client_ca = settings.client_ca.as_deref();
-        let stamps = Stamps::of(certificate, key, client_ca);
-        let pair = load_pair(certificate, key)?;
+    pub(crate) fn load(config: &Config, log: &Log) -> Result<Option<Self>, PairError> {
+        let files = pair_files(config);
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let client_ca = config.tls.client_ca.clone();
+        let seen_pair = |files: &PairFiles| SeenPair { stamps: files.stamps(), warned: None };
+        let seen = Seen {
+            pairs: files.iter().map(seen_pair).collect(),
+            client_ca: client_ca.as_deref().and_then(file::stamp),
+        };
+        let now = clock::wall();
+        let pairs = files.iter().map(|files| pair::load(files, now).map(Some));
+        let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
+        let clients = client_ca.as_deref().map(load_client_ca).transpose()?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tickets = rustls::crypto::ring::Ticketer::new().map_err(PairError::Library)?;
-        let clients = client_ca.map(load_client_ca).transpose()?;
-        let acceptors = acceptors(pair, clients, settings.minimum, &tickets)?;
-        Ok(Some(Self {
-            certificate: certificate.clone(),
-            key: key.clone(),
-            client_ca: settings.client_ca.clone(),
-            minimum: settings.minimum,
-            handshake,
+        let making = Making { provider: &provider, tickets: &tickets, minimum: config.tls.minimum };
+        let current = making.current(pairs, clients)?;
+        let identity = Self {
+            files,
+            client_ca,
+            minimum: config.tls.minimum,
+            warn_days: config.tls.expiry_warn_days,
+            handshake: Duration::from_secs(config.limits.handshake_s),
+            provider,
             tickets,
-            current: ArcSwap::from_pointee(acceptors),
-            seen: Mutex::new(stamps),
-        }))
+            current: ArcSwap::from_pointee(current),
+            seen: Mutex::new(seen),
+        };
+        for shown in identity.current.load().shown.iter().flatten() {
+            say_not_stapled(&shown.pair, log);
+        }
+        identity.warn_of_ends(&mut identity.seen.lock().unwrap_or_else(PoisonError::into_inner), now, log);
+        Ok(Some(identity))
     }
 
     /// Makes the server's side of a handshake, within the configured time.
@@ -131,76 +172,135 @@ impl Identity {
     /// # Errors
     /// The peer sent no TLS, none that we speak, or was too slow.
     pub(crate) async fn accept(&self, raw: Raw, protocol: Protocol) -> io::Result<TlsStream> {
-        let acceptors = self.current.load_full();
-        let acceptor = match protocol {
-            Protocol::Pop3 => &acceptors.pop3,
-            // POP2 has no name in ALPN either.
-            Protocol::Lmtp | Protocol::Pop2 | Protocol::Sasl => &acceptors.lmtp,
+        let accepting = async {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), raw).await?;
+            let Some(shown) = self.choose(&start.client_hello()) else {
+                return Err(io::Error::other("there is no certificate yet"));
+            };
+            let settings = match protocol {
+                Protocol::Pop3 => &shown.pop3,
+                // POP2 has no name in ALPN either.
+                Protocol::Lmtp | Protocol::Pop2 | Protocol::Sasl => &shown.lmtp,
+            };
+            let stream = start.into_stream(Arc::clone(settings)).await?;
+            Ok(TlsStream { stream, end_point: shown.pair.end_point.clone() })
         };
-        match tokio::time::timeout(self.handshake, acceptor.accept(raw)).await {
-            Ok(accepted) => {
-                accepted.map(|stream| TlsStream { stream, end_point: acceptors.end_point.clone() })
-            }
+        match tokio::time::timeout(self.handshake, accepting).await {
+            Ok(accepted) => accepted,
             Err(_) => {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not finish the handshake in time"))
             }
         }
     }
 
-    /// Looks whether the files have changed and takes them if they are good; says so in the log. Blocks for the files.
+    /// The certificate for a client that begins so. One that can check none of those for its name gets the best of them, and says itself why not.
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<Shown>> {
+        let current = self.current.load();
+        let candidates = current.names.candidates(hello.server_name());
+        let mut candidates = candidates.filter_map(|index| current.shown.get(index)?.as_ref());
+        let best = candidates.next()?;
+        let schemes = choice::schemes(hello, &self.provider);
+        let checkable = |shown: &&Arc<Shown>| choice::can_check(&schemes, &shown.pair.certified);
+        Some(Arc::clone([best].into_iter().chain(candidates).find(checkable).unwrap_or(best)))
+    }
+
+    /// Looks whether the files have changed and takes them if they are good; says so in the log, and whose end is near. Blocks for
+    /// the files.
     pub(crate) fn refresh(&self, log: &Log) {
-        let stamps = Stamps::of(&self.certificate, &self.key, self.client_ca.as_deref());
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == stamps {
-                return;
+        self.refresh_at(clock::wall(), log);
+    }
+
+    fn refresh_at(&self, now: SystemTime, log: &Log) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load_full();
+        let mut clients = before.clients.clone();
+        let mut renewed = Vec::new();
+        let stamp = self.client_ca.as_deref().and_then(file::stamp);
+        if let Some(path) = self.client_ca.as_deref().filter(|_| seen.client_ca != stamp) {
+            // What is bad is reported once, not at every look.
+            seen.client_ca = stamp;
+            match load_client_ca(path) {
+                Ok(loaded) => {
+                    clients = Some(loaded);
+                    renewed.push(path);
+                }
+                Err(error) => log.write(&Event::CertificateKept { certificate: path, error: &error }),
             }
-            // A bad pair is reported once, not at every look.
-            *seen = stamps;
         }
-        let loaded = load_pair(&self.certificate, &self.key)
-            .and_then(|pair| Ok((pair, self.client_ca.as_deref().map(load_client_ca).transpose()?)))
-            .and_then(|(pair, clients)| acceptors(pair, clients, self.minimum, &self.tickets));
-        match loaded {
-            Ok(acceptors) => {
-                self.current.store(Arc::new(acceptors));
-                log.write(&Event::CertificateReloaded { certificate: &self.certificate });
+        let mut pairs: Vec<Option<Pair>> =
+            before.shown.iter().map(|shown| shown.as_ref().map(|shown| shown.pair.clone())).collect();
+        for ((files, seen), pair) in self.files.iter().zip(&mut seen.pairs).zip(&mut pairs) {
+            let stamps = files.stamps();
+            let is_stale = pair.as_ref().and_then(|pair| pair.staple_until).is_some_and(|until| until <= now);
+            if seen.stamps == stamps && !is_stale {
+                continue;
             }
-            Err(error) => {
-                log.write(&Event::CertificateKept { certificate: &self.certificate, error: &error })
+            seen.stamps = stamps;
+            match pair::load(files, now) {
+                Ok(loaded) => {
+                    say_not_stapled(&loaded, log);
+                    *pair = Some(loaded);
+                    seen.warned = None;
+                    renewed.push(&files.certificate);
+                }
+                Err(error) => {
+                    log.write(&Event::CertificateKept { certificate: &files.certificate, error: &error });
+                }
+            }
+        }
+        if !renewed.is_empty() {
+            let making = Making { provider: &self.provider, tickets: &self.tickets, minimum: self.minimum };
+            let made = making.current(pairs, clients);
+            if let Ok(current) = made {
+                self.current.store(Arc::new(current));
+                renewed.iter().for_each(|certificate| log.write(&Event::CertificateReloaded { certificate }));
+            } else if let Err(error) = made {
+                for certificate in renewed {
+                    log.write(&Event::CertificateKept { certificate, error: &error });
+                }
+            }
+        }
+        self.warn_of_ends(&mut seen, now, log);
+    }
+
+    /// Says of each certificate that ends soon, once a day, that it does.
+    fn warn_of_ends(&self, seen: &mut Seen, now: SystemTime, log: &Log) {
+        let current = self.current.load();
+        for ((files, seen), shown) in self.files.iter().zip(&mut seen.pairs).zip(&current.shown) {
+            let Some(shown) = shown else { continue };
+            let Some(expiry) = Expiry::of(&shown.pair, now, self.warn_days) else { continue };
+            let is_said = seen.warned.is_some_and(|warned| {
+                // A clock that was set back says it once more, and not for ever.
+                now.duration_since(warned).is_ok_and(|ago| ago < Duration::from_secs(expiry::DAY_S))
+            });
+            if expiry.is_worth_a_warning() && !is_said {
+                seen.warned = Some(now);
+                let names = &shown.pair.names;
+                log.write(&Event::Certificate(CertificateEvent::Expires {
+                    certificate: &files.certificate,
+                    names,
+                    expiry,
+                }));
             }
         }
     }
 }
 
-/// Reads a certificate chain and its key and sees that they belong together.
-///
-/// # Errors
-/// They cannot be read, are damaged or do not belong together.
-pub(crate) fn load_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
-    let text = file::read(certificate, PEM_OCTETS_MAX)
-        .map_err(|error| PairError::Certificate(certificate.to_owned(), error.into()))?;
-    let chain = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| PairError::Certificate(certificate.to_owned(), pem_error(error)))?;
-    if chain.is_empty() {
-        return Err(PairError::Certificate(certificate.to_owned(), "there is no certificate in it".into()));
-    }
-    if let Some(weakness) = chain.iter().find_map(|der| certificate::weakness(der)) {
-        return Err(PairError::Weak(certificate.to_owned(), weakness));
-    }
-    let text =
-        file::read(key, PEM_OCTETS_MAX).map_err(|error| PairError::Key(key.to_owned(), error.into()))?;
-    let text = Secret::new(text);
-    let secret = PrivateKeyDer::from_pem_slice(text.expose())
-        .map_err(|error| PairError::Key(key.to_owned(), pem_error(error)))?;
-    CertifiedKey::from_der(chain, secret, &provider()).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => PairError::Mismatch(certificate.to_owned(), key.to_owned()),
-        rustls::Error::InvalidCertificate(_) => {
-            PairError::Certificate(certificate.to_owned(), Box::new(error))
-        }
-        other => PairError::Key(key.to_owned(), Box::new(other)),
+/// Where the certificates of a configuration lie, that of `[tls]` first.
+fn pair_files(config: &Config) -> Vec<PairFiles> {
+    let first = (&config.tls.certificate, &config.tls.key, &config.tls.staple);
+    let further = config.pairs.iter().map(|pair| (&pair.certificate, &pair.key, &pair.staple));
+    let all = [first].into_iter().chain(further);
+    all.filter_map(|(certificate, key, staple)| {
+        Some(PairFiles::new(certificate.clone()?, key.clone()?, staple.clone()))
     })
+    .collect()
+}
+
+fn say_not_stapled(pair: &Pair, log: &Log) {
+    if let Some(problem) = &pair.staple_error {
+        log.write(&Event::Certificate(CertificateEvent::NotStapled { problem }));
+    }
 }
 
 /// Reads the authority that client certificates must come from.
@@ -225,127 +325,57 @@ pub(crate) fn load_client_ca(path: &Path) -> Result<Arc<dyn ClientCertVerifier>,
         .map_err(|error| failed(error.into()))
 }
 
-fn pem_error(error: pem::Error) -> Box<dyn Error + Send + Sync> {
-    match error {
-        // The library's words for it name its own types.
-        pem::Error::NoItemsFound => "there is none in it (is it PEM?)".into(),
-        other => other.to_string().into(),
-    }
+/// What all certificates are made ready with.
+struct Making<'a> {
+    provider: &'a Arc<CryptoProvider>,
+    tickets: &'a Arc<dyn ProducesTickets>,
+    minimum: TlsVersion,
 }
 
-fn acceptors(
-    pair: CertifiedKey,
-    clients: Option<Arc<dyn ClientCertVerifier>>,
-    minimum: TlsVersion,
-    tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Acceptors, PairError> {
-    let versions: &[&rustls::SupportedProtocolVersion] = match minimum {
-        TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
-        TlsVersion::Tls13 => &[&rustls::version::TLS13],
-    };
-    let end_point = pair.cert.first().and_then(|certificate| certificate::end_point(certificate));
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions)
-        .map_err(PairError::Library)?;
-    let builder = match clients {
-        Some(clients) => builder.with_client_cert_verifier(clients),
-        None => builder.with_no_client_auth(),
-    };
-    let mut settings = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
-    settings.ticketer = Arc::clone(tickets);
-    // A client that collects mail comes back alone: one ticket each time is enough.
-    settings.send_tls13_tickets = 1;
-    let lmtp = TlsAcceptor::from(Arc::new(settings.clone()));
-    // A client that says it speaks something else is being led astray; one that says nothing is welcome.
-    settings.alpn_protocols = vec![b"pop3".to_vec()];
-    Ok(Acceptors { pop3: TlsAcceptor::from(Arc::new(settings)), lmtp, end_point })
+impl Making<'_> {
+    fn current(
+        &self,
+        pairs: Vec<Option<Pair>>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Current, PairError> {
+        let names = Names::new(pairs.iter().map(|pair| pair.as_ref().map(|pair| pair.names.as_slice())));
+        let shown = pairs
+            .into_iter()
+            .map(|pair| pair.map(|pair| self.shown(pair, clients.clone()).map(Arc::new)).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Current { shown, names, clients })
+    }
+
+    fn shown(&self, pair: Pair, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<Shown, PairError> {
+        let versions: &[&rustls::SupportedProtocolVersion] = match self.minimum {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(self.provider))
+            .with_protocol_versions(versions)
+            .map_err(PairError::Library)?;
+        let builder = match clients {
+            Some(clients) => builder.with_client_cert_verifier(clients),
+            None => builder.with_no_client_auth(),
+        };
+        let resolver = SingleCertAndKey::from(pair.certified.clone());
+        let mut settings = builder.with_cert_resolver(Arc::new(resolver));
+        settings.ticketer = Arc::clone(self.tickets);
+        // A client that collects mail comes back alone: one ticket each time is enough.
+        settings.send_tls13_tickets = 1;
+        let lmtp = Arc::new(settings.clone());
+        // A client that says it speaks something else is being led astray; one that says nothing is welcome.
+        settings.alpn_protocols = vec![b"pop3".to_vec()];
+        Ok(Shown { pair, pop3: Arc::new(settings), lmtp })
+    }
 }
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Why a certificate and its key cannot be used.
-#[derive(Debug)]
-pub enum PairError {
-    /// The certificate cannot be read or is damaged.
-    Certificate(PathBuf, Box<dyn Error + Send + Sync>),
-    /// The key cannot be read, is damaged or of an unknown kind.
-    Key(PathBuf, Box<dyn Error + Send + Sync>),
-    /// The authority for client certificates cannot be read or is damaged.
-    ClientCa(PathBuf, Box<dyn Error + Send + Sync>),
-    /// The certificate is too weak to be trusted by anybody; why.
-    Weak(PathBuf, &'static str),
-    /// Each is good, but the key is another certificate's.
-    Mismatch(PathBuf, PathBuf),
-    /// The library refused for a reason of its own.
-    Library(rustls::Error),
-}
-
-impl PairError {
-    /// Does it concern the key file?
-    pub(crate) fn is_key(&self) -> bool {
-        matches!(self, Self::Key(..))
-    }
-
-    /// What to do about it.
-    pub(crate) fn remedy(&self) -> String {
-        match self {
-            Self::Certificate(..) => {
-                "name a readable PEM file with the server's certificate first, then the intermediate ones"
-                    .to_owned()
-            }
-            Self::Key(..) => "name a readable PEM file with the unencrypted private key, of 2048 bits at least if it is RSA".to_owned(),
-            Self::ClientCa(..) => {
-                "name a readable PEM file with the certificates of the authorities that clients have theirs from"
-                    .to_owned()
-            }
-            Self::Weak(..) => "have one made that is signed with SHA-256 or better".to_owned(),
-            Self::Mismatch(..) => "take the key that the certificate was made for".to_owned(),
-            Self::Library(_) => "look at the certificate and key with: openssl x509 -text".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for PairError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Certificate(path, _) => write!(f, "the certificate {} cannot be used", path.display()),
-            Self::Key(path, _) => write!(f, "the key {} cannot be used", path.display()),
-            Self::ClientCa(path, _) => {
-                write!(f, "the authority for clients {} cannot be used", path.display())
-            }
-            Self::Weak(path, why) => write!(f, "the certificate {} is too weak: {why}", path.display()),
-            Self::Mismatch(certificate, key) => {
-                write!(
-                    f,
-                    "the key {} does not belong to the certificate {}",
-                    key.display(),
-                    certificate.display()
-                )
-            }
-            Self::Library(_) => f.write_str("TLS cannot be set up"),
-        }
-    }
-}
-
-impl Error for PairError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Certificate(_, source) | Self::Key(_, source) | Self::ClientCa(_, source) => {
-                Some(source.as_ref())
-            }
-            Self::Weak(..) | Self::Mismatch(..) => None,
-            Self::Library(source) => Some(source),
-        }
-    }
-}
-
 /// RFC 9266 section 2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
-
-/// Chains of a hundred certificates are not served.
-const PEM_OCTETS_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

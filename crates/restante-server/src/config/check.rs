@@ -7,8 +7,8 @@ use super::{
     Process, Protocol, TlsMode, TokenSource, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
+use crate::file;
 use crate::walls::user::ServerUser;
-use crate::{file, tls};
 use restante_config::problem::Problems;
 use restante_config::section::Lines;
 use restante_proto::sasl::Mechanism;
@@ -24,7 +24,7 @@ pub(super) fn listeners(
     lines: &Lines,
     problems: &mut Problems<'_>,
 ) -> Vec<Listen> {
-    let has_certificate = config.tls.certificate.is_some();
+    let has_certificate = config.has_certificate();
     if written.is_empty() && !lines.is_set("listen") {
         return default_listeners(has_certificate);
     }
@@ -261,7 +261,7 @@ fn duplicates(listeners: &[(usize, Listen)], lines: &Lines, problems: &mut Probl
 /// Everything that does not concern listeners.
 pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
     hostname(config, lines, problems);
-    certificate(config, lines, problems);
+    super::tls::check(config, lines, problems);
     logins(config, lines, problems);
     mechanisms(config, lines, problems);
     for (position, source) in config.tokens.iter().enumerate() {
@@ -354,56 +354,6 @@ fn hostname(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             lines.at("hostname"),
             format!("hostname: {name:?} is no host name"),
             "write the full name of this host, for instance mail.example.org",
-        );
-    }
-}
-
-fn certificate(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
-    if let Some(path) = &config.tls.client_ca {
-        if config.tls.certificate.is_none() {
-            problems.error(
-                lines.at("tls.client_ca"),
-                "an authority for clients, but no certificate of our own",
-                "set certificate and key in [tls], or take client_ca out",
-            );
-        }
-        if let Err(error) = tls::load_client_ca(path) {
-            let what = format!("tls: {}", crate::event::chain(&error));
-            problems.error(lines.at("tls.client_ca"), what, error.remedy());
-        }
-    }
-    let (certificate, key) = match (&config.tls.certificate, &config.tls.key) {
-        (None, None) => return,
-        (Some(certificate), Some(key)) => (certificate, key),
-        (Some(_), None) => {
-            return problems.error(
-                lines.at("tls.certificate"),
-                "a certificate without key",
-                "add key = \"/path/key.pem\" to [tls]",
-            );
-        }
-        (None, Some(_)) => {
-            return problems.error(
-                lines.at("tls.key"),
-                "a key without certificate",
-                "add certificate = \"/path/cert.pem\" to [tls]",
-            );
-        }
-    };
-    if let Err(error) = tls::load_pair(certificate, key) {
-        let line = match error.is_key() {
-            true => lines.at("tls.key"),
-            false => lines.at("tls.certificate"),
-        };
-        return problems.error(line, format!("tls: {}", crate::event::chain(&error)), error.remedy());
-    }
-    if let Ok(mode) = file::permissions(key)
-        && mode & 0o007 != 0
-    {
-        problems.warning(
-            lines.at("tls.key"),
-            format!("every user of this machine can read the key {} (permissions {mode:04o})", key.display()),
-            format!("chmod o-rwx {}", key.display()),
         );
     }
 }

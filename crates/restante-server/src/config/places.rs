@@ -48,6 +48,15 @@ impl Config {
         }
         places.maybe("the certificate", self.tls.certificate.as_deref(), Use::Read);
         places.maybe("the key", self.tls.key.as_deref(), Use::Read);
+        // A staple may be missing, and come later.
+        let staple_folder =
+            |staple: &Option<PathBuf>| staple.as_deref().and_then(Path::parent).map(Path::to_owned);
+        places.maybe("the staple in", staple_folder(&self.tls.staple).as_deref(), Use::ReadBelow);
+        for pair in &self.pairs {
+            places.maybe("the certificate", pair.certificate.as_deref(), Use::Read);
+            places.maybe("the key", pair.key.as_deref(), Use::Read);
+            places.maybe("the staple in", staple_folder(&pair.staple).as_deref(), Use::ReadBelow);
+        }
         places.maybe("the authority for clients", self.tls.client_ca.as_deref(), Use::Read);
         for source in &self.sources {
             places.source(self, &source.own);

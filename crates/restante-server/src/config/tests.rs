@@ -7,6 +7,7 @@ mod mbox;
 mod older;
 mod source;
 mod sql;
+mod tls;
 
 use super::source::{AnySource, AuthSource, FileSource};
 use super::*;
@@ -404,6 +405,7 @@ fn the_default_configuration_shows_every_key() {
         "certificate",
         "key",
         "client_ca",
+        "staple",
         "mechanisms",
         "anonymous",
         "default_domain",
@@ -443,6 +445,7 @@ fn the_manual_names_every_key() {
         Config::KEYS,
         ListenWritten::KEYS,
         Tls::KEYS,
+        TlsPair::KEYS,
         Auth::KEYS,
         source_keys.as_slice(),
         TokenSource::KEYS,

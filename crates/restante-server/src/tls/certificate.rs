@@ -5,6 +5,7 @@
 use crate::config::ClientName;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
@@ -48,6 +49,29 @@ pub(super) fn weakness(certificate: &[u8]) -> Option<&'static str> {
         rfc5912::SHA_1_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_1 => Some("it is signed with SHA-1"),
         _ => None,
     }
+}
+
+/// The DNS names that a certificate is for, in small letters (RFC 9525: the alternative names of the subject and nothing else).
+pub(super) fn dns_names(certificate: &[u8]) -> Vec<String> {
+    let Ok(certificate) = Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(Some((_, names))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else {
+        return Vec::new();
+    };
+    let names = names.0.iter().filter_map(|name| match name {
+        GeneralName::DnsName(name) => Some(name.as_str().to_ascii_lowercase()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// From when until when a certificate holds.
+pub(super) fn validity(certificate: &[u8]) -> Option<(SystemTime, SystemTime)> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    Some((
+        UNIX_EPOCH + validity.not_before.to_unix_duration(),
+        UNIX_EPOCH + validity.not_after.to_unix_duration(),
+    ))
 }
 
 /// The name in a client's certificate. `None` when it has none of this kind.
