@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 pub(crate) use log::{Log, OpenedLog};
@@ -93,11 +92,7 @@ pub(crate) enum Event<'a> {
     Guarded { trace: Trace, peer: &'a Peer, account: &'a AccountName, why: &'a dyn fmt::Display },
     /// What the store noticed about a maildrop although it works.
     MaildropWarning { trace: Trace, account: Option<&'a AccountName>, problem: &'a dyn fmt::Display },
-    /// New certificates are in use.
-    CertificateReloaded { certificate: &'a Path },
-    /// New certificates are not usable; the old ones stay.
-    CertificateKept { certificate: &'a Path, error: &'a dyn Error },
-    /// What else becomes of certificates.
+    /// What becomes of certificates.
     Certificate(CertificateEvent<'a>),
     /// A source of accounts was read again.
     AccountsReloaded { source: &'a str, accounts: usize },
@@ -122,7 +117,7 @@ pub(crate) enum Event<'a> {
 impl Event<'_> {
     fn level(&self) -> &'static str {
         match self {
-            Self::AcceptFailed { .. } | Self::Fault { .. } | Self::CertificateKept { .. } => "error",
+            Self::AcceptFailed { .. } | Self::Fault { .. } => "error",
             Self::AccountsKept { .. } | Self::ConfigurationKept { .. } | Self::Lost { .. } => "error",
             Self::Undelivered { .. } | Self::Guarded { .. } => "error",
             Self::Certificate(event) => event.level(),
@@ -160,8 +155,6 @@ impl Event<'_> {
             Self::Fault { .. } => "fault",
             Self::Guarded { .. } => "maildrop_guarded",
             Self::MaildropWarning { .. } => "maildrop_warning",
-            Self::CertificateReloaded { .. } => "certificate_reloaded",
-            Self::CertificateKept { .. } => "certificate_kept",
             Self::Certificate(event) => event.name(),
             Self::AccountsReloaded { .. } => "accounts_reloaded",
             Self::AccountsKept { .. } => "accounts_kept",
@@ -243,11 +236,6 @@ impl Event<'_> {
             }
             Self::Guarded { trace, peer, account, why } => guarded(*trace, peer, account, *why, line),
             Self::MaildropWarning { trace, account, problem } => warning(*trace, *account, *problem, line),
-            Self::CertificateReloaded { certificate } => line.text("certificate", &certificate.display()),
-            Self::CertificateKept { certificate, error } => {
-                line.text("certificate", &certificate.display());
-                line.text("error", &chain(*error));
-            }
             Self::Certificate(event) => event.fields(line),
             Self::AccountsReloaded { source, accounts } => reloaded(source, *accounts, line),
             Self::AccountsKept { error } | Self::AccountsDoubtful { error } => {

@@ -224,7 +224,8 @@ impl Identity {
                     clients = Some(loaded);
                     renewed.push(path);
                 }
-                Err(error) => log.write(&Event::CertificateKept { certificate: path, error: &error }),
+                Err(error) => log
+                    .write(&Event::Certificate(CertificateEvent::Kept { certificate: path, error: &error })),
             }
         }
         let mut pairs: Vec<Option<Pair>> =
@@ -244,7 +245,10 @@ impl Identity {
                     renewed.push(&files.certificate);
                 }
                 Err(error) => {
-                    log.write(&Event::CertificateKept { certificate: &files.certificate, error: &error });
+                    log.write(&Event::Certificate(CertificateEvent::Kept {
+                        certificate: &files.certificate,
+                        error: &error,
+                    }));
                 }
             }
         }
@@ -253,10 +257,12 @@ impl Identity {
             let made = making.current(pairs, clients);
             if let Ok(current) = made {
                 self.current.store(Arc::new(current));
-                renewed.iter().for_each(|certificate| log.write(&Event::CertificateReloaded { certificate }));
+                renewed.iter().for_each(|certificate| {
+                    log.write(&Event::Certificate(CertificateEvent::Reloaded { certificate }))
+                });
             } else if let Err(error) = made {
                 for certificate in renewed {
-                    log.write(&Event::CertificateKept { certificate, error: &error });
+                    log.write(&Event::Certificate(CertificateEvent::Kept { certificate, error: &error }));
                 }
             }
         }

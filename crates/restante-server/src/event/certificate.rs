@@ -1,12 +1,18 @@
-//! Events of certificates: those that end, what is stapled to them, and how new ones are got.
+//! Events of certificates: those that are read anew or end, what is stapled to them, and how new ones are got.
 
+use super::chain;
 use super::line::Line;
 use crate::tls::expiry::{self, Expiry};
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-/// What becomes of certificates, beside being read anew.
+/// What becomes of certificates.
 pub(crate) enum CertificateEvent<'a> {
+    /// New ones are in use.
+    Reloaded { certificate: &'a Path },
+    /// New ones are not usable; the old ones stay.
+    Kept { certificate: &'a Path, error: &'a dyn Error },
     /// It ends soon, has ended, or does not hold yet; said once a day.
     Expires { certificate: &'a Path, names: &'a [String], expiry: Expiry },
     /// A response of OCSP is not stapled.
@@ -16,6 +22,8 @@ pub(crate) enum CertificateEvent<'a> {
 impl CertificateEvent<'_> {
     pub(super) fn level(&self) -> &'static str {
         match self {
+            Self::Reloaded { .. } => "info",
+            Self::Kept { .. } => "error",
             Self::Expires { expiry, .. } if expiry.is_over() => "error",
             Self::Expires { .. } | Self::NotStapled { .. } => "warn",
         }
@@ -23,6 +31,8 @@ impl CertificateEvent<'_> {
 
     pub(super) fn name(&self) -> &'static str {
         match self {
+            Self::Reloaded { .. } => "certificate_reloaded",
+            Self::Kept { .. } => "certificate_kept",
             Self::Expires { .. } => "certificate_expires",
             Self::NotStapled { .. } => "not_stapled",
         }
@@ -30,6 +40,11 @@ impl CertificateEvent<'_> {
 
     pub(super) fn fields(&self, line: &mut Line<'_>) {
         match self {
+            Self::Reloaded { certificate } => line.text("certificate", &certificate.display()),
+            Self::Kept { certificate, error } => {
+                line.text("certificate", &certificate.display());
+                line.text("error", &chain(*error));
+            }
             Self::Expires { certificate, names, expiry } => {
                 line.text("certificate", &certificate.display());
                 line.text("names", &names.join(","));
