@@ -53,9 +53,11 @@ const PACKAGES: &[Package] = &[
         reason: "how passwords are got from the keyring",
     },
     Package { name: "gsasl", proof: "gsasl", reason: "a real SMTP client that speaks SCRAM" },
+    Package { name: "hydra", proof: "hydra", reason: "a real attacker: guesses passwords" },
     Package { name: "mariadb-server", proof: "mariadbd", reason: "a real MariaDB with accounts" },
     Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },
     Package { name: "mpop", proof: "mpop", reason: "a real client, with pipelining" },
+    Package { name: "nmap", proof: "nmap", reason: "a real attacker: its scripts for POP3" },
     Package {
         name: "openssl",
         proof: "openssl",

@@ -94,6 +94,8 @@ pub struct Circumstances {
     pub peer: Option<IpAddr>,
     /// Whether what is said travels under TLS.
     pub is_encrypted: bool,
+    /// Whether the account has logged in from there of late: then its costly hash does not wait behind those of strangers.
+    pub is_known: bool,
     /// The moment, for what is remembered for a while.
     pub now: Instant,
 }
@@ -126,7 +128,7 @@ impl Service {
 impl Circumstances {
     /// Of somebody who logs in from nowhere in particular.
     pub const fn new(service: Service, now: Instant) -> Self {
-        Self { service, peer: None, is_encrypted: false, now }
+        Self { service, peer: None, is_encrypted: false, is_known: false, now }
     }
 }
 

@@ -180,6 +180,13 @@ impl Throttle {
         state.homes.touch(keys.peer, now, known_for, entries_max);
     }
 
+    /// Has the account logged in from there of late?
+    pub fn is_known(&self, attempt: &Try<'_>, now: Instant) -> bool {
+        let keys = self.keys(attempt);
+        let state = self.state();
+        state.known.fresh(keys.known, now, state.settings.known_for).is_some()
+    }
+
     /// Has anybody logged in from there of late?
     pub fn is_home(&self, peer: IpAddr, now: Instant) -> bool {
         let peer = self.hasher.hash_one(host(peer));
@@ -244,7 +251,7 @@ pub fn host(peer: IpAddr) -> IpAddr {
 }
 
 /// What is most likely in one hand, or one provider's: /24, and /48 of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
+pub fn network(peer: IpAddr) -> IpAddr {
     shortened(peer, 24, 48)
 }
 

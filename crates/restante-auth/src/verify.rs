@@ -46,7 +46,7 @@ pub mod scram;
 pub mod sources;
 
 use cache::Cache;
-use hashing::Hashing;
+use hashing::{Hashing, Lane};
 use scram::{Disguise, ScramParameters};
 use sources::{Answered, Place, Placed};
 
@@ -151,6 +151,11 @@ impl Authenticator {
         at: Circumstances,
     ) -> Result<ScramParameters, SourceError> {
         self.inner.prepare_scram(user, hash, at).await
+    }
+
+    /// Whether some source may take a time to answer that can be seen from outside, and so tell who is known to which.
+    pub fn asks_afar(&self) -> bool {
+        self.inner.places.iter().any(|place| place.is_afar)
     }
 
     /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to.
@@ -322,8 +327,8 @@ impl Inner {
         let remembered = self.cache.as_ref().filter(|_| stored.cost() == Cost::Costly);
         let key = remembered.map(|cache| cache.key(&name, &stored, claim.password.expose()));
         let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, at.now));
-        let fits =
-            is_remembered || self.hashing.fits(stored, passwords).await.map_err(Verdict::Unavailable)?;
+        let fits = is_remembered
+            || self.hashing.fits(Lane::of(at), stored, passwords).await.map_err(Verdict::Unavailable)?;
         // `fits` of a decoy means nothing.
         match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),

@@ -473,7 +473,8 @@ section! {
         cache_entries: u64 = 100_000, in 1..=100_000_000;
         /// Do passwords that are stored as MD5 or MD4 open accounts? Default false.
         allow_weak_schemes: bool = false;
-        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
+        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Logins to accounts that are
+        /// known where they come from have as many places of their own, and as many to wait in. Default 0.
         hashes: u64 = 0, in 0..=1_024;
         /// Logins that wait for their hash; more are refused as temporarily unavailable. Default 512.
         hashes_waiting: u64 = 512, in 1..=1_000_000;
@@ -543,9 +544,15 @@ section! {
         /// Connections at the same time from one address (IPv6: one /64 network). Unix sockets are not counted.
         /// Default 100.
         sessions_per_address: u64 = 100, in 1..=10_000_000;
+        /// Of `sessions`, in percent, what clients may take that have not logged in. A full part refuses nobody: whoever has been
+        /// there for the longest makes room. Those from an address where somebody has logged in within `defence.known_s` are not
+        /// among them. Default 50.
+        strangers_percent: u64 = 50, in 1..=100;
         /// Sessions at the same time that are logged in to one account. Only one holds the maildrop; the others are
         /// told so. Default 10.
         sessions_per_account: u64 = 10, in 1..=10_000_000;
+        /// Seconds from the connection, or the end of its handshake, to the first command. Default 30.
+        first_command_s: u64 = 30, in 1..=86_400;
         /// Seconds from the connection to the login. Default 60.
         login_s: u64 = 60, in 1..=86_400;
         /// Seconds of silence that end a session after login. At least 600 (RFC 1939, 3). Default 600.

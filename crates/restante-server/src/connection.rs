@@ -35,7 +35,9 @@ pub(crate) struct Connection {
     pub(crate) octets_out: u64,
     buffers: Arc<Buffers>,
     /// The peer leaves octets unread for so long at most.
-    write_deadline: Duration,
+    write_deadline_s: u32,
+    /// And in no case longer than until then.
+    write_until: Option<Instant>,
     /// Nothing was written yet.
     is_fresh: bool,
     /// The peer has ended its side.
@@ -147,7 +149,7 @@ impl<'p, 'n> Patience<'p, 'n> {
 }
 
 impl Connection {
-    pub(crate) fn new(raw: Raw, buffers: Arc<Buffers>, write_deadline: Duration) -> Self {
+    pub(crate) fn new(raw: Raw, buffers: Arc<Buffers>, write_deadline_s: u64) -> Self {
         Self {
             wire: Wire::Plain(raw),
             input: Input::new(),
@@ -155,7 +157,9 @@ impl Connection {
             octets_in: 0,
             octets_out: 0,
             buffers,
-            write_deadline,
+            // Four octets of a session are enough for what the configuration allows.
+            write_deadline_s: u32::try_from(write_deadline_s).unwrap_or(u32::MAX),
+            write_until: None,
             is_fresh: true,
             is_half_closed: false,
             active: clock::now(),
@@ -224,6 +228,16 @@ impl Connection {
         }
     }
 
+    /// Bounds all writes together: a peer that has not logged in shall not stay by reading an octet now and then.
+    pub(crate) fn write_until(&mut self, moment: Option<Instant>) {
+        self.write_until = moment;
+    }
+
+    /// Since when it is the peer's turn to send its first command; `None` when it has.
+    pub(crate) fn expects_first_command(&self) -> Option<Instant> {
+        (self.octets_in == self.input.len() as u64).then_some(self.active)
+    }
+
     /// Writes all output and frees it.
     ///
     /// # Errors
@@ -287,6 +301,7 @@ impl Connection {
         let stream = Box::pin(identity.accept(raw, protocol)).await?;
         self.wire = Wire::Tls(Box::new(stream));
         self.is_fresh = false;
+        self.active = clock::now();
         Ok(())
     }
 
@@ -332,13 +347,17 @@ impl Connection {
             | End::Disconnected
             | End::Draining
             | End::Silence
+            | End::NoCommand
             | End::LoginDeadline => {
                 self.close().await;
             }
             // Nothing more may be said on these.
-            End::WriteDeadline | End::Broken(_) | End::Handshake(_) | End::MessageFailed | End::TakenOver => {
-                self.abort()
-            }
+            End::WriteDeadline
+            | End::Broken(_)
+            | End::Handshake(_)
+            | End::MessageFailed
+            | End::Displaced
+            | End::TakenOver => self.abort(),
         }
     }
 
@@ -439,15 +458,20 @@ impl Writing<'_> {
 
     /// Goes on as the peer takes octets; each one it takes renews the deadline.
     async fn finish(mut self) -> Result<(), Cut> {
-        let patience = self.connection.write_deadline;
-        let mut sleep = std::pin::pin!(tokio::time::sleep(patience));
+        let patience = Duration::from_secs(self.connection.write_deadline_s.into());
+        let until = self.connection.write_until;
+        let deadline = || {
+            let deadline = clock::now() + patience;
+            until.map_or(deadline, |until| until.min(deadline))
+        };
+        let mut sleep = std::pin::pin!(tokio::time::sleep_until(deadline()));
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.poll(cx) {
                 return Poll::Ready(outcome);
             }
             if self.written > self.progress {
                 self.progress = self.written;
-                sleep.as_mut().reset(clock::now() + patience);
+                sleep.as_mut().reset(deadline());
             }
             sleep.as_mut().poll(cx).map(|()| Err(Cut::Deadline))
         })

@@ -9,11 +9,12 @@ use crate::control;
 use crate::event::defence::AuthFailure;
 use crate::event::{Event, Peer, Trace};
 use crate::shared::{Settings, Shared};
-use restante_auth::directory::Circumstances;
+use restante_auth::directory::{Circumstances, SourceError};
 use restante_auth::network::Network;
 use restante_auth::throttle::{self, Tried, Try};
+use restante_auth::verify::scram::ScramParameters;
 use restante_auth::verify::{Attempt, Grant, Verdict};
-use restante_proto::sasl::Credentials;
+use restante_proto::sasl::{Credentials, ScramQuery};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,11 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
         tokio::time::sleep(delay).await;
     }
     let began = clock::now().into_std();
-    let at = Circumstances { now: began, ..entrant.at };
+    if is_banned(shared, entrant.peer) {
+        refuse_banned(shared, entrant, user, delay).await;
+        return Judgement::Refused;
+    }
+    let at = Circumstances { now: began, is_known: counts.is_known(&attempt, began), ..entrant.at };
     let verdict = authenticator
         .verify(Attempt { credentials, certificate: entrant.certificate, at, today: clock::wall() })
         .await;
@@ -77,6 +82,8 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
                 user,
                 method: credentials.method().name(),
                 reason: &reason,
+                waited: delay,
+                penalty: failed.penalty,
                 guesses: failed.guesses,
             }));
             ban(shared, settings, entrant.peer, failed.guesses).await;
@@ -94,6 +101,48 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
     judgement
 }
 
+fn is_banned(shared: &Shared, peer: &Peer) -> bool {
+    matches!(peer, Peer::Tcp(address) if shared.bans.covers(address.ip(), clock::wall()))
+}
+
+/// Refuses somebody who was banned while he was connected, or who is behind a mail server. Nothing is looked at, and he cannot tell.
+async fn refuse_banned(shared: &Shared, entrant: Entrant<'_>, user: &[u8], waited: Duration) {
+    let began = clock::now().into_std();
+    shared.log.write(&Event::AuthFailed(&AuthFailure {
+        trace: entrant.trace,
+        peer: entrant.peer,
+        user,
+        method: entrant.credentials.method().name(),
+        reason: &"the network is banned",
+        waited,
+        penalty: Duration::ZERO,
+        guesses: 0,
+    }));
+    tokio::time::sleep_until(shared.throttle.answer_at(began, began, Duration::ZERO).into()).await;
+}
+
+/// What a client of SCRAM is shown before its proof. Where a source is asked over a wire that leaves at a moment of its own, like a refusal:
+/// a name that the first source knows would come back sooner than one that all were asked about.
+///
+/// # Errors
+/// A source cannot be asked, or SCRAM is not served.
+pub(crate) async fn prepare_scram(
+    settings: &Settings,
+    query: &ScramQuery,
+    at: Circumstances,
+) -> Result<ScramParameters, SourceError> {
+    let began = clock::now();
+    let prepared = settings.authenticator.prepare_scram(&query.user, query.hash, at).await;
+    if settings.authenticator.asks_afar() {
+        let taken = clock::now() - began;
+        let times = taken.as_nanos() / SCRAM_MOMENT.as_nanos() + 1;
+        // The waits of sources are bounded by a minute or so, and there are few of them.
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        tokio::time::sleep_until(began + SCRAM_MOMENT.saturating_mul(times)).await;
+    }
+    prepared
+}
+
 /// Bans whoever has guessed too often. Sessions that go on are held up by penalties.
 async fn ban(shared: &Arc<Shared>, settings: &Settings, peer: &Peer, guesses: u32) {
     let defence = &settings.config.defence;
@@ -103,7 +152,7 @@ async fn ban(shared: &Arc<Shared>, settings: &Settings, peer: &Peer, guesses: u3
         return;
     }
     let now = clock::wall();
-    if shared.bans.covers(address.ip(), now) {
+    if is_banned(shared, peer) {
         return;
     }
     let network = Network::around(throttle::host(address.ip()), if address.is_ipv4() { 32 } else { 64 });
@@ -132,6 +181,10 @@ fn tried(credentials: &Credentials) -> Tried<'_> {
         Credentials::External { .. } | Credentials::Anonymous { .. } => Tried::Secret(&[]),
     }
 }
+
+/// The first answer of SCRAM leaves so long after the name came, or at a whole multiple of it: longer than a search in a directory nearby
+/// takes, and short enough for those who log in.
+const SCRAM_MOMENT: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests;

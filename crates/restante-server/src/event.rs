@@ -199,16 +199,13 @@ impl Event<'_> {
                 line.text("address", address);
                 line.text("error", &chain(*error));
             }
-            Self::Refused { protocol, peer, limit } => {
-                connection(*protocol, peer, line);
-                line.text("limit", limit);
-            }
             Self::ProxyRefused { protocol, peer, error } => {
                 connection(*protocol, peer, line);
                 line.text("error", &chain(*error));
             }
             Self::Session(end) => end.fields(line),
-            Self::AuthFailed(_) | Self::BanAdded { .. } | Self::BanLifted { .. } => self.of_defence(line),
+            Self::Refused { .. } | Self::AuthFailed(_) => self.of_defence(line),
+            Self::BanAdded { .. } | Self::BanLifted { .. } => self.of_defence(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
                 typed(*trace, peer, ("user", user), line);
                 line.word("method", method);
@@ -249,9 +246,13 @@ impl Event<'_> {
         }
     }
 
-    /// Who failed, is kept out, or is let in again.
+    /// Who is over a limit, failed, is kept out, or is let in again.
     fn of_defence(&self, line: &mut Line<'_>) {
         match self {
+            Self::Refused { protocol, peer, limit } => {
+                connection(*protocol, peer, line);
+                line.text("limit", limit);
+            }
             Self::AuthFailed(failure) => failure.fields(line),
             Self::BanAdded { ban } => defence::ban_added(ban, line),
             Self::BanLifted { ban, why } => defence::ban_lifted(ban, why, line),
@@ -403,8 +404,12 @@ pub(crate) enum End {
     Closed,
     /// The peer went away without QUIT.
     Disconnected,
+    /// No command came in time.
+    NoCommand,
     /// Nobody logged in in time.
     LoginDeadline,
+    /// There were too many who had not logged in, and it was its turn to go.
+    Displaced,
     /// Silence for too long.
     Silence,
     /// The peer did not take our octets.
@@ -427,7 +432,9 @@ impl fmt::Display for End {
             Self::Quit => f.write_str("quit"),
             Self::Closed => f.write_str("closed by us"),
             Self::Disconnected => f.write_str("disconnected"),
+            Self::NoCommand => f.write_str("no command in time"),
             Self::LoginDeadline => f.write_str("no login in time"),
+            Self::Displaced => f.write_str("made room for others"),
             Self::Silence => f.write_str("silent for too long"),
             Self::WriteDeadline => f.write_str("does not read"),
             Self::Broken(error) => write!(f, "connection failed: {error}"),

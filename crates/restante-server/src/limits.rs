@@ -3,6 +3,8 @@
 //! A pass is held for as long as the connection or session lasts; dropping it gives the place back. The numbers
 //! themselves are keys of the configuration; the bounds that are not configurable stand at the end.
 
+mod strangers;
+
 use crate::config::Limits;
 use crate::event::Peer;
 use restante_auth::account::{Account, AccountName};
@@ -12,6 +14,8 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+pub(crate) use strangers::Leave;
+use strangers::{Stranger, Strangers};
 use tokio::sync::Notify;
 
 /// Counts everything that is limited. One for the whole server; it outlives configurations.
@@ -20,26 +24,37 @@ pub(crate) struct Admission {
     sessions: AtomicUsize,
     addresses: Counts<IpAddr>,
     accounts: Counts<AccountName>,
+    strangers: Arc<Strangers>,
     /// Told when the last session has ended.
     empty: Notify,
 }
 
 impl Admission {
-    /// Lets a connection in, or names the limit that it would exceed.
-    pub(crate) fn admit(self: &Arc<Self>, peer: &Peer, limits: &Limits) -> Result<Pass, &'static str> {
+    /// Lets a connection in, or names the limit that it would exceed. A stranger may take another one's place.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        peer: &Peer,
+        standing: Standing,
+        limits: &Limits,
+    ) -> Result<Pass, &'static str> {
         let sessions = usize::try_from(limits.sessions).unwrap_or(usize::MAX);
         let take_one = |now: usize| (now < sessions).then_some(now + 1);
         if self.sessions.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take_one).is_err() {
             return Err("sessions");
         }
         // From here on dropping the pass gives the place back.
-        let mut pass = Pass { admission: Arc::clone(self), network: None };
+        let mut pass = Pass { admission: Arc::clone(self), network: None, stranger: None };
         if let Peer::Tcp(address) = peer {
             let network = network(address.ip());
             if !self.addresses.take(&network, limits.sessions_per_address) {
                 return Err("sessions_per_address");
             }
             pass.network = Some(network);
+            if standing == Standing::Stranger {
+                let share = limits.sessions.saturating_mul(limits.strangers_percent) / 100;
+                let share = usize::try_from(share).unwrap_or(usize::MAX);
+                pass.stranger = Some(Box::new(self.strangers.enter(address.ip(), share)));
+            }
         }
         Ok(pass)
     }
@@ -70,11 +85,36 @@ impl Admission {
     }
 }
 
+/// As whom somebody connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As a client that has yet to log in.
+    Stranger,
+    /// From where somebody has logged in of late, or as one of the host's own servers.
+    Known,
+}
+
 /// The right to be connected.
 #[derive(Debug)]
 pub(crate) struct Pass {
     admission: Arc<Admission>,
     network: Option<IpAddr>,
+    /// Aside: after the login there is none.
+    stranger: Option<Box<Stranger>>,
+}
+
+impl Pass {
+    /// Where a stranger with this pass is told to make room for others.
+    pub(crate) fn leave(&self) -> Option<Arc<Leave>> {
+        self.stranger.as_ref().map(|stranger| stranger.leave())
+    }
+
+    /// Somebody has logged in with it: from now on it makes room for nobody.
+    pub(crate) fn settle(&self) {
+        if let Some(stranger) = &self.stranger {
+            stranger.settle();
+        }
+    }
 }
 
 impl Drop for Pass {

@@ -11,16 +11,19 @@ mod stream;
 use crate::clock;
 use crate::config::{Address, Config, Listen, Network, Protocol, TlsMode};
 use crate::connection::Connection;
-use crate::event::{Event, Peer, Trace};
-use crate::limits::{FAREWELL_S, Pass, REFUSALS_MAX};
+use crate::event::{End, Event, Peer, Trace};
+use crate::limits::{FAREWELL_S, Leave, Pass, REFUSALS_MAX, Standing};
 use crate::shared::{Registered, Settings, Shared};
 use crate::walls::user::ServerUser;
 use crate::{lmtp, pop2, pop3, sasl};
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -183,7 +186,8 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
         return;
     }
     let settings = shared.settings.load_full();
-    match shared.admission.admit(&peer, &settings.config.limits) {
+    match shared.admission.admit(&peer, standing(listening.protocol, &peer, shared), &settings.config.limits)
+    {
         Ok(pass) => {
             let trace = shared.traces.next();
             let visit = Visit {
@@ -193,7 +197,7 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
                 proxy_tls,
                 settings,
                 shared: Arc::clone(shared),
-                _pass: Some(pass),
+                pass: Some(pass),
                 _registered: Some(shared.register(trace)),
             };
             match listening.protocol {
@@ -210,6 +214,18 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
     }
 }
 
+/// Strangers are clients from where nobody has logged in; who delivers or asks about clients is one of the host's own.
+fn standing(protocol: Protocol, peer: &Peer, shared: &Shared) -> Standing {
+    match (protocol, peer) {
+        (Protocol::Pop3 | Protocol::Pop2, Peer::Tcp(address))
+            if !shared.throttle.is_home(address.ip(), clock::now().into_std()) =>
+        {
+            Standing::Stranger
+        }
+        _ => Standing::Known,
+    }
+}
+
 /// One connection with everything that its session needs from the server.
 pub(crate) struct Visit {
     pub(crate) trace: Trace,
@@ -220,7 +236,7 @@ pub(crate) struct Visit {
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     /// Held until the connection is closed; none for a guest behind a mail server, which holds its own.
-    pub(crate) _pass: Option<Pass>,
+    pub(crate) pass: Option<Pass>,
     pub(crate) _registered: Option<Registered>,
 }
 
@@ -234,23 +250,44 @@ impl Visit {
             proxy_tls: false,
             settings: self.shared.settings.load_full(),
             shared: Arc::clone(&self.shared),
-            _pass: None,
+            pass: None,
             _registered: None,
         }
     }
 
     /// The connection over `raw`.
     pub(crate) fn connection(&self, raw: Raw) -> Connection {
-        let deadline = Duration::from_secs(self.settings.config.limits.write_s);
-        Connection::new(raw, Arc::clone(&self.shared.buffers), deadline)
+        Connection::new(raw, Arc::clone(&self.shared.buffers), self.settings.config.limits.write_s)
     }
 
-    /// Until when a client may be silent. Before login: one moment for the whole of it, however busy the client is. After
-    /// it: a time that begins anew whenever the session got on (R1939-3.21, R1939-3.22). Octets that make up no command yet
-    /// do not count.
-    pub(crate) fn deadline(&self, login: Option<Instant>, connection: &mut Connection) -> Instant {
-        let silence_max = Duration::from_secs(self.settings.config.limits.autologout_s);
-        login.unwrap_or_else(|| connection.last_active() + silence_max)
+    /// Until when a client may be silent that has logged in: a time that begins anew whenever the session got on (R1939-3.21,
+    /// R1939-3.22). Octets that make up no command yet do not count.
+    pub(crate) fn deadline(&self, connection: &mut Connection) -> Instant {
+        connection.last_active() + Duration::from_secs(self.settings.config.limits.autologout_s)
+    }
+
+    /// Where it is told to make room for others before anybody has logged in.
+    pub(crate) fn leave(&self) -> Option<Arc<Leave>> {
+        self.pass.as_ref().and_then(Pass::leave)
+    }
+
+    /// Until when a client may be silent that has not logged in, and how its session ends then. The first command must come soon; after
+    /// it there is one moment for the whole login, however busy the client is.
+    ///
+    /// # Errors
+    /// It is past; octets that have come meanwhile do not count.
+    pub(crate) fn login_deadline(
+        &self,
+        connection: &Connection,
+        login: Instant,
+    ) -> Result<(Instant, End), End> {
+        let patience = Duration::from_secs(self.settings.config.limits.first_command_s);
+        let first = connection.expects_first_command().map(|since| since + patience);
+        let (moment, end) = match first {
+            Some(first) if first < login => (first, End::NoCommand),
+            _ => (login, End::LoginDeadline),
+        };
+        if clock::now() < moment { Ok((moment, end)) } else { Err(end) }
     }
 
     /// What protects the session from its first octet on, or may: TLS that ends at a believed proxy counts as our own
@@ -263,6 +300,17 @@ impl Visit {
     pub(crate) fn tls_note(&self, connection: &Connection) -> Option<(&'static str, &'static str)> {
         connection.tls().or_else(|| self.proxy_tls.then_some(TLS_OF_PROXY))
     }
+}
+
+/// What a session comes to, unless `leave` says that it must make room for others.
+pub(crate) fn unless_displaced(
+    leave: Option<Arc<Leave>>,
+    mut session: Pin<&mut impl Future<Output = End>>,
+) -> impl Future<Output = End> {
+    poll_fn(move |cx| match (session.as_mut().poll(cx), &leave) {
+        (Poll::Pending, Some(leave)) => leave.poll(cx).map(|()| End::Displaced),
+        (poll, _) => poll,
+    })
 }
 
 /// Says in one line that there are too many, and closes. Where that takes a handshake it is done for a few at a time:
@@ -286,7 +334,7 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
     let Some(place) = Place::take(refusing, REFUSALS_MAX) else { return };
     tokio::spawn(async move {
         let telling = async {
-            let mut connection = Connection::new(raw, Arc::default(), Duration::from_secs(FAREWELL_S));
+            let mut connection = Connection::new(raw, Arc::default(), FAREWELL_S);
             connection.start_tls(Some(&identity), protocol).await?;
             connection.output.extend_from_slice(last_words);
             // A peer that does not listen to a refusal misses nothing else.

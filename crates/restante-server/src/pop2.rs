@@ -8,7 +8,7 @@ use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
-use crate::listener::{Raw, Visit};
+use crate::listener::{Raw, Visit, unless_displaced};
 use crate::pop3::fault;
 use crate::pop3::login::Login;
 use crate::pop3::opened::Opened;
@@ -32,9 +32,8 @@ pub(crate) async fn serve(raw: Raw, visit: Visit) {
     let mut drain = pin!(shared.drain.notified());
     drain.as_mut().enable();
     let mut patience = Patience::new(sleep, drain, shared.is_draining());
-    let end = match guest.speak(&mut patience).await {
-        Ok(end) | Err(end) => end,
-    };
+    let leave = guest.visit.leave();
+    let end = unless_displaced(leave, pin!(guest.converse(&mut patience))).await;
     Box::pin(guest.leave(end)).await;
 }
 
@@ -68,13 +67,16 @@ impl Guest {
             TlsMode::Off | TlsMode::StartTls => Transport::Plain,
         };
         let started = clock::now();
+        let login_deadline = started + Duration::from_secs(visit.settings.config.limits.login_s);
+        let mut connection = visit.connection(raw);
+        connection.write_until(Some(login_deadline));
         Self {
-            connection: visit.connection(raw),
+            connection,
             session: Session::new(visit.settings.pop2(visit.peer), transport),
             login: None,
             maildrop: None,
             started,
-            login_deadline: started + Duration::from_secs(visit.settings.config.limits.login_s),
+            login_deadline,
             retrieved: 0,
             noted: Marks::new(),
             deleted: 0,
@@ -84,6 +86,12 @@ impl Guest {
     }
 
     /// Does what the session asks until one of both sides ends it.
+    async fn converse(&mut self, patience: &mut Patience<'_, '_>) -> End {
+        match self.speak(patience).await {
+            Ok(end) | Err(end) => end,
+        }
+    }
+
     async fn speak(&mut self, patience: &mut Patience<'_, '_>) -> Result<End, End> {
         if self.visit.tls == TlsMode::Implicit {
             let identity = self.visit.settings.identity.as_ref();
@@ -93,11 +101,7 @@ impl Guest {
             match self.session.step(&mut self.connection.input, &mut self.connection.output) {
                 Step::Read => {
                     self.connection.write().await?;
-                    let deadline = self.deadline();
-                    let silence = match self.session.phase() {
-                        Phase::Authorization => End::LoginDeadline,
-                        _ => End::Silence,
-                    };
+                    let (deadline, silence) = self.deadline()?;
                     self.connection.read(patience, deadline).await.go_on(silence)?;
                 }
                 Step::Write => self.connection.write().await?,
@@ -125,6 +129,7 @@ impl Guest {
         match self.visit.log_in(&credentials, None, at).await {
             Ok((login, _)) => {
                 self.login = Some(login);
+                self.connection.write_until(None);
                 self.session.granted();
             }
             Err(refusal) => self.session.refused(refusal, &mut self.connection.output),
@@ -258,9 +263,11 @@ impl Guest {
         }
     }
 
-    fn deadline(&mut self) -> Instant {
-        let login = (self.session.phase() == Phase::Authorization).then_some(self.login_deadline);
-        self.visit.deadline(login, &mut self.connection)
+    fn deadline(&mut self) -> Result<(Instant, End), End> {
+        match self.session.phase() {
+            Phase::Authorization => self.visit.login_deadline(&self.connection, self.login_deadline),
+            _ => Ok((self.visit.deadline(&mut self.connection), End::Silence)),
+        }
     }
 
     /// Lets go of everything, closes the connection, and says in the log how it was.

@@ -15,7 +15,7 @@ use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Cut, Patience};
 use crate::event::{End, Event, SessionEnd};
 use crate::limits::WRITE_OCTETS;
-use crate::listener::{Raw, Visit};
+use crate::listener::{Raw, Visit, unless_displaced};
 use login::Login;
 use opened::Opened;
 use restante_proto::body::{Encoder, Extent};
@@ -36,7 +36,8 @@ pub(crate) async fn serve(raw: Raw, visit: Visit) {
     let mut drain = pin!(shared.drain.notified());
     drain.as_mut().enable();
     let mut patience = Patience::new(sleep, drain, shared.is_draining());
-    let end = guest.converse(&mut patience).await;
+    let leave = guest.visit.leave();
+    let end = unless_displaced(leave, pin!(guest.converse(&mut patience))).await;
     Box::pin(guest.leave(end)).await;
 }
 
@@ -75,13 +76,16 @@ impl Guest {
         };
         let timestamp = settings.apop_timestamp(visit.trace);
         let started = clock::now();
+        let login_deadline = started + Duration::from_secs(settings.config.limits.login_s);
+        let mut connection = visit.connection(raw);
+        connection.write_until(Some(login_deadline));
         Self {
-            connection: visit.connection(raw),
+            connection,
             session: Session::new(settings.pop3(visit.peer), transport, timestamp),
             login: None,
             maildrop: None,
             started,
-            login_deadline: started + Duration::from_secs(settings.config.limits.login_s),
+            login_deadline,
             retrieved: 0,
             noted: None,
             topped: 0,
@@ -109,12 +113,8 @@ impl Guest {
             match self.session.step(&mut self.connection.input, &mut self.connection.output) {
                 Step::Read => {
                     self.connection.write().await?;
-                    let deadline = self.deadline();
                     // R1939-3.23, R1939-3.24: nothing is removed and nothing is said.
-                    let silence = match self.session.phase() {
-                        Phase::Authorization => End::LoginDeadline,
-                        _ => End::Silence,
-                    };
+                    let (deadline, silence) = self.deadline()?;
                     self.connection.read(patience, deadline).await.go_on(silence)?;
                 }
                 Step::Write => self.connection.write().await?,
@@ -304,9 +304,11 @@ impl Guest {
         }
     }
 
-    fn deadline(&mut self) -> Instant {
-        let login = (self.session.phase() == Phase::Authorization).then_some(self.login_deadline);
-        self.visit.deadline(login, &mut self.connection)
+    fn deadline(&mut self) -> Result<(Instant, End), End> {
+        match self.session.phase() {
+            Phase::Authorization => self.visit.login_deadline(&self.connection, self.login_deadline),
+            _ => Ok((self.visit.deadline(&mut self.connection), End::Silence)),
+        }
     }
 
     /// Remembers what a session was shown and has retrieved that removed nothing and ended with QUIT.

@@ -8,6 +8,7 @@
 use crate::clock;
 use crate::config::Protocol;
 use crate::connection::{Connection, Heard, Patience};
+use crate::defence;
 use crate::event::{End, Event, Peer, SessionEnd};
 use crate::listener::{Raw, Visit};
 use restante_auth::directory::{Circumstances, Service};
@@ -247,7 +248,7 @@ async fn prepare(guest: Visit, ticket: Ticket, request: &Request, query: ScramQu
     let facts = async {
         let nonce = guest.chance()?.to_vec();
         let at = circumstances(request);
-        let prepared = guest.settings.authenticator.prepare_scram(&query.user, query.hash, at).await;
+        let prepared = defence::prepare_scram(&guest.settings, &query, at).await;
         let ScramParameters { salt, iterations } = prepared.map_err(|error| {
             guest.note_fault(None, "look up the account", &error);
             server::Refusal::Temporary

@@ -4,6 +4,7 @@
 use super::*;
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
 use crate::event::Peer;
+use crate::limits::Standing;
 use crate::listener::{Raw, Visit};
 use restante_config::problem::Problem;
 use std::fs;
@@ -183,7 +184,7 @@ pub(crate) fn spawn_in_memory(
         peer,
         tls: TlsMode::Off,
         proxy_tls: false,
-        _pass: Some(shared.admission.admit(&peer, &settings.config.limits).unwrap()),
+        pass: Some(shared.admission.admit(&peer, Standing::Stranger, &settings.config.limits).unwrap()),
         settings,
         shared: Arc::clone(shared),
     };

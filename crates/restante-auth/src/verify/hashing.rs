@@ -1,34 +1,65 @@
 //! Where passwords are checked: cheap ones on the spot, costly ones on other threads, so many at a time, behind a bounded queue.
+//!
+//! There are two queues, with as many places each: one for logins to accounts that are known where they come from, one for all others.
+//! So whoever guesses at full speed can fill the one, and owners do not notice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::HashingSettings;
-use crate::directory::{Problem, SourceError};
+use crate::directory::{Circumstances, Problem, SourceError};
 use crate::password::{Cost, StoredPassword};
 
-/// The queue and its counters.
+/// The queues and their counters.
 pub(super) struct Hashing {
-    settings: HashingSettings,
+    wait_max: Duration,
+    strangers: Queue,
+    owners: Queue,
+    checks: Arc<AtomicU64>,
+}
+
+/// Who wants a password checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Somebody.
+    Stranger,
+    /// Somebody who comes from where the account is known.
+    Owner,
+}
+
+impl Lane {
+    pub(super) fn of(at: Circumstances) -> Self {
+        if at.is_known { Self::Owner } else { Self::Stranger }
+    }
+}
+
+/// A queue.
+struct Queue {
     /// Hashes that may run.
     running: Arc<Semaphore>,
     /// Those that may run or wait to.
     admitted: Arc<Semaphore>,
-    checks: Arc<AtomicU64>,
+}
+
+impl Queue {
+    fn new(settings: &HashingSettings) -> Self {
+        let running = settings.parallel_max.clamp(1, PARALLEL_MAX);
+        let admitted = running.saturating_add(settings.waiting_max).min(Semaphore::MAX_PERMITS);
+        Self { running: Arc::new(Semaphore::new(running)), admitted: Arc::new(Semaphore::new(admitted)) }
+    }
 }
 
 impl Hashing {
     pub(super) fn new(settings: HashingSettings) -> Self {
-        let running = settings.parallel_max.clamp(1, PARALLEL_MAX);
-        let admitted = running.saturating_add(settings.waiting_max).min(Semaphore::MAX_PERMITS);
         Self {
-            settings,
-            running: Arc::new(Semaphore::new(running)),
-            admitted: Arc::new(Semaphore::new(admitted)),
+            wait_max: settings.wait_max,
+            strangers: Queue::new(&settings),
+            owners: Queue::new(&settings),
             checks: Arc::default(),
         }
     }
@@ -39,6 +70,7 @@ impl Hashing {
     /// Too many wait already, the wait was too long, or there is no memory: temporary.
     pub(super) async fn fits(
         &self,
+        lane: Lane,
         stored: StoredPassword,
         passwords: Vec<Zeroizing<Vec<u8>>>,
     ) -> Result<bool, SourceError> {
@@ -46,7 +78,7 @@ impl Hashing {
             return check(&stored, &passwords, &self.checks);
         }
         let checks = Arc::clone(&self.checks);
-        self.queued(move || check(&stored, &passwords, &checks)).await?
+        self.queued(lane, move || check(&stored, &passwords, &checks)).await?
     }
 
     /// Runs `job` on a thread of its own, when its turn has come.
@@ -55,14 +87,17 @@ impl Hashing {
     /// Too many wait already, or the wait was too long: temporary.
     pub(super) async fn queued<T: Send + 'static>(
         &self,
+        lane: Lane,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, SourceError> {
-        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+        let queue = match lane {
+            Lane::Stranger => &self.strangers,
+            Lane::Owner => &self.owners,
+        };
+        let Ok(admitted) = Arc::clone(&queue.admitted).try_acquire_owned() else {
             return Err(busy("too many logins wait to be checked"));
         };
-        let Ok(Ok(running)) =
-            timeout(self.settings.wait_max, Arc::clone(&self.running).acquire_owned()).await
-        else {
+        let Ok(Ok(running)) = timeout(self.wait_max, Arc::clone(&queue.running).acquire_owned()).await else {
             return Err(busy("a login has waited too long to be checked"));
         };
         // The permits go along: a hash that nobody waits for any more still takes its processor.
@@ -73,11 +108,12 @@ impl Hashing {
         work.await.map_err(|_| busy("checking a login was interrupted"))
     }
 
-    /// Takes all places, as many logins at once would.
+    /// Takes all places of strangers, as many logins at once would.
     #[cfg(test)]
     pub(super) fn hold_all(&self) -> tokio::sync::OwnedSemaphorePermit {
-        let places = u32::try_from(self.admitted.available_permits()).expect("tests have few places");
-        Arc::clone(&self.admitted).try_acquire_many_owned(places).expect("they are available")
+        let admitted = &self.strangers.admitted;
+        let places = u32::try_from(admitted.available_permits()).expect("tests have few places");
+        Arc::clone(admitted).try_acquire_many_owned(places).expect("they are available")
     }
 
     /// How many checks have been made.
@@ -119,8 +155,6 @@ const PARALLEL_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::password::Scheme;
 
@@ -143,8 +177,8 @@ mod tests {
         let hashing = hashing(1);
         for secret in [COSTLY, b"{PLAIN}x"] {
             let before = hashing.checks();
-            assert!(hashing.fits(stored(secret), passwords(&["y", "x"])).await.unwrap());
-            assert!(!hashing.fits(stored(secret), passwords(&["y", "z"])).await.unwrap());
+            assert!(hashing.fits(Lane::Stranger, stored(secret), passwords(&["y", "x"])).await.unwrap());
+            assert!(!hashing.fits(Lane::Stranger, stored(secret), passwords(&["y", "z"])).await.unwrap());
             assert_eq!(hashing.checks() - before, 4);
         }
     }
@@ -152,42 +186,58 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_told_to_come_back() {
         let hashing = hashing(1);
-        let held = Arc::clone(&hashing.running).acquire_owned().await.unwrap();
-        let error = hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap_err();
+        let held = Arc::clone(&hashing.strangers.running).acquire_owned().await.unwrap();
+        let error = hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.unwrap_err();
         assert!(error.is_temporary());
         assert_eq!(hashing.checks(), 0);
         assert!(
-            hashing.fits(stored(b"{PLAIN}x"), passwords(&["x"])).await.unwrap(),
+            hashing.fits(Lane::Stranger, stored(b"{PLAIN}x"), passwords(&["x"])).await.unwrap(),
             "cheap ones do not queue"
         );
         drop(held);
-        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap());
+        assert!(hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let hashing = hashing(0);
-        let _held = Arc::clone(&hashing.admitted).acquire_owned().await.unwrap();
-        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap_err().is_temporary());
+        let _held = Arc::clone(&hashing.strangers.admitted).acquire_owned().await.unwrap();
+        assert!(
+            hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.unwrap_err().is_temporary()
+        );
+    }
+
+    #[tokio::test]
+    async fn strangers_who_fill_their_queue_do_not_keep_owners_waiting() {
+        let hashing = hashing(0);
+        let _all = hashing.hold_all();
+        assert!(hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.is_err());
+        assert!(hashing.fits(Lane::Owner, stored(COSTLY), passwords(&["x"])).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_given_up_login_keeps_its_place_until_its_hash_is_done() {
         let hashing = hashing(0);
         let (done, wait) = std::sync::mpsc::channel::<()>();
-        let job = hashing.queued(move || wait.recv());
+        let job = hashing.queued(Lane::Stranger, move || wait.recv());
         assert!(timeout(Duration::ZERO, job).await.is_err(), "the job cannot have ended");
-        assert_eq!((hashing.admitted.available_permits(), hashing.running.available_permits()), (0, 0));
-        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.is_err());
+        assert_eq!(
+            (hashing.strangers.admitted.available_permits(), hashing.strangers.running.available_permits()),
+            (0, 0)
+        );
+        assert!(hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.is_err());
         done.send(()).unwrap();
-        let _both = (hashing.admitted.acquire().await.unwrap(), hashing.running.acquire().await.unwrap());
+        let _both = (
+            hashing.strangers.admitted.acquire().await.unwrap(),
+            hashing.strangers.running.acquire().await.unwrap(),
+        );
     }
 
     #[tokio::test]
     async fn a_hash_that_panics_is_no_verdict_and_gives_its_place_back() {
         let hashing = hashing(0);
-        let error = hashing.queued(|| panic!("as a library might")).await.unwrap_err();
+        let error = hashing.queued(Lane::Stranger, || panic!("as a library might")).await.unwrap_err();
         assert!(error.is_temporary());
-        assert!(hashing.fits(stored(COSTLY), passwords(&["x"])).await.unwrap());
+        assert!(hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"])).await.unwrap());
     }
 }

@@ -12,6 +12,7 @@ use restante_proto::secret::Secret;
 use std::fmt;
 use zeroize::Zeroizing;
 
+use super::hashing::Lane;
 use super::{Grant, Inner, Reason, Verdict};
 use crate::account::AccountName;
 use crate::directory::census::Shape;
@@ -146,7 +147,7 @@ impl Inner {
             Source::Stored(verifier) => verifier,
             Source::Derived { secret, salt, iterations } => {
                 let derive = move || ScramVerifier::derive(hash, secret.expose(), salt, iterations);
-                self.hashing.queued(derive).await.map_err(Verdict::Unavailable)?
+                self.hashing.queued(Lane::of(at), derive).await.map_err(Verdict::Unavailable)?
             }
         };
         let signature = verifier.proves(&claim.auth_message, &claim.proof);

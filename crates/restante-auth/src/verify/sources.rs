@@ -61,6 +61,8 @@ pub(super) struct Place {
     /// In their one form.
     domains: Vec<String>,
     part: Part,
+    /// It may have to be asked over a wire.
+    pub(super) is_afar: bool,
     /// Only of those that check passwords themselves.
     memory: Option<Memory>,
 }
@@ -68,6 +70,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn open(placed: Placed, settings: &Settings) -> Result<Self, SourceError> {
         let Placed { source, domains, part, memory } = placed;
+        let is_afar = matches!(source, Source::Other(_));
         let directory = source.open(settings)?;
         let memory = memory.filter(|_| directory.checks()).map(Memory::new).transpose().map_err(|error| {
             let problem = Problem::new(format!("no random numbers: {error}"), "try again");
@@ -80,7 +83,7 @@ impl Place {
             })
         };
         let domains = domains.iter().map(domain).collect::<Result<_, _>>()?;
-        Ok(Self { directory, domains, part, memory })
+        Ok(Self { directory, domains, part, is_afar, memory })
     }
 
     fn is_asked_about(&self, name: &AccountName) -> bool {

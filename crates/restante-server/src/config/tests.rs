@@ -3,6 +3,7 @@
 mod dovecot;
 mod http;
 mod ldap;
+mod limits;
 mod mbox;
 mod older;
 mod source;

@@ -7,9 +7,11 @@ use crate::shared::{Settings, Shared};
 use crate::tests::{Client, Site, serve_in_memory};
 use restante_auth::account::Account;
 use restante_auth::directory::census::Census;
-use restante_auth::directory::{Answer, Directory, Entry, Question};
+use restante_auth::directory::{Answer, Circumstances, Directory, Entry, Question, Service};
 use restante_auth::password::{Scheme, StoredPassword};
+use restante_auth::verify::scram::ScramSettings;
 use restante_auth::verify::{self, Authenticator, Source};
+use restante_proto::sasl::{ScramHash, ScramQuery};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,7 +77,8 @@ fn shared(site: &Site, stored: &str, has_decoys: bool) -> Arc<Shared> {
 
 fn settings(site: &Site, log: &Log, stored: &str, has_decoys: bool) -> Settings {
     let source = Source::Other(Arc::new(Refusing { stored: stored.to_owned(), has_decoys }));
-    let how = verify::Settings { cache: None, ..verify::Settings::default() };
+    let scram = Some(ScramSettings { iterations: 4096, ..ScramSettings::new([7; 32]) });
+    let how = verify::Settings { cache: None, scram, ..verify::Settings::default() };
     let authenticator = Authenticator::new(vec![source], how).unwrap();
     let mut settings = Settings::new(site.config(), log).unwrap();
     settings.authenticator = authenticator;
@@ -108,6 +111,15 @@ async fn attempt_over(mut client: Client, how: &str, user: &str, password: &str)
             client.ask("AUTH CRAM-MD5").await;
             encoded(&format!("{user} {}", "0".repeat(32)))
         }
+        "SCRAM-SHA-256" => {
+            client.ask("AUTH SCRAM-SHA-256").await;
+            let shown = client.ask(&encoded(&format!("n,,n={user},r=of-the-client"))).await;
+            let shown =
+                decoded(shown.strip_prefix("+ ").expect("salt and iterations are shown to everybody"));
+            let nonce = shown.split(',').next().unwrap();
+            // A proof of 32 octets, and a wrong one.
+            encoded(&format!("c=biws,{nonce},p={}", encoded(&"0".repeat(32))))
+        }
         _ => format!("HELO {user} {password}"),
     };
     let began = clock::now();
@@ -129,12 +141,27 @@ fn encoded(text: &str) -> String {
     text.as_bytes().chunks(3).flat_map(group).collect()
 }
 
+fn decoded(text: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut octets, mut bits, mut held) = (Vec::new(), 0, 0_u32);
+    for letter in text.bytes().filter(|&letter| letter != b'=') {
+        let value = LETTERS.iter().position(|&it| it == letter).unwrap();
+        held = held << 6 | u32::try_from(value).unwrap();
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            octets.push(u8::try_from(held >> bits & 0xff).unwrap());
+        }
+    }
+    String::from_utf8(octets).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_refusal_is_the_same_words_at_the_same_moment() {
     let site = Site::new(
-        "[auth]\nmechanisms = [\"PLAIN\", \"LOGIN\", \"CRAM-MD5\"]\napop = true\nfail_delay_s = 3\n",
+        "[auth]\nmechanisms = [\"PLAIN\", \"LOGIN\", \"CRAM-MD5\", \"SCRAM-SHA-256\"]\napop = true\nfail_delay_s = 3\n",
     );
-    for how in ["PASS", "PLAIN", "LOGIN", "APOP", "CRAM-MD5", "HELO"] {
+    for how in ["PASS", "PLAIN", "LOGIN", "APOP", "CRAM-MD5", "SCRAM-SHA-256", "HELO"] {
         let mut answers = Vec::new();
         for (user, password) in [
             ("wrong", "x"),
@@ -178,6 +205,60 @@ async fn penalties_come_on_top_and_are_settings() {
     let (answer, waited) = attempt(&shared, "PASS", "wrong", "right").await;
     assert_eq!((waited.as_secs(), answer.starts_with("-ERR [AUTH]")), (10, false), "{answer}");
     assert_eq!(attempt(&shared, "PASS", "wrong", "right").await.1, Duration::ZERO);
+}
+
+/// Knows nobody, and takes its time to say so.
+#[derive(Debug)]
+struct Slow(Duration);
+
+impl Directory for Slow {
+    fn source(&self) -> String {
+        "slow".to_owned()
+    }
+
+    fn lookup<'a>(&'a self, _: &'a Question<'a>) -> Answer<'a, Option<Entry>> {
+        Box::pin(async {
+            tokio::time::sleep(self.0).await;
+            Ok(None)
+        })
+    }
+
+    fn reload(&self, _: Instant) -> Answer<'_, usize> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn census(&self) -> Arc<Census> {
+        Arc::default()
+    }
+
+    fn accounts(&self) -> usize {
+        0
+    }
+
+    fn decoy(&self, _: u64) -> Option<StoredPassword> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_of_scram_does_not_tell_which_source_knows_a_name() {
+    let site = Site::new("");
+    let (shared, _) = site.shared();
+    let near = Refusing { stored: "{PLAIN}right".to_owned(), has_decoys: true };
+    let sources = vec![
+        Source::Other(Arc::new(near) as Arc<dyn Directory>),
+        Source::Other(Arc::new(Slow(Duration::from_millis(150)))),
+    ];
+    let how = verify::Settings { scram: Some(ScramSettings::new([7; 32])), ..verify::Settings::default() };
+    let mut settings = Settings::new(site.config(), &shared.log).unwrap();
+    settings.authenticator = Authenticator::new(sources, how).unwrap();
+    for user in ["wrong", "unknown", "locked", "no..name"] {
+        let query = ScramQuery { user: user.into(), hash: ScramHash::Sha256, binding: None };
+        let began = clock::now();
+        let at = Circumstances::new(Service::Pop3, began.into_std());
+        super::prepare_scram(&settings, &query, at).await.unwrap();
+        assert_eq!(clock::now() - began, super::SCRAM_MOMENT, "{user}");
+    }
 }
 
 /// The median time of tries, in the order of the names.

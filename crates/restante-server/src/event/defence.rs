@@ -4,6 +4,7 @@ use super::line::Line;
 use super::{Peer, Trace, shown};
 use crate::bans::Ban;
 use std::fmt;
+use std::time::Duration;
 
 /// Credentials that were not accepted.
 pub(crate) struct AuthFailure<'a> {
@@ -13,6 +14,10 @@ pub(crate) struct AuthFailure<'a> {
     pub(crate) user: &'a [u8],
     pub(crate) method: &'a str,
     pub(crate) reason: &'a dyn fmt::Display,
+    /// How long it waited before it was looked at, because of what was wrong before.
+    pub(crate) waited: Duration,
+    /// How much later than the first refusal of somebody this one leaves.
+    pub(crate) penalty: Duration,
     /// Different wrong guesses of this address of late; 0 where it is not counted against it.
     pub(crate) guesses: u32,
 }
@@ -27,8 +32,14 @@ impl AuthFailure<'_> {
         line.text("user", &shown(self.user));
         line.word("method", &self.method);
         line.text("reason", self.reason);
+        line.number("waited_ms", milliseconds(self.waited));
+        line.number("penalty_ms", milliseconds(self.penalty));
         line.number("guesses", self.guesses.into());
     }
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who is kept out, for how long and why.

@@ -58,6 +58,8 @@ fn nothing_from_outside_can_forge_a_line() {
         user,
         method: "USER",
         reason: &"unknown account",
+        waited: Duration::from_secs(1),
+        penalty: Duration::from_millis(2500),
         guesses: 3,
     };
     let (nasty, empty) = (failure(b"x\" end=quit\r\nlevel=error\x1b[31m \\\xff\xe2\x80\xae"), failure(b""));
@@ -66,7 +68,7 @@ fn nothing_from_outside_can_forge_a_line() {
         line(LogFormat::Logfmt, &nasty),
         "time=2023-11-14T22:13:20.000001Z level=warn event=auth_failed trace=0000000000000001 peer=unix \
          user=\"x\\\" end=quit\\u000d\\u000alevel=error\\u001b[31m \\\\\u{fffd}\\u202e\" method=USER \
-         reason=\"unknown account\" guesses=3\n"
+         reason=\"unknown account\" waited_ms=1000 penalty_ms=2500 guesses=3\n"
     );
     let json = line(LogFormat::Json, &nasty);
     assert!(

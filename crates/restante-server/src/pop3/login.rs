@@ -63,7 +63,7 @@ impl Guest {
         };
         let nonce = self.visit.chance()?.to_vec();
         let at = self.visit.circumstances(&self.connection);
-        let prepared = self.visit.settings.authenticator.prepare_scram(&query.user, query.hash, at).await;
+        let prepared = defence::prepare_scram(&self.visit.settings, query, at).await;
         let ScramParameters { salt, iterations } = prepared.map_err(|error| {
             self.note_fault("look up the account", &error);
             by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent)
@@ -81,6 +81,7 @@ impl Guest {
             Err(refusal) => return self.session.refused(refusal),
         };
         self.login = Some(login);
+        self.connection.write_until(None);
         match signature {
             Some(signature) => self.session.granted_with(signature),
             None => self.session.granted(),
@@ -156,6 +157,9 @@ impl Visit {
     ) -> Result<(Login, Option<ServerSignature>), Refusal> {
         let Grant { account, access, server_signature, .. } =
             self.verify(credentials, certificate, at).await?;
+        if let Some(pass) = &self.pass {
+            pass.settle();
+        }
         let method = credentials.method().name();
         // R2449-8.1.1.2, R2449-8.1.2: who has not shown what opens the account learns nothing of its logins.
         if let Some((logins, delay)) = self.login_delay(access) {

@@ -100,6 +100,57 @@ async fn a_login_has_one_deadline_however_busy_the_client_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_command_must_come_soon_and_half_of_one_is_none() {
+    let site = Site::new("");
+    let (shared, log) = site.shared();
+    for protocol in [Protocol::Pop3, Protocol::Pop2] {
+        let mut client = serve_in_memory(&shared, protocol, WIDE);
+        let began = now();
+        client.line().await;
+        client.send("CA").await;
+        assert_eq!(client.rest().await, "");
+        assert_eq!((now() - began).as_secs(), 30);
+    }
+    shared.admission.emptied().await;
+    shared.log.flush();
+    assert_eq!(log.text().matches("end=\"no command in time\"").count(), 2, "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_not_logged_in_cannot_stay_by_never_being_silent_or_by_hardly_reading() {
+    let site = Site::new("");
+    let (shared, log) = site.shared();
+    // There is always another command, and the answers are always read.
+    let (stream, mut over) = crate::tests::spawn_in_memory(&shared, Protocol::Pop3, 4096);
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let began = now();
+    let reading = tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    let writing = tokio::spawn(async move {
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, b"CAPA\r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    (&mut over).await.unwrap();
+    assert_eq!((now() - began).as_secs(), 60);
+    writing.await.unwrap();
+    reading.await.unwrap().unwrap();
+    // There are always answers, and a few octets of them are read every ten seconds.
+    let mut deaf = serve_in_memory(&shared, Protocol::Pop3, 64);
+    let began = now();
+    deaf.line().await;
+    deaf.send("CAPA\r\n".repeat(8)).await;
+    let mut piece = [0; 4];
+    while tokio::io::AsyncReadExt::read(&mut deaf.stream, &mut piece).await.is_ok_and(|octets| octets > 0) {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    shared.admission.emptied().await;
+    assert!((60..300).contains(&(now() - began).as_secs()));
+    shared.log.flush();
+    let text = log.text();
+    assert!(text.contains("end=\"no login in time\"") && text.contains("end=\"does not read\""), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_cut_and_one_that_reads_slowly_is_not() {
     let site = Site::new("");
     site.drop_message("bob", "1700000000.M1P1.x", "0123456789abcdef\n".repeat(20_000).as_bytes());

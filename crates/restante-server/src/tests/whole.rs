@@ -104,6 +104,44 @@ async fn connections_over_a_limit_are_told_so() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_use_up_the_places_of_users() {
+    let site = Site::new("[limits]\nsessions = 40\nsessions_per_address = 1000\n");
+    let server = site.start().await;
+    let mut silent = Vec::new();
+    let mut flood = async |connections: usize| {
+        for _ in 0..connections {
+            // Their greeting shows that they were let in.
+            let mut client = connect_from("127.0.0.66", &pop3(&server)).await;
+            assert!(client.line().await.starts_with("+OK"));
+            silent.push(client);
+        }
+    };
+    flood(100).await;
+    // Half of the places; those that have been told to go do so.
+    until(|| server.sessions() == 20).await;
+    let mut bob = Client::connect(&pop3(&server)).await;
+    login(&mut bob, "bob", "secret").await;
+    flood(100).await;
+    let mut eve = Client::connect(&pop3s(&server)).await.start_tls().await.0;
+    login(&mut eve, "eve", "apple").await;
+    until(|| server.sessions() == 22).await;
+    // Who has logged in makes no room.
+    assert!(bob.ask("NOOP").await.starts_with("+OK") && eve.ask("QUIT").await.starts_with("+OK"));
+    assert_eq!(silent[0].rest().await, "", "nothing is said to who makes room");
+    server.shared.log.flush();
+    let log = fs::read_to_string(site.path("log")).unwrap();
+    assert!(log.matches("end=\"made room for others\"").count() >= 180, "{log}");
+}
+
+/// Connects from another address of this machine.
+async fn connect_from(source: &str, server: &Address) -> Client {
+    let Address::Tcp(address) = server else { panic!("{server}") };
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+    Client::new(socket.connect(*address).await.unwrap())
+}
+
+#[tokio::test]
 async fn a_full_server_refuses_lmtp_with_421() {
     let site = Site::new("[limits]\nsessions = 1\n");
     let server = site.start().await;
