@@ -1,6 +1,9 @@
 //! A server that takes mail by SMTP: one connection for a batch. lettre speaks SMTP.
 //!
 //! A message is in memory while it is sent, one at a time: lettre has no way to end a message that could not be read to its end.
+//! What lettre does not look for, octets that somebody on the way puts behind the answer to STARTTLS, is found in `smtp/wire.rs`.
+
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +13,20 @@ use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{Certificate, CertificateStore, SmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use restante_client::identity::CertificateFault;
 use restante_proto::secret::Secret;
+use restante_proto::visible::is_hidden;
 use restante_store::disk::Disk;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use super::{Fault, LineEnds, Message, OpenError, Sink, SinkId, contents, host_and_port};
 use crate::config::deliver::SmtpSecurity;
 use crate::failure::Failure;
+use wire::Wire;
 
 /// Who logs in.
 pub struct Login {
@@ -45,6 +53,7 @@ pub struct Smtp {
     login: Option<Login>,
     envelope: Envelope,
     name: ClientId,
+    runtime: Runtime,
 }
 
 impl fmt::Debug for Smtp {
@@ -81,7 +90,7 @@ impl Smtp {
     /// Prepares for deliveries; nothing is connected yet.
     ///
     /// # Errors
-    /// When an address is none, or TLS cannot be prepared.
+    /// When an address is none, TLS cannot be prepared, or the system has no room for a runtime.
     pub fn new(disk: Arc<dyn Disk>, settings: Settings<'_>) -> Result<Self, OpenError> {
         let Settings { server, security, ca, login, recipient, sender, name } = settings;
         let (host, port) = host_and_port(server).ok_or_else(|| OpenError::Address(server.to_owned()))?;
@@ -99,7 +108,9 @@ impl Smtp {
                 )
             }
         };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
+            runtime: runtime.map_err(OpenError::System)?,
             id: SinkId(format!("smtp:{server}/{recipient}").into()),
             disk,
             host: host.to_owned(),
@@ -112,38 +123,105 @@ impl Smtp {
         })
     }
 
-    fn connect(&self) -> Result<SmtpConnection, Error> {
-        let from_start = self.tls.as_ref().filter(|_| self.security == SmtpSecurity::Tls);
-        let place = (self.host.as_str(), self.port);
-        let mut connection = SmtpConnection::connect(place, Some(TIME_LIMIT), &self.name, from_start, None)?;
-        let upgraded = match &self.tls {
-            Some(tls) if self.security == SmtpSecurity::Starttls => connection.starttls(tls, &self.name),
-            _ => Ok(()),
-        };
-        let logged_in = upgraded.and_then(|()| match &self.login {
-            Some(Login { user, password }) => {
-                let password = String::from_utf8_lossy(password.expose()).into_owned();
-                let credentials = Credentials::new(user.clone(), password);
-                connection.auth(DEFAULT_MECHANISMS, &credentials).map(drop)
-            }
-            None => Ok(()),
-        });
-        logged_in.map(|()| connection)
+    /// A connection on which mail may be sent, or why there is none.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, String> {
+        match timeout(TIME_LIMIT, self.connect_and_log_in()).await {
+            Ok(connected) => connected.map_err(|error| why_not(&error)),
+            Err(_) => Err(format!("no answer in {} s", TIME_LIMIT.as_secs())),
+        }
     }
 
-    /// A message as SMTP wants it. A lone LF ends a line here: behind one, some servers take a dot for the end of the message, and
-    /// whoever wrote it could say what comes next.
+    async fn connect_and_log_in(&self) -> Result<AsyncSmtpConnection, Refused> {
+        let place = (self.host.as_str(), self.port);
+        let mut connection = match (&self.tls, self.security) {
+            (Some(tls), SmtpSecurity::Tls) => {
+                let tls = Some(tls.clone());
+                AsyncSmtpConnection::connect_tokio1(place, Some(TIME_LIMIT), &self.name, tls, None).await?
+            }
+            _ => {
+                let wire = Wire::new(TcpStream::connect(place).await.map_err(Refused::Unreachable)?);
+                AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.name).await?
+            }
+        };
+        if let (Some(tls), SmtpSecurity::Starttls) = (&self.tls, self.security) {
+            connection.starttls(tls.clone(), &self.name).await?;
+        }
+        if let Some(Login { user, password }) = &self.login {
+            let password = String::from_utf8_lossy(password.expose()).into_owned();
+            let credentials = Credentials::new(user.clone(), password);
+            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn deliver_all(&self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
+        let mut answers = Vec::with_capacity(messages.len());
+        let mut connection: Option<AsyncSmtpConnection> = None;
+        let mut connections = 0;
+        for message in messages {
+            let octets = match self.read(message) {
+                Ok(octets) => octets,
+                Err(failure) => {
+                    answers.push(Err(failure.into()));
+                    continue;
+                }
+            };
+            if connection.is_none() && connections < CONNECTIONS_MAX {
+                connections += 1;
+                match self.connect().await {
+                    Ok(connected) => connection = Some(connected),
+                    Err(why) => {
+                        // Also a refusal: it is about the login or about us, and not about a message.
+                        let reason = format!("cannot deliver to {}: {why}", self.id);
+                        answers.resize(messages.len(), Err(Fault::Later(reason)));
+                        return answers;
+                    }
+                }
+            }
+            let Some(connected) = &mut connection else {
+                answers.push(Err(Fault::Later(format!("{} closes its connections", self.id))));
+                continue;
+            };
+            match timeout(time_limit(&octets), connected.send(&self.envelope, &octets)).await {
+                Ok(sent) => {
+                    answers.push(sent.map(drop).map_err(|error| fault(&error)));
+                    if connected.has_broken() {
+                        connection = None;
+                    }
+                }
+                Err(_) => {
+                    answers.push(Err(Fault::Later(format!("{} takes too long for a message", self.id))));
+                    connection = None;
+                }
+            }
+        }
+        if let Some(mut connection) = connection {
+            // Everything is answered for.
+            let _ = timeout(FAREWELL, connection.quit()).await;
+        }
+        answers
+    }
+
+    /// A message as SMTP wants it. A lone LF ends a line here, and a lone CR does: behind one, some servers take a dot for the end of
+    /// the message, and whoever wrote it could say what comes next.
     fn read(&self, message: &Message<'_>) -> Result<Vec<u8>, Failure> {
         let mut octets = Vec::with_capacity(usize::try_from(message.file_octets).unwrap_or(0));
         contents::read(&*self.disk, message, LineEnds::Crlf, |piece| -> Result<(), Failure> {
             for &octet in piece {
-                if octet == b'\n' && octets.last() != Some(&b'\r') {
-                    octets.push(b'\r');
+                let is_after_cr = octets.last() == Some(&b'\r');
+                match octet {
+                    b'\n' if !is_after_cr => octets.push(b'\r'),
+                    b'\n' => {}
+                    _ if is_after_cr => octets.push(b'\n'),
+                    _ => {}
                 }
                 octets.push(octet);
             }
             Ok(())
         })?;
+        if octets.ends_with(b"\r") {
+            octets.push(b'\n');
+        }
         // lettre puts the line end before its dot itself, whether there is one or not.
         if octets.ends_with(b"\r\n") {
             octets.truncate(octets.len() - 2);
@@ -158,44 +236,19 @@ impl Sink for Smtp {
     }
 
     fn deliver(&mut self, messages: &[Message<'_>]) -> Vec<Result<(), Fault>> {
-        let mut answers = Vec::with_capacity(messages.len());
-        let mut connection: Option<SmtpConnection> = None;
-        let mut connections = 0;
-        for message in messages {
-            let octets = match self.read(message) {
-                Ok(octets) => octets,
-                Err(failure) => {
-                    answers.push(Err(failure.into()));
-                    continue;
-                }
-            };
-            if connection.is_none() && connections < CONNECTIONS_MAX {
-                connections += 1;
-                match self.connect() {
-                    Ok(connected) => connection = Some(connected),
-                    Err(error) => {
-                        // Also a refusal: it is about the login or about us, and not about a message.
-                        let reason = format!("cannot deliver to {}: {}", self.id, why_not(&error));
-                        answers.resize(messages.len(), Err(Fault::Later(reason)));
-                        return answers;
-                    }
-                }
-            }
-            let Some(connected) = &mut connection else {
-                answers.push(Err(Fault::Later(format!("{} closes its connections", self.id))));
-                continue;
-            };
-            let sent = connected.send(&self.envelope, &octets);
-            answers.push(sent.map(drop).map_err(|error| fault(&error)));
-            if connected.has_broken() {
-                connection = None;
-            }
-        }
-        if let Some(mut connection) = connection {
-            // Everything is answered for.
-            let _ = connection.quit();
-        }
-        answers
+        self.runtime.block_on(self.deliver_all(messages))
+    }
+}
+
+/// Why nobody can be sent anything.
+enum Refused {
+    Unreachable(std::io::Error),
+    Smtp(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Smtp(error)
     }
 }
 
@@ -210,7 +263,11 @@ fn tls(host: &str, ca: Option<&[u8]>) -> Result<TlsParameters, Error> {
 }
 
 /// Why nobody could be spoken to. About a certificate: what is wrong with it, and what to do.
-fn why_not(error: &Error) -> String {
+fn why_not(refused: &Refused) -> String {
+    let error = match refused {
+        Refused::Unreachable(error) => return format!("cannot connect: {}", chain(error)),
+        Refused::Smtp(error) => error,
+    };
     let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let fault = causes.find_map(|cause| CertificateFault::of(cause.downcast_ref::<std::io::Error>()?));
     match fault {
@@ -244,12 +301,24 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    let line = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let line = text.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter });
     line.take(REASON_CHARACTERS_MAX).collect()
 }
 
-/// For each step: to connect, to be answered. A server may take its time for a large message.
+/// How long a message may take with all its replies: longer for a large one, also where a line is slow.
+fn time_limit(octets: &[u8]) -> Duration {
+    let seconds = u64::try_from(octets.len() / SLOWEST_OCTETS_PER_S).unwrap_or(u64::MAX);
+    TIME_LIMIT.saturating_add(Duration::from_secs(seconds))
+}
+
+/// To connect and to log in; and for the replies to a message.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
+
+/// A line that carries less is taken for one that carries nothing.
+const SLOWEST_OCTETS_PER_S: usize = 1024;
+
+/// For the reply to QUIT, which changes nothing.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A server that closes more often within a batch is asked again by the next pass.
 const CONNECTIONS_MAX: usize = 3;

@@ -1,6 +1,6 @@
 //! An SMTP server that answers as it is told.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
@@ -78,7 +78,7 @@ fn a_batch_goes_over_one_connection_and_replies_decide() {
     let messages: Vec<_> = laid.iter().map(Laid::message).collect();
     assert_eq!(sink(&server, SmtpSecurity::None, None).deliver(&messages), [Ok(()), Ok(())]);
     let said = serving.join().unwrap().concat();
-    let first = String::from_utf8_lossy(&odd()).replace('\n', "\r\n").replace("\r\n.", "\r\n..");
+    let first = String::from_utf8_lossy(&odd()).replace(['\n', '\r'], "\r\n").replace("\r\n.", "\r\n..");
     let wanted = format!(
         "EHLO client.example.org\r\nMAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n{first}.\r\n\
          MAIL FROM:<>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\nA: b\r\n\r\n..\r\nx\r\n.\r\nQUIT\r\n"
@@ -99,14 +99,16 @@ fn a_refusal_and_a_lost_answer() {
 }
 
 #[test]
-fn a_lone_lf_cannot_end_a_message_for_the_server() {
+fn a_lone_lf_or_cr_cannot_end_a_message_for_the_server() {
     let folder = folder();
     let (server, serving) = serve(ALL, vec![Some("250 taken")]);
-    let wire = b"A: b\r\n\r\nx\n.\nMAIL FROM:<evil@x>\r\n\n.\r\n";
+    let wire = b"A: b\r\n\r\nx\n.\nMAIL FROM:<evil@x>\r\n\n.\r\ny\r.\rRCPT TO:<evil@x>\r.\r\n\r";
     let laid = Laid { line_ends: LineEnds::Crlf, ..Laid::new(folder.path(), "1", wire) };
     assert_eq!(sink(&server, SmtpSecurity::None, None).deliver(&[laid.message()]), [Ok(())]);
     let said = String::from_utf8(serving.join().unwrap().concat()).unwrap();
-    assert!(said.ends_with("x\r\n..\r\nMAIL FROM:<evil@x>\r\n\r\n..\r\n.\r\nQUIT\r\n"), "{said}");
+    let wanted =
+        "x\r\n..\r\nMAIL FROM:<evil@x>\r\n\r\n..\r\ny\r\n..\r\nRCPT TO:<evil@x>\r\n..\r\n\r\n.\r\nQUIT\r\n";
+    assert!(said.ends_with(wanted), "{said}");
 }
 
 #[test]
@@ -134,4 +136,44 @@ fn an_eight_bit_message_is_refused_where_only_seven_pass() {
     let (server, _serving) = serve("250 here\r\n", vec![]);
     let answers = sink(&server, SmtpSecurity::None, None).deliver(&[laid.message()]);
     assert!(matches!(answers[0], Err(Fault::Refused(_))), "{answers:?}");
+}
+
+/// Says so much behind the answer to STARTTLS as if it were the server under TLS, and gives back what came after it.
+fn inject(behind: &'static [u8]) -> (String, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap().to_string();
+    let serving = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let say = |octets: &[u8]| (&stream).write_all(octets).unwrap();
+        say(b"220 here\r\n");
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap() > 0 {
+            if line.starts_with("STARTTLS") {
+                say(&[b"220-go\r\n220 on\r\n", behind].concat());
+                break;
+            }
+            say(b"250-here\r\n250 STARTTLS\r\n");
+            line.clear();
+        }
+        let mut rest = Vec::new();
+        // A connection that is reset has said what it said.
+        let _ = reader.read_to_end(&mut rest);
+        rest
+    });
+    (server, serving)
+}
+
+#[test]
+fn replies_that_were_put_behind_the_answer_to_starttls_are_a_failure() {
+    let folder = folder();
+    let laid = Laid::new(folder.path(), "1", b"A: b\n\n");
+    let session: &[u8] = b"250-x\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n";
+    for injected in [session, b"2", b"\r\n"] {
+        let (server, serving) = inject(injected);
+        let answers = sink(&server, SmtpSecurity::Starttls, None).deliver(&[laid.message()]);
+        let Err(Fault::Later(reason)) = &answers[0] else { panic!("{answers:?}") };
+        assert!(reason.contains("between the answer to STARTTLS and the TLS handshake"), "{reason}");
+        assert_eq!(serving.join().unwrap(), b"", "not even a handshake has begun");
+    }
 }
