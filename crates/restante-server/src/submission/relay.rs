@@ -29,7 +29,7 @@ pub(super) async fn send(
     let mut message = Vec::with_capacity(usize::try_from(spool.octets).unwrap_or(0));
     spool.rewind().await.map_err(SubmitError::Spool)?;
     while spool.read(&mut message).await.map_err(SubmitError::Spool)? > 0 {}
-    let message = without_bcc(&message);
+    let message = without_lone_cr(without_bcc(&message));
     // lettre puts the line end before its dot itself, whether there is one or not.
     let message = message.strip_suffix(b"\r\n").unwrap_or(&message);
     let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&relay.host)
@@ -38,4 +38,39 @@ pub(super) async fn send(
         .timeout(Some(timeout))
         .build();
     transport.send_raw(&smtp, message).await.map(drop).map_err(SubmitError::Relay)
+}
+
+/// A canonical message in which a CR ends a line or is not there. SMTP forbids a lone one (R5321-2.3.8.1), and a server that takes
+/// it for the end of a line takes the dot behind it for the end of the message: its writer could go on as another sender.
+fn without_lone_cr(message: Vec<u8>) -> Vec<u8> {
+    let is_lone = |(at, octet): (usize, &u8)| *octet == b'\r' && message.get(at + 1) != Some(&b'\n');
+    let Some(first) = message.iter().enumerate().position(is_lone) else { return message };
+    let (whole, rest) = message.split_at_checked(first).unwrap_or((&message, &[]));
+    let mut mended = Vec::with_capacity(message.len() + message.len() / 16);
+    mended.extend_from_slice(whole);
+    let mut octets = rest.iter().peekable();
+    while let Some(&octet) = octets.next() {
+        mended.push(octet);
+        if octet == b'\r' && octets.peek() != Some(&&b'\n') {
+            mended.push(b'\n');
+        }
+    }
+    mended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lone_cr_becomes_the_end_of_a_line() {
+        for (message, mended) in [
+            ("", ""),
+            ("a\r\nb\r\n", "a\r\nb\r\n"),
+            ("a\r.\r\nMAIL FROM:<evil@x>\r\n", "a\r\n.\r\nMAIL FROM:<evil@x>\r\n"),
+            ("a\r\n\r.\rb\r\r\nc\r", "a\r\n\r\n.\r\nb\r\n\r\nc\r\n"),
+        ] {
+            assert_eq!(without_lone_cr(message.into()), mended.as_bytes(), "{message:?}");
+        }
+    }
 }
