@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use restante_proto::visible::replaced;
 use serde::Serialize;
 
 use crate::judge::Judge;
@@ -162,7 +163,7 @@ fn outcome(finding: &Finding) -> String {
     }
 }
 
-/// Text for XML: its own signs escaped, and what XML 1.0 cannot hold at all replaced.
+/// Text for XML: its own signs escaped, and what XML 1.0 cannot hold, or a reader cannot see, replaced.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for sign in text.chars() {
@@ -173,8 +174,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\n' | '\t' => out.push(sign),
             '\u{FFFE}' | '\u{FFFF}' => out.push(char::REPLACEMENT_CHARACTER),
-            sign if sign.is_control() => out.push(char::REPLACEMENT_CHARACTER),
-            sign => out.push(sign),
+            sign => out.push(replaced(sign)),
         }
     }
     out

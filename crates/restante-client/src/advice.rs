@@ -12,6 +12,7 @@ use restante_proto::client::cause::LoginCause;
 use restante_proto::client::choice::Unfit;
 use restante_proto::client::{ProtocolError, Refusal};
 use restante_proto::reply::ResponseCode;
+use restante_proto::visible::is_hidden;
 
 use crate::connect::{Address, Route};
 use crate::error::{Error, Waiting};
@@ -441,10 +442,10 @@ fn chain(error: &Error) -> String {
     line
 }
 
-/// Without control characters, and not longer than a screen.
+/// Without what steers a terminal or is not seen, and not longer than a screen.
 fn one_line(text: &str) -> String {
     let letters = text.chars().take(WHAT_LETTERS_MAX);
-    letters.map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    letters.map(|letter| if is_hidden(letter) { ' ' } else { letter }).collect()
 }
 
 /// For what may pass at any moment.

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use restante_proto::secret::Secret;
 use restante_proto::url::HostName;
+use restante_proto::visible::is_hidden;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
@@ -291,7 +292,7 @@ async fn http(
         (Some(407), Some(_)) => Err(ProxyError::LoginRefused),
         (Some(code), _) => {
             let reason = words.next().unwrap_or_default().chars().take(REASON_LETTERS_MAX);
-            let reason = reason.map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+            let reason = reason.map(|letter| if is_hidden(letter) { '?' } else { letter }).collect();
             Err(ProxyError::HttpRefused { code, reason })
         }
         (None, _) => Err(ProxyError::NotHttp),

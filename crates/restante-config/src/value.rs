@@ -333,8 +333,13 @@ pub fn quote(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
-            control if control.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            '\'' => quoted.push(letter),
+            // What cannot be printed: control characters, and marks that a reader does not see.
+            hidden if hidden.escape_debug().len() > 1 => {
+                let _ = match u32::from(hidden) {
+                    short @ ..=0xFFFF => write!(quoted, "\\u{short:04X}"),
+                    long => write!(quoted, "\\U{long:08X}"),
+                };
             }
             other => quoted.push(other),
         }

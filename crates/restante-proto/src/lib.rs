@@ -134,3 +134,4 @@ pub mod sasl;
 pub mod secret;
 pub mod server;
 pub mod url;
+pub mod visible;

@@ -58,8 +58,15 @@ fn run(command: Command) -> Result<(), Failure> {
 
 /// Help and version go to standard output and are a success; everything else the parser has to say is wrong usage.
 fn parser_said(error: &clap::Error) -> ExitCode {
-    // A closed pipe leaves nobody to tell.
-    let _ = error.print();
+    let said = error.to_string();
+    let is_plain = |line: &str| terminal::visible(line) == line;
+    if error.use_stderr() && !said.lines().all(is_plain) {
+        // It repeats a word that steers a terminal, maybe the name of a file that somebody else has chosen.
+        said.lines().for_each(terminal::report);
+    } else {
+        // A closed pipe leaves nobody to tell.
+        let _ = error.print();
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(Code::Usage as u8),

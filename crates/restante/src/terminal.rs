@@ -7,12 +7,29 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use restante_auth::password::PASSWORD_OCTETS_MAX;
 use restante_proto::secret::Secret;
+use restante_proto::visible::{is_hidden, replaced};
 use serde::Serialize;
+
+pub(crate) use restante_proto::visible::visible;
 
 use crate::exit::{Code, Failure};
 
-/// Writes `text` to standard output, at once and whole.
+/// Writes `text` to standard output, at once and whole: lines that steer nothing, whatever they are made of.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write_out(&lines_of(text))
+}
+
+/// Writes text that holds our own colours. What of it comes from elsewhere was made [`visible`] before.
+pub(crate) fn print_painted(text: &str) -> Result<(), Failure> {
+    write_out(text)
+}
+
+/// Writes to standard output. If nobody reads it, the work goes on all the same.
+pub(crate) fn tell(text: &str) {
+    let _ = write_out(&lines_of(text));
+}
+
+fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| not_written(&error))
 }
@@ -24,14 +41,11 @@ fn not_written(error: &io::Error) -> Failure {
     }
 }
 
-/// Writes a piece of a message to standard output: as it is, but for what would steer a terminal if that is one.
-pub(crate) fn print_mail(octets: &[u8]) -> Result<(), Failure> {
+/// Writes a piece of a message or of a file to standard output: as it is, but for what would steer a terminal if that is one.
+pub(crate) fn print_octets(octets: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = if stdout.is_terminal() {
-        let is_line = |c: char| matches!(c, '\n' | '\t');
-        let text = String::from_utf8_lossy(octets);
-        let safe = |c: char| if c.is_control() && !is_line(c) { char::REPLACEMENT_CHARACTER } else { c };
-        stdout.write_all(text.replace("\r\n", "\n").chars().map(safe).collect::<String>().as_bytes())
+        stdout.write_all(lines_of(&String::from_utf8_lossy(octets).replace("\r\n", "\n")).as_bytes())
     } else {
         stdout.write_all(octets)
     };
@@ -48,7 +62,37 @@ pub(crate) fn print_json<T: Serialize>(entries: &[T]) -> Result<(), Failure> {
         text.push_str(&line);
     }
     text.push_str(if entries.is_empty() { "]\n" } else { "\n]\n" });
-    print(&text)
+    print_json_text(&text)
+}
+
+/// Prints JSON that has been made already.
+pub(crate) fn print_json_text(json: &str) -> Result<(), Failure> {
+    write_out(&escaped_json(json))
+}
+
+/// The same JSON with what steers a terminal or is not seen written as escapes. Such letters stand within strings only, as JSON has
+/// no others beside its blanks.
+pub(crate) fn escaped_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_line(letter) || !is_hidden(letter) {
+            text.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
+}
+
+/// Lines as they are, made visible.
+fn lines_of(text: &str) -> String {
+    text.chars().map(|letter| if is_line(letter) { letter } else { replaced(letter) }).collect()
+}
+
+fn is_line(letter: char) -> bool {
+    matches!(letter, '\n' | '\t')
 }
 
 /// Writes one line to standard error, marked as ours.
@@ -170,11 +214,6 @@ impl Paint {
     }
 }
 
-/// Replaces what could move the cursor or recolour the screen: names and errors may come from elsewhere.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// A number with its thousands apart: 5 242 880.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -214,6 +253,11 @@ pub(crate) fn new_password(account: &str, from_stdin: bool) -> Result<Secret, Fa
 /// When it cannot be read.
 pub(crate) fn password(account: &str) -> Result<Secret, Failure> {
     prompt(&format!("Password for {}: ", visible(account)))
+}
+
+/// Whether standard error is a terminal, where something may move.
+pub(crate) fn has_screen() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// Whether there is a person to be asked.
@@ -273,8 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_never_reach_the_terminal() {
-        assert_eq!(visible("a\x1b[2Jb\u{9b}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    fn printed_lines_keep_their_ends_and_nothing_else_that_steers() {
+        let text = "a\tb\n\x1b[2Jc\u{9b}d\u{202e}e\r\n";
+        assert_eq!(lines_of(text), "a\tb\n\u{fffd}[2Jc\u{fffd}d\u{fffd}e\u{fffd}\n");
+    }
+
+    #[test]
+    fn json_says_the_same_without_control_characters() {
+        let told = "\u{7f}\u{9b}2J\u{202e}\u{2028}\u{e0041}\x1b\n\"";
+        let json = serde_json::to_string_pretty(&[told]).unwrap();
+        let escaped = escaped_json(&json);
+        assert!(!escaped.chars().any(|letter| letter != '\n' && is_hidden(letter)), "{escaped}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), [told]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ const ROOMS: &[(&str, &str, &[&str], &[&str])] = &[
     // What collects mail shares the door to files with the store, and nothing of its maildrops.
     ("crates/restante-fetch/", "restante_store", &["disk"], &["disk"]),
     // What judges a server shares no protocol code with what serves or fetches, in its tests neither.
-    ("crates/restante-check/", "restante_proto", &["url"], &["url"]),
+    ("crates/restante-check/", "restante_proto", &["url", "visible"], &["url", "visible"]),
     ("crates/restante-check/", "restante_client", &["connect", "error"], &["connect", "error"]),
 ];
 

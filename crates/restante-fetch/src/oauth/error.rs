@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use restante_proto::visible::is_hidden;
+
 use super::http::HttpFault;
 use crate::secret::SecretError;
 
@@ -238,7 +240,7 @@ pub(super) fn said(text: &str, secrets: &[&[u8]]) -> String {
         line = line.replace(secret, "…");
     }
     // Cut only now, or a part of a secret could stay.
-    line.chars().filter(|c| !c.is_control()).take(SAID_CHARACTERS_MAX).collect()
+    line.chars().filter(|letter| !is_hidden(*letter)).take(SAID_CHARACTERS_MAX).collect()
 }
 
 /// Enough for Microsoft's AADSTS sentences.

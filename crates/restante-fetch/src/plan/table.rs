@@ -3,6 +3,7 @@
 use std::fmt;
 
 use restante_config::value::Size;
+use restante_proto::visible::is_hidden;
 use serde::Serialize;
 
 use super::{DeletedBy, Item, LocalDoubt, Plan, Policy};
@@ -84,7 +85,7 @@ impl fmt::Display for Act {
         let octets = self.octets.map_or_else(|| "?".to_owned(), |octets| octets.to_string());
         write!(out, "{:<11} {:>6} {octets:>10}  ", self.act, self.number)?;
         // What a server made up must not move the cursor.
-        self.unique_id.chars().try_for_each(|letter| match letter.is_control() {
+        self.unique_id.chars().try_for_each(|letter| match is_hidden(letter) {
             true => write!(out, "{}", letter.escape_default()),
             false => write!(out, "{letter}"),
         })?;

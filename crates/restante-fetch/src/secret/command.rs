@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use restante_proto::secret::Secret;
+use restante_proto::visible::visible;
 
 use super::SECRET_OCTETS_MAX;
 
@@ -151,8 +152,7 @@ fn hear_complaint(mut from: ChildStderr, to: &Sender<Heard>) {
 fn shown(complaint: &[u8], output: &Secret) -> String {
     let text = String::from_utf8_lossy(complaint);
     let line = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ");
-    let line: String =
-        line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let line = visible(&line);
     let told = String::from_utf8_lossy(output.expose());
     match told.lines().next().filter(|told| !told.is_empty()) {
         Some(told) => line.replace(told, "…"),

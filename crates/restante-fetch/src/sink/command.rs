@@ -14,6 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use restante_proto::visible::is_hidden;
 use restante_store::disk::Disk;
 use rustix::process::{Pid, Signal, kill_process_group};
 use sha2::{Digest as _, Sha256};
@@ -181,7 +182,7 @@ async fn first_line(mut stderr: ChildStderr) -> String {
     }
     let text = String::from_utf8_lossy(&beginning);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    line.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    line.chars().map(|letter| if is_hidden(letter) { '?' } else { letter }).collect()
 }
 
 /// No variable can hold one.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::capability::{Capability, Expire};
 use crate::sasl::Mechanism;
+use crate::visible::visible;
 
 /// The reply to one CAPA. What is not listed may exist all the same, but must not be counted on; the lists before and
 /// after a login may differ.
@@ -90,10 +91,9 @@ impl Capabilities {
     }
 }
 
-/// What a server said, for people: octets that are not UTF-8 and control characters become U+FFFD.
+/// What a server said, for people: octets that are not UTF-8 and what no reader would see become U+FFFD.
 pub(crate) fn text(octets: &[u8]) -> String {
-    let shown = String::from_utf8_lossy(octets);
-    shown.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    visible(&String::from_utf8_lossy(octets))
 }
 
 /// The most unknown lines that are kept. Servers are known to list a handful.

@@ -4,6 +4,7 @@
 //! end a line, begin a field or speak to a terminal.
 
 use crate::config::LogFormat;
+use restante_proto::visible::is_hidden;
 use std::fmt::{self, Write};
 
 /// A line that is being written.
@@ -86,18 +87,17 @@ impl Write for Escape<'_> {
                     self.is_plain = false;
                     self.output.push(letter);
                 }
-                // Also the separators and the marks that turn the direction of writing around.
-                hidden if hidden.is_control() || is_invisible(hidden) => {
+                // Joiners too: two names that differ in nothing else must not look alike here.
+                hidden if is_hidden(hidden) || matches!(hidden, '\u{200c}' | '\u{200d}') => {
                     self.is_plain = false;
-                    write!(self.output, "\\u{:04x}", u32::from(hidden))?;
+                    // As JSON has it: what is above the first plane takes two.
+                    for unit in hidden.encode_utf16(&mut [0; 2]) {
+                        write!(self.output, "\\u{unit:04x}")?;
+                    }
                 }
                 plain => self.output.push(plain),
             }
         }
         Ok(())
     }
-}
-
-fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

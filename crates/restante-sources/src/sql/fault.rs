@@ -3,6 +3,7 @@
 //! The database's own words are passed on, but for what it says about values in a query that was given a password.
 
 use restante_auth::directory::{Problem, SourceError};
+use restante_proto::visible::is_hidden;
 
 use super::query::Query;
 
@@ -199,7 +200,7 @@ fn said(error: &sqlx::Error) -> String {
         sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => error.to_string(),
         other => other.to_string(),
     };
-    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let line = text.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter });
     line.take(SAID_CHARS_MAX).collect()
 }
 

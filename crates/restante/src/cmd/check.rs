@@ -27,7 +27,7 @@ pub(crate) fn run(flags: &Check) -> Result<(), Failure> {
     let mut printed = Ok(());
     let mut progress = |finding: &Finding| {
         if !flags.json.json && printed.is_ok() {
-            printed = terminal::print(&row(finding, paint));
+            printed = terminal::print_painted(&row(finding, paint));
         }
     };
     let report = judge_server(&settings, &mut progress).map_err(failed)?;
@@ -35,7 +35,10 @@ pub(crate) fn run(flags: &Check) -> Result<(), Failure> {
     if let Some(path) = &flags.junit {
         login::write(path, report.junit().as_bytes())?;
     }
-    terminal::print(&if flags.json.json { report.json() } else { details(&report, paint) })?;
+    match flags.json.json {
+        true => terminal::print_json_text(&report.json())?,
+        false => terminal::print_painted(&details(&report, paint))?,
+    }
     if report.left_behind {
         terminal::complain("warning: messages that this run delivered may still be in the maildrop");
     }

@@ -95,7 +95,7 @@ async fn give_tour(stage: &Stage) -> Result<(Server, Parties), Failure> {
 
 /// Prints a part of the tour. When the reader has gone the tour ends, and nobody may take it for a success.
 fn show(part: &str) -> Result<(), Failure> {
-    terminal::print(part).map_err(|failure| failure.with_code(Code::Io))
+    terminal::print_painted(part).map_err(|failure| failure.with_code(Code::Io))
 }
 
 fn add_account(config: &Config, password: &str) -> Result<(), Failure> {

@@ -256,7 +256,7 @@ enum Event<'a> {
 fn say(event: &Event<'_>) -> Result<(), Failure> {
     let line = serde_json::to_string(event);
     let line = line.map_err(|error| Failure::new(Code::Software, format!("cannot be told: {error}")))?;
-    terminal::print(&format!("{line}\n"))
+    terminal::print_json_text(&format!("{line}\n"))
 }
 
 /// Where the grants of an account are.

@@ -15,3 +15,4 @@ mod maildrops;
 mod migration;
 mod scene;
 mod serving;
+mod terminals;

@@ -2,7 +2,6 @@
 //! events alone.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -39,7 +38,7 @@ impl Display {
     /// For standard output and standard error as they are.
     pub(super) fn new(manner: Manner) -> Arc<Self> {
         let wants_bars = !manner.is_json && manner.level >= Level::Usual;
-        let has_bars = wants_bars && io::stderr().is_terminal();
+        let has_bars = wants_bars && terminal::has_screen();
         let bars = has_bars.then(|| Bars::new(MultiProgress::new(), manner.is_several));
         Arc::new(Self { manner, bars, manager: Manager::of(manner.is_watch) })
     }
@@ -78,7 +77,7 @@ impl Display {
         }
         if self.manner.is_json {
             if event.level() != Level::Nobody {
-                put(&json(account, event));
+                terminal::tell(&terminal::escaped_json(&json(account, event)));
             }
         } else if event.level() <= self.manner.level {
             let mut line =
@@ -91,7 +90,7 @@ impl Display {
             }
             self.aside(|| match event.level() {
                 Level::Always => terminal::complain(&line),
-                _ => put(&format!("{}\n", terminal::visible(&line))),
+                _ => terminal::tell(&format!("{}\n", terminal::visible(&line))),
             });
         }
     }
@@ -103,12 +102,6 @@ impl Display {
             None => write(),
         }
     }
-}
-
-/// Writes to standard output. If nobody reads it, mail is collected all the same.
-fn put(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// An event as one line of JSON.
@@ -219,6 +212,8 @@ const TEMPLATE: &str =
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use indicatif::{ProgressDrawTarget, TermLike};
     use restante_fetch::event::Name;
     use restante_fetch::key::Key;

@@ -96,7 +96,7 @@ fn show(state: &Path, message: &str) -> Result<(), Failure> {
     let Held { folder, item } = find(&held, message)?;
     let mut outcome = Ok(());
     let read = quarantine(folder).read(item, |piece| {
-        terminal::print_mail(piece).map_err(|failure| {
+        terminal::print_octets(piece).map_err(|failure| {
             outcome = Err(failure);
             std::io::ErrorKind::BrokenPipe.into()
         })

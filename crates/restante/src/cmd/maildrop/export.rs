@@ -51,7 +51,7 @@ async fn write_listing(config: &Config, account: &Account, flags: &Export) -> Re
     }
     let file = listing::write(shown.iter());
     match &flags.output {
-        None => terminal::print(&String::from_utf8_lossy(&file)),
+        None => terminal::print_octets(&file),
         Some(output) => {
             let path = filled_in(output, account, &maildir_path(config, account)?);
             login::write(&path, &file)?;

@@ -109,7 +109,7 @@ async fn print_message(inspection: &Inspection, wanted: &str) -> Result<(), Fail
     let mut message = inspection.message(index).await.map_err(|error| unreadable(&error))?;
     let mut chunk = Vec::new();
     while message.read(&mut chunk, CHUNK_OCTETS).await.map_err(|error| unreadable(&error))? > 0 {
-        terminal::print_mail(&chunk)?;
+        terminal::print_octets(&chunk)?;
         chunk.clear();
     }
     Ok(())

@@ -94,7 +94,7 @@ pub(super) fn show(found: &Found, flags: &Login) -> Result<(), Failure> {
             let line = serde_json::to_string(row);
             let line =
                 line.map_err(|error| Failure::new(Code::Software, format!("cannot be told: {error}")))?;
-            terminal::print(&format!("{line}\n"))?;
+            terminal::print_json_text(&format!("{line}\n"))?;
         }
     } else {
         terminal::print(&table(&rows))?;
