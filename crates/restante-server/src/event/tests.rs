@@ -1,6 +1,8 @@
 //! Log lines: their forms, what is escaped, and that none is lost.
 
 use super::*;
+use proptest::prelude::*;
+use restante_proto::visible::is_hidden;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::UNIX_EPOCH;
@@ -76,6 +78,63 @@ fn nothing_from_outside_can_forge_a_line() {
         "{json}"
     );
     assert!(line(LogFormat::Logfmt, &Event::AuthFailed(&empty)).contains(" user=\"\" "));
+}
+
+/// What a reader of logfmt who does not know us sees: the line without what stands in quotation marks.
+fn unquoted(line: &str) -> String {
+    let mut letters = line.chars();
+    let mut bare = String::new();
+    while let Some(letter) = letters.next() {
+        bare.push(letter);
+        while letter == '"' {
+            match letters.next().expect("a quotation that ends") {
+                '"' => break,
+                '\\' => drop(letters.next()),
+                _ => {}
+            }
+        }
+    }
+    bare
+}
+
+proptest! {
+    /// Through the one place that writes lines: whatever a field holds, it stays in it.
+    #[test]
+    fn whatever_a_field_holds_a_line_stays_one_line_of_the_same_fields(
+        text in prop_oneof![
+            any::<String>(),
+            "[ -~]*",
+            proptest::collection::vec(
+                prop::sample::select("\"\\= \r\n\t\0\u{1b}\u{7f}\u{85}\u{9b}\u{2028}\u{202e}\u{200d}\u{e0041}{}:,a".chars().collect::<Vec<_>>()),
+                0..40,
+            ).prop_map(String::from_iter),
+        ],
+        octets in proptest::collection::vec(any::<u8>(), 0..USER_OCTETS_SHOWN),
+    ) {
+        let event = Event::LoginRefused {
+            trace: Trace(1),
+            peer: &Peer::Unix,
+            user: &octets,
+            method: "PLAIN",
+            reason: &text,
+        };
+        for format in [LogFormat::Logfmt, LogFormat::Json] {
+            let line = line(format, &event);
+            let line = line.strip_suffix('\n').expect("a line ends");
+            prop_assert_eq!(line.chars().find(|&letter| is_hidden(letter)), None, "{:?}", line);
+            if format == LogFormat::Logfmt {
+                let bare = unquoted(line);
+                let keys: Vec<_> = bare.split(' ').map(|field| field.split_once('=').map(|(key, _)| key)).collect();
+                let expected = ["time", "level", "event", "trace", "peer", "user", "method", "reason"].map(Some);
+                prop_assert_eq!(keys, expected, "{:?}", line);
+            } else {
+                let read: serde_json::Value = serde_json::from_str(line).expect("it is JSON");
+                prop_assert_eq!(&read["reason"], &text);
+                prop_assert_eq!(&read["user"], &*String::from_utf8_lossy(&octets));
+                prop_assert_eq!(read.as_object().map(serde_json::Map::len), Some(8));
+            }
+        }
+    }
 }
 
 #[test]

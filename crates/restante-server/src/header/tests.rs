@@ -1,6 +1,9 @@
 //! What is put in front of a message, and what is taken out.
 
 use super::*;
+use proptest::prelude::*;
+use restante_proto::lmtp::command::Command;
+use restante_proto::lmtp::path::ReversePath;
 use std::time::{Duration, UNIX_EPOCH};
 
 fn head<'a>() -> Head<'a> {
@@ -56,6 +59,50 @@ fn a_client_cannot_write_parts_of_the_field_with_its_name() {
     let address = Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
     let text = text(&Head { client_name: Some("x(by;evil"), client_address: address, ..head() });
     assert!(text.contains("Received: from unknown ([IPv6:2001:db8::1])\r\n\tby"), "{text}");
+}
+
+/// Octets that mean something in an address, in a header or to a terminal.
+fn odd_octets() -> impl Strategy<Value = Vec<u8>> {
+    let known = b"ab1\"\\@<>:;,.()[] \t\r\n\0\x1b\x7f\x85\x9b\xff\xe2\x80\xae";
+    let one = prop_oneof![4 => prop::sample::select(&known[..]), 1 => any::<u8>()];
+    let quoted = proptest::collection::vec(one.clone(), 0..12)
+        .prop_map(|inner| [b"\"", &inner[..], b"\"@example.net"].concat());
+    prop_oneof![proptest::collection::vec(one, 0..24), quoted]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Whoever chooses envelope and name writes into the fields that are his, and no others.
+    #[test]
+    fn an_envelope_and_a_name_add_no_field(
+        sender in odd_octets(),
+        recipient in odd_octets(),
+        name in any::<String>(),
+    ) {
+        let sender = match Command::parse(&[b"MAIL FROM:<", &sender[..], b"> SMTPUTF8"].concat()) {
+            Ok(Command::Mail(mail)) => match mail.sender {
+                ReversePath::Mailbox(mailbox) => Some(mailbox.to_string()),
+                ReversePath::Null => None,
+            },
+            _ => None,
+        };
+        let recipient = match Command::parse(&[b"RCPT TO:<", &recipient[..], b">"].concat()) {
+            Ok(Command::Rcpt(path)) => Some(path.mailbox().to_string()),
+            _ => None,
+        };
+        let head = Head { sender: sender.as_deref(), recipient: recipient.as_deref(), client_name: Some(&name), ..head() };
+        let text = text(&head);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        prop_assert_eq!(lines.last(), Some(&""));
+        let names = lines.iter().filter(|line| !line.is_empty() && !line.starts_with('\t'));
+        let names: Vec<_> = names.map(|line| line.split(':').next().unwrap_or_default()).collect();
+        let expected = ["Return-Path", "Delivered-To", "Received"];
+        let expected = expected.into_iter().filter(|name| recipient.is_some() || *name != "Delivered-To");
+        prop_assert_eq!(names, expected.collect::<Vec<_>>(), "{:?}", text);
+        let ends = |letter: char| letter.is_ascii_control() && letter != '\t';
+        prop_assert!(!lines.iter().any(|line| line.contains(ends)), "{:?}", text);
+    }
 }
 
 fn filtered(message: &[u8], piece: usize) -> Vec<u8> {

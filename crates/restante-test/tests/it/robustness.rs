@@ -3,7 +3,9 @@
 mod bulletins;
 mod disk;
 mod files;
+mod forging;
 mod guard;
+mod injection;
 mod logins;
 mod peers;
 mod process;
