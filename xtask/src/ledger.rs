@@ -3,7 +3,7 @@
 //! `rows` reads ledger/*.toml, `evidence` finds test functions and cited ids in the sources, `page` writes
 //! docs/conformance.md. Here the three meet: every hole between them is an error. ledger/README.md tells the fields.
 
-mod evidence;
+pub(crate) mod evidence;
 mod page;
 mod rows;
 

@@ -5,6 +5,7 @@
 mod arrows;
 mod matrix;
 mod text;
+mod threats;
 mod tree;
 
 use anyhow::{Result, bail};
@@ -43,6 +44,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(tree::check(&sources));
     findings.extend(arrows::check_crates(root)?);
     findings.extend(matrix::check(root, &sources)?);
+    findings.extend(threats::check(root, &sources)?);
     for Finding { path, line, what } in &findings {
         eprintln!("{path}:{line}: {what}");
     }

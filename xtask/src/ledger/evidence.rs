@@ -5,9 +5,9 @@ use crate::source::{Source, identifier, words};
 
 /// One test function.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Test {
-    pub(super) name: String,
-    pub(super) path: String,
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) path: String,
 }
 
 /// What the names of a row's tests begin with.
@@ -18,7 +18,7 @@ pub(super) fn prefix(id: &str) -> String {
 }
 
 /// The functions under `#[test]`, `#[tokio::test]` and the like, those inside macros (proptest!) included.
-pub(super) fn tests(source: &Source) -> Vec<Test> {
+pub(crate) fn tests(source: &Source) -> Vec<Test> {
     let code = &source.code;
     let mut tests = Vec::new();
     for (at, _) in code.match_indices("#[") {

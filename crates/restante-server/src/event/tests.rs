@@ -83,17 +83,16 @@ fn nothing_from_outside_can_forge_a_line() {
 /// What a reader of logfmt who does not know us sees: the line without what stands in quotation marks.
 fn unquoted(line: &str) -> String {
     let mut letters = line.chars();
-    let mut bare = String::new();
+    let (mut bare, mut is_quoted) = (String::new(), false);
     while let Some(letter) = letters.next() {
-        bare.push(letter);
-        while letter == '"' {
-            match letters.next().expect("a quotation that ends") {
-                '"' => break,
-                '\\' => drop(letters.next()),
-                _ => {}
-            }
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => drop(letters.next()),
+            letter if !is_quoted => bare.push(letter),
+            _ => {}
         }
     }
+    assert!(!is_quoted, "a quotation ends: {line:?}");
     bare
 }
 
