@@ -249,10 +249,22 @@ impl Authenticator {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// Drops what is remembered of passwords that a source found right for this account; the next login asks it again. A password
+    /// Drops what is remembered of passwords that a source found right for this account, or a token; the next login asks it again. A password
     /// whose stored form is known needs none of this: a change of it counts at once.
     pub fn forget(&self, name: &AccountName) {
         self.inner.forget(name);
+        self.inner.tokens.iter().for_each(|tokens| tokens.forget(name));
+    }
+
+    /// Goes on with what the token sources of `before`, whose place this one takes, had learned from their issuers. Those are the
+    /// same that call themselves the same.
+    pub fn take_over(&self, before: &Self) {
+        for tokens in &self.inner.tokens {
+            let named = before.inner.tokens.iter().find(|old| old.source() == tokens.source());
+            if let Some(learned) = named.and_then(|old| old.hand_over()) {
+                tokens.take_over(learned);
+            }
+        }
     }
 
     /// How many passwords have been hashed or compared so far, decoys included.
@@ -455,6 +467,8 @@ pub enum Reason {
     UnknownToken,
     /// The token was good for this account until it expired.
     ExpiredToken,
+    /// The token is from a known issuer, and opens nothing here.
+    UnfitToken(token::Flaw),
     /// The app password was good until it expired.
     ExpiredPassword,
     /// The app password is not for this service.
@@ -470,6 +484,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether somebody may have guessed. Who shows a token that was this account's own until it expired has not: programs do so
+    /// when they were asleep.
+    pub fn is_guess(self) -> bool {
+        self != Self::ExpiredToken
+    }
+
     /// Why no password opens this account.
     fn without_password(entry: &Entry) -> Self {
         if entry.password.is_locked() { Self::Locked } else { Self::NoPassword }
@@ -492,6 +512,7 @@ impl fmt::Display for Reason {
             Self::NoVerifier => f.write_str("no verifier for this hash is stored"),
             Self::UnknownToken => f.write_str("unknown token"),
             Self::ExpiredToken => f.write_str("the token has expired"),
+            Self::UnfitToken(flaw) => flaw.fmt(f),
             Self::ExpiredPassword => f.write_str("the app password has expired"),
             Self::Scope => f.write_str("the app password is for another service"),
             Self::NoCertificateName => f.write_str("no certificate with a name"),

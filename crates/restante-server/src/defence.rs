@@ -75,7 +75,10 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
             return Judgement::Granted(grant);
         }
         Verdict::Refused(reason) => {
-            let failed = counts.failed(&attempt, now);
+            let failed = match reason.is_guess() {
+                true => counts.failed(&attempt, now),
+                false => throttle::Failed { penalty: Duration::ZERO, guesses: 0 },
+            };
             shared.log.write(&Event::AuthFailed(&AuthFailure {
                 trace: entrant.trace,
                 peer: entrant.peer,

@@ -174,8 +174,10 @@ impl Settings {
         })
     }
 
-    /// Goes on with the last logins of the settings that these replace, so that there is one table for one file.
+    /// Goes on with the last logins of the settings that these replace, so that there is one table for one file, and with the keys of
+    /// issuers, who may be away just now.
     pub(crate) fn take_over(&mut self, before: &Self) {
+        self.authenticator.take_over(&before.authenticator);
         if let (Some(_), Some(last_logins)) = (&self.last_logins, &before.last_logins)
             && self.config.state_dir == before.config.state_dir
         {

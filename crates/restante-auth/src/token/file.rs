@@ -105,7 +105,9 @@ impl Tokens {
         let entry = digest.first_chunk().and_then(|digest| self.by_digest.get(digest));
         match entry {
             None => Finding::Unknown,
-            Some(entry) if entry.expiry.is_some_and(|expiry| today >= expiry) => Finding::Expired,
+            Some(entry) if entry.expiry.is_some_and(|expiry| today >= expiry) => {
+                Finding::Expired(entry.account.clone())
+            }
             Some(entry) => Finding::Account(entry.account.clone()),
         }
     }

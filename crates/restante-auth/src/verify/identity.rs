@@ -5,12 +5,12 @@
 use restante_proto::secret::Secret;
 
 use super::{Access, Attempt, Grant, Inner, Reason, Verdict};
-use crate::account::AccountName;
+use crate::account::{Account, AccountName};
 use crate::directory::Circumstances;
 use crate::token::Finding;
 
 impl Inner {
-    /// The first of the token sources that knows the token decides. One that cannot be asked ends the search: it might have
+    /// The first of the token sources that finds the token good decides. One that cannot be asked ends the search: it might have
     /// known. `Err` is a verdict too, here and below.
     pub(super) async fn verify_token(
         &self,
@@ -19,25 +19,37 @@ impl Inner {
         attempt: &Attempt<'_>,
     ) -> Result<Verdict, Verdict> {
         let claimed = user.map(|user| self.name(user)).transpose()?;
+        let mut flaw = None;
         for source in &self.tokens {
-            match source.verify(token, claimed.as_ref(), attempt).await.map_err(Verdict::Unavailable)? {
-                Finding::Account(name) => {
-                    let grant = self.open_account(&name, attempt.at).await?;
-                    // XOAUTH2-0.1: the token must be theirs. An alias that was typed means the account's own name.
-                    return match claimed {
-                        Some(claimed)
-                            if claimed != name && !self.means(&claimed, &grant, attempt.at).await? =>
-                        {
-                            Err(Verdict::Refused(Reason::UnknownToken))
-                        }
-                        _ => Ok(Verdict::Granted(Box::new(grant))),
-                    };
+            let finding = source.verify(token, claimed.as_ref(), attempt).await;
+            let (name, is_expired) = match finding.map_err(Verdict::Unavailable)? {
+                Finding::Account(name) => (name, false),
+                Finding::Expired(name) => (name, true),
+                Finding::Unfit(found) => {
+                    flaw = flaw.or(Some(found));
+                    continue;
                 }
-                Finding::Expired => return Err(Verdict::Refused(Reason::ExpiredToken)),
-                Finding::Unknown => {}
+                Finding::Unknown => continue,
+            };
+            let grant = match self.open_account(&name, attempt.at).await {
+                Err(Verdict::Refused(Reason::UnknownAccount)) if source.opens_unlisted() => {
+                    Grant::full(Account::new(name.clone()))
+                }
+                opened => opened?,
+            };
+            // XOAUTH2-0.1: the token must be theirs. An alias that was typed means the account's own name.
+            if let Some(claimed) = claimed
+                && claimed != name
+                && !self.means(&claimed, &grant, attempt.at).await?
+            {
+                return Err(Verdict::Refused(Reason::UnknownToken));
             }
+            return match is_expired {
+                true => Err(Verdict::Refused(Reason::ExpiredToken)),
+                false => Ok(Verdict::Granted(Box::new(grant))),
+            };
         }
-        Err(Verdict::Refused(Reason::UnknownToken))
+        Err(Verdict::Refused(flaw.map_or(Reason::UnknownToken, Reason::UnfitToken)))
     }
 
     /// R4422-A.1.3: the account that the certificate names, and as nobody else.

@@ -11,6 +11,7 @@ use crate::directory::census::Census;
 use crate::directory::{Answer, Checked};
 use crate::password::scram::ScramVerifier;
 use crate::password::{Scheme, StoredPassword};
+use crate::token::Flaw;
 
 mod checking;
 mod merging;
@@ -546,6 +547,10 @@ impl TokenVerifier for Tokens {
     fn reload(&self, _now: Instant) -> Answer<'_, usize> {
         Box::pin(std::future::ready(Ok(0)))
     }
+
+    fn opens_unlisted(&self) -> bool {
+        self.0.starts_with("any")
+    }
 }
 
 #[tokio::test]
@@ -553,7 +558,13 @@ async fn xoauth2_0_1_a_token_opens_its_own_account_and_no_other() {
     let name = |text| AccountName::new(text).unwrap();
     let sources = [
         Tokens("one", token::Finding::Account(name("alice"))),
-        Tokens("old", token::Finding::Expired),
+        Tokens("old", token::Finding::Expired(name("alice"))),
+        Tokens("for two", token::Finding::Unfit(Flaw::Audience)),
+        Tokens("for two", token::Finding::Account(name("alice"))),
+        Tokens("for none", token::Finding::Unfit(Flaw::Audience)),
+        Tokens("for none", token::Finding::Unfit(Flaw::Scope)),
+        Tokens("any gone", token::Finding::Account(name("gone"))),
+        Tokens("any lock", token::Finding::Account(name("locked"))),
         Tokens("lock", token::Finding::Account(name("locked"))),
         Tokens("gone", token::Finding::Account(name("gone"))),
     ];
@@ -573,6 +584,14 @@ async fn xoauth2_0_1_a_token_opens_its_own_account_and_no_other() {
         (Some("nobody"), "one", Err(Some(Reason::UnknownToken))),
         (Some("alice"), "two", Err(Some(Reason::UnknownToken))),
         (Some("alice"), "old", Err(Some(Reason::ExpiredToken))),
+        (None, "old", Err(Some(Reason::ExpiredToken))),
+        // Somebody else's old token is a guess like any other.
+        (Some("bob"), "old", Err(Some(Reason::UnknownToken))),
+        (Some("alice"), "for two", Ok("alice".to_owned())),
+        (Some("alice"), "for none", Err(Some(Reason::UnfitToken(Flaw::Audience)))),
+        (Some("gone"), "any gone", Ok("gone".to_owned())),
+        (Some("alice"), "any gone", Err(Some(Reason::UnknownToken))),
+        (None, "any lock", Err(Some(Reason::Locked))),
         (None, "lock", Err(Some(Reason::Locked))),
         (None, "gone", Err(Some(Reason::UnknownAccount))),
         (Some("a/b"), "one", Err(Some(Reason::InvalidName(InvalidName::Character)))),

@@ -35,9 +35,9 @@ fn a_token_is_its_accounts_until_it_expires() {
     };
     assert_eq!(found("tok-one", "2100-01-01T00:00:00Z"), "alice");
     assert_eq!(found("tok-two", "2027-01-30T23:59:59Z"), "bob");
-    assert_eq!(found("tok-two", "2027-01-31T00:00:00Z"), "Expired");
+    assert_eq!(found("tok-two", "2027-01-31T00:00:00Z"), "Expired(\"bob\")");
     assert_eq!(found("tok-three", "2027-01-31T09:59:59Z"), "alice");
-    assert_eq!(found("tok-three", "2027-01-31T10:00:00Z"), "Expired");
+    assert_eq!(found("tok-three", "2027-01-31T10:00:00Z"), "Expired(\"alice\")");
     for unknown in ["tok-four", "", "TOK-ONE", &digest("tok-one")] {
         assert_eq!(found(unknown, "2027-01-01T00:00:00Z"), "Unknown", "{unknown}");
     }
