@@ -192,7 +192,8 @@ impl Notify {
         Self(Arc::new(function))
     }
 
-    pub(crate) fn say(&self, notice: Notice) {
+    /// Gives the notice to whom it is meant for.
+    pub fn say(&self, notice: Notice) {
         (self.0)(notice);
     }
 }

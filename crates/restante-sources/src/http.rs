@@ -62,6 +62,12 @@ impl Url {
             _ => Err(InvalidUrl::Form),
         }
     }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 fn is_here(host: &str) -> bool {
@@ -315,7 +321,12 @@ fn header(name: String, value: &Secret) -> Result<(String, HeaderValue), Problem
     Ok((name, value))
 }
 
-fn agent(authorities: Option<&[u8]>, timeout: Duration, parallel_max: usize) -> Result<Agent, Problem> {
+/// What asks, over TLS with the cryptography that mail has; it follows no redirect.
+pub(crate) fn agent(
+    authorities: Option<&[u8]>,
+    timeout: Duration,
+    parallel_max: usize,
+) -> Result<Agent, Problem> {
     let roots = trust::certificates(authorities)?;
     let roots: Vec<Certificate<'static>> =
         roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();

@@ -9,5 +9,6 @@
 pub mod dovecot;
 pub mod http;
 pub mod ldap;
+pub mod oauth;
 pub mod sql;
 mod trust;
