@@ -3,11 +3,12 @@
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
 mod source;
+mod token;
 
 use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
     Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
-    TemplateError, TokenSourceType,
+    TemplateError,
 };
 use crate::header;
 use restante_auth::account::{Account, Bound};
@@ -16,7 +17,6 @@ use restante_auth::directory::{Notify, SourceError, embedded, file};
 use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
 use restante_auth::throttle;
-use restante_auth::token;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::sources::{Part as SourceGives, Placed};
 use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
@@ -170,11 +170,8 @@ pub fn authenticator(
         Some(own.map(|source| Placed { source, domains, part, memory }))
     });
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
-    let tokens = config.tokens.iter().filter_map(|source| match (source.kind, &source.path) {
-        (TokenSourceType::File, path) => {
-            path.as_ref().map(|path| token::Source::File(token::file::Settings::new(path)))
-        }
-    });
+    let tokens = config.tokens.iter().filter_map(|table| token::source(config, &table.own, notify.clone()));
+    let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let parallel_max = match usize::try_from(auth.hashes).unwrap_or(usize::MAX) {
         // One processor stays free for the sessions that need no hash.
@@ -194,7 +191,7 @@ pub fn authenticator(
             iterations: scram_choice(config).iterations,
             ..ScramSettings::new(key)
         }),
-        tokens: tokens.collect(),
+        tokens,
         // `config::check` has refused what is no name.
         anonymous: auth
             .anonymous

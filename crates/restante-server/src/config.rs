@@ -22,6 +22,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod token;
 
 use crate::file;
 use restante_config::problem::{Problem, Problems, Severity};
@@ -45,6 +46,7 @@ pub(crate) use submission::SubmissionWay;
 pub use submission::{From, Relay, Submission};
 pub use template::{Template, TemplateError};
 pub use tls::{ClientName, Tls, TlsPair, TlsVersion};
+use token::TokenTable;
 
 /// Reads and checks a configuration file.
 ///
@@ -101,7 +103,7 @@ pub struct Config {
     /// The sources of accounts, asked in this order (`[[auth.source]]`).
     pub sources: Vec<SourceTable>,
     /// Who says whose a bearer token is, asked in this order (`[[auth.token]]`).
-    pub tokens: Vec<TokenSource>,
+    pub tokens: Vec<TokenTable>,
     /// How those are slowed down and kept out who guess passwords.
     pub defence: Defence,
     /// Where maildrops lie.
@@ -251,8 +253,7 @@ impl Config {
         let (auth, sources, tokens) = file.table("auth", |section| {
             let auth = Auth::read(section);
             let sources = section.tables("source", SourceTable::read);
-            let tokens =
-                section.tables("token", |section| finished(section, TokenSource::read, TokenSource::KEYS));
+            let tokens = section.tables("token", TokenTable::read);
             let known: Vec<&str> = Auth::KEYS.iter().copied().chain(["source", "token"]).collect();
             section.finish(&known);
             (auth, sources, tokens)
@@ -291,9 +292,7 @@ impl Config {
         self.tls.start_paths_at(folder);
         self.pairs.iter_mut().for_each(|pair| pair.start_paths_at(folder));
         self.sources.iter_mut().for_each(|source| source.own.start_paths_at(folder));
-        for source in &mut self.tokens {
-            source.path.iter_mut().for_each(start);
-        }
+        self.tokens.iter_mut().for_each(|tokens| tokens.start_paths_at(folder));
         self.maildrop.path.start_at(folder);
         self.maildrop.control.iter_mut().for_each(|control| control.start_at(folder));
         self.maildrop.marker.iter_mut().for_each(start);
@@ -502,25 +501,6 @@ choice! {
         Local = "local",
         /// By the whole address.
         Address = "address",
-    }
-}
-
-section! {
-    #[derive(PartialEq, Eq)]
-    /// One `[[auth.token]]`: bearer tokens, for OAUTHBEARER and XOAUTH2.
-    pub struct TokenSource {
-        /// `file`: digests of tokens, `account:sha256[:expiry]`, one a line. Default `file`.
-        kind as "type": TokenSourceType = TokenSourceType::File;
-        /// The file. Has no default.
-        path: Option<PathBuf> = None;
-    }
-}
-
-choice! {
-    /// Kinds of token sources.
-    pub enum TokenSourceType {
-        /// Digests in a file.
-        File = "file",
     }
 }
 

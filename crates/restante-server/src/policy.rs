@@ -4,12 +4,12 @@
 //! whenever a session begins, and made anew only when something has changed. `shared.rs` holds them.
 
 use crate::assemble;
-use crate::config::{self, Config, Plaintext};
+use crate::config::{self, Config, Plaintext, token};
 use arc_swap::ArcSwap;
 use restante_auth::directory::census::Coverage;
 use restante_auth::verify::Authenticator;
 use restante_proto::dovecot::server as dovecot;
-use restante_proto::sasl::{Mechanism, TokenTerms};
+use restante_proto::sasl::Mechanism;
 use restante_proto::server::extended::{Board, Extended};
 use restante_proto::server::{Limits, Policy};
 use std::sync::Arc;
@@ -56,8 +56,7 @@ fn policy(config: &Config, mechanisms: Vec<Mechanism>) -> Policy {
         hostname: config.hostname.clone(),
         implementation: Some("Restante".to_owned()),
         mechanisms,
-        // By which names clients know this host, only they and the name servers know: nothing to compare with.
-        token_terms: TokenTerms::default(),
+        token_terms: token::terms(&config.tokens),
         user_pass: config.auth.user_pass,
         plaintext_without_tls: false,
         expire: Some(assemble::expire(config)),
@@ -108,7 +107,7 @@ pub(crate) fn sasl(config: &Config, authenticator: &Authenticator) -> dovecot::P
     dovecot::Policy {
         hostname: config.hostname.clone(),
         mechanisms,
-        token_terms: TokenTerms::default(),
+        token_terms: token::terms(&config.tokens),
         plaintext: match config.auth.plaintext_without_tls {
             Plaintext::Never => dovecot::Plaintext::Never,
             Plaintext::Loopback => dovecot::Plaintext::Loopback,

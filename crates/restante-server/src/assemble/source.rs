@@ -55,7 +55,7 @@ pub(super) fn http(source: &HttpSource) -> Result<Source, SourceError> {
 }
 
 /// A secret, as it stands in the configuration or in a file of its own; there without the line end at its end.
-fn secret(
+pub(super) fn secret(
     source: &str,
     written: Option<&Hidden>,
     path: Option<&Path>,
@@ -74,7 +74,7 @@ fn secret(
 }
 
 /// The PEM of a file of authorities.
-fn authorities(source: &str, path: Option<&Path>) -> Result<Option<Vec<u8>>, SourceError> {
+pub(super) fn authorities(source: &str, path: Option<&Path>) -> Result<Option<Vec<u8>>, SourceError> {
     path.map(|path| read(source, path)).transpose()
 }
 

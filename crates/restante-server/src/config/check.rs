@@ -4,7 +4,7 @@
 
 use super::{
     Address, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm, Plaintext,
-    Process, Protocol, TlsMode, TokenSource, bulletins, pop3, quota,
+    Process, Protocol, TlsMode, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::file;
@@ -264,9 +264,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     super::tls::check(config, lines, problems);
     logins(config, lines, problems);
     mechanisms(config, lines, problems);
-    for (position, source) in config.tokens.iter().enumerate() {
-        token_source(source, position, lines, problems);
-    }
+    super::token::check_all(config, lines, problems);
     super::source::check_all(config, lines, problems);
     super::defence::check(config, lines, problems);
     if config.auth.allow_weak_schemes {
@@ -404,24 +402,6 @@ fn mechanisms(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             lines.at("auth.anonymous"),
             format!("auth.anonymous: {name:?} is no account: {why}"),
             "write the name of an account, as it is typed at a login",
-        );
-    }
-}
-
-fn token_source(source: &TokenSource, position: usize, lines: &Lines, problems: &mut Problems<'_>) {
-    let name = format!("auth.token.{position}");
-    let Some(path) = &source.path else {
-        return problems.error(
-            lines.at(&name),
-            "a file of tokens that is not named",
-            "add path = \"/etc/restante/tokens\"",
-        );
-    };
-    if let Err(error) = file::check_readable(path) {
-        problems.error(
-            lines.at(&format!("{name}.path")),
-            format!("the tokens in {} cannot be read: {error}", path.display()),
-            "write the file (account:sha256[:expiry], one a line), or correct the path or the permissions",
         );
     }
 }

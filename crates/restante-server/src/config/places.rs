@@ -4,6 +4,7 @@
 //! A key that names a path has its line here.
 
 use super::source::{AuthSource, EmbeddedSource, FileSource};
+use super::token::TokenSource;
 use super::{Address, Config, Template};
 use crate::assemble;
 use std::path::{Path, PathBuf};
@@ -61,8 +62,8 @@ impl Config {
         for source in &self.sources {
             places.source(self, &source.own);
         }
-        for source in &self.tokens {
-            places.maybe("the tokens in", source.path.as_deref(), Use::Read);
+        for table in &self.tokens {
+            places.tokens(&table.own);
         }
         places.one("the maildrops in", &self.maildrop.path.root(), Use::Write);
         let control = self.maildrop.control.as_ref().map(Template::root);
@@ -117,6 +118,17 @@ impl Places {
                 );
             }
             AuthSource::Dovecot(_) => {}
+        }
+    }
+
+    fn tokens(&mut self, tokens: &TokenSource) {
+        match tokens {
+            TokenSource::File(file) => self.maybe("the tokens in", file.path.as_deref(), Use::Read),
+            TokenSource::Jwks(table) => self.maybe("the authorities in", table.0.ca.as_deref(), Use::Read),
+            TokenSource::Introspection(table) => {
+                self.maybe("the secret in", table.1.password_file.as_deref(), Use::Read);
+                self.maybe("the authorities in", table.0.ca.as_deref(), Use::Read);
+            }
         }
     }
 }

@@ -279,7 +279,7 @@ fn check_users(path: &Path, name: &str, lines: &Lines, problems: &mut Problems<'
 type Wrong = (&'static str, String, &'static str);
 
 /// What must hold of a secret that stands in the configuration or in a file of its own.
-fn check_secret(
+pub(super) fn check_secret(
     password: Option<&Hidden>,
     file: Option<&Path>,
     name: &str,
@@ -313,7 +313,7 @@ fn check_secret(
 }
 
 /// What must hold of a file of authorities.
-fn check_authorities(path: Option<&Path>, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+pub(super) fn check_authorities(path: Option<&Path>, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
     if let Some(path) = path
         && let Err(error) = file::check_readable(path)
     {

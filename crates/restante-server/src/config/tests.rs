@@ -9,8 +9,10 @@ mod older;
 mod source;
 mod sql;
 mod tls;
+mod token;
 
 use super::source::{AnySource, AuthSource, FileSource};
+use super::token::TokenSource;
 use super::*;
 use restante_config::value::Size;
 use std::fs;
@@ -442,6 +444,7 @@ fn the_default_configuration_shows_every_key() {
 fn the_manual_names_every_key() {
     let manual = include_str!("../../../../docs/manual.md");
     let source_keys = AuthSource::KEYS.concat();
+    let token_keys = TokenTable::KEYS.concat();
     let keys = [
         Config::KEYS,
         ListenWritten::KEYS,
@@ -449,7 +452,7 @@ fn the_manual_names_every_key() {
         TlsPair::KEYS,
         Auth::KEYS,
         source_keys.as_slice(),
-        TokenSource::KEYS,
+        token_keys.as_slice(),
         Defence::KEYS,
         Maildrop::KEYS,
         Pop3::KEYS,
@@ -610,7 +613,8 @@ fn client_certificates_and_tokens_are_shown_as_written() {
     );
     let config = read(&folder, &text).unwrap();
     assert_eq!(config.tls.client_name, ClientName::CommonName);
-    assert_eq!(config.tokens[0].path.as_deref(), Some(folder.path().join("tokens").as_path()));
+    let TokenSource::File(file) = &config.tokens[0].own else { panic!("{:?}", config.tokens) };
+    assert_eq!(file.path.as_deref(), Some(folder.path().join("tokens").as_path()));
     let again = read(&folder, &config.show()).unwrap();
     assert_eq!((again.tls, again.auth, again.tokens), (config.tls, config.auth, config.tokens));
 }
