@@ -14,6 +14,7 @@
 pub mod certificate;
 pub mod dice;
 pub mod disk;
+pub mod issuer;
 pub mod judge;
 pub mod mail;
 pub mod oauth;

@@ -1,12 +1,12 @@
 //! A small OAuth 2.0 provider on loopback: discovery, device codes, the browser's way with PKCE, rotation, revocation, and
-//! faults on demand.
+//! faults on demand; keys and answers about tokens for those who are shown one.
 //!
 //! It is strict where providers are: a refresh token is good for one refresh, and one that comes again ends the whole login
 //! (RFC 6819 section 5.2.2.3); a code is good once and only with its verifier. Access tokens are `access-1`, `access-2` …, so that
 //! a test can tell a mail server about them beforehand.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +66,25 @@ pub struct Behaviour {
     pub issuer: Option<String>,
     /// There is a revocation endpoint.
     pub revokes: bool,
+    /// The access token of each number, if it is not `access-N`.
+    pub access_tokens: Option<AccessTokens>,
+    /// The set of keys at `/jwks`, if there is one.
+    pub keys: Option<String>,
+    /// What is said at `/introspect` of tokens; of others, that they are not active. Nobody but `restante` with the secret `s&cret` may
+    /// ask.
+    pub introspection: BTreeMap<String, Value>,
+    /// It hangs up, whatever is asked.
+    pub is_away: bool,
+}
+
+/// Makes access tokens.
+#[derive(Clone)]
+pub struct AccessTokens(pub Arc<dyn Fn(u32) -> String + Send + Sync>);
+
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessTokens")
+    }
 }
 
 impl Default for Behaviour {
@@ -83,6 +102,10 @@ impl Default for Behaviour {
             is_rfc_8414: false,
             issuer: None,
             revokes: true,
+            access_tokens: None,
+            keys: None,
+            introspection: BTreeMap::new(),
+            is_away: false,
         }
     }
 }
@@ -257,6 +280,9 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) -> std::io::Result<()> {
     let Reply(status, head, text) = {
         let mut shared = lock(shared);
         shared.log.push((path.to_owned(), form.clone()));
+        if shared.behaviour.is_away {
+            return Ok(());
+        }
         shared.reply(path, &form)
     };
     let mut stream = stream;
@@ -283,6 +309,10 @@ impl Shared {
             "/device" => self.device(),
             "/authorize" => self.authorize(form),
             "/revoke" => self.revoke(form),
+            "/introspect" => self.introspect(form),
+            "/jwks" if self.behaviour.keys.is_some() => {
+                Reply(200, String::new(), self.behaviour.keys.clone().unwrap_or_default())
+            }
             path if path == document => Reply::json(200, &self.document()),
             _ => Reply(404, String::new(), "nothing here".to_owned()),
         }
@@ -297,6 +327,9 @@ impl Shared {
             "device_authorization_endpoint": at("/device"),
             "response_types_supported": ["code"],
         });
+        if self.behaviour.keys.is_some() {
+            document["jwks_uri"] = at("/jwks").into();
+        }
         if self.behaviour.revokes {
             document["revocation_endpoint"] = at("/revoke").into();
         }
@@ -393,8 +426,12 @@ impl Shared {
 
     fn give(&mut self, with_refresh: bool) -> Reply {
         self.count += 1;
+        let token = match &self.behaviour.access_tokens {
+            Some(AccessTokens(make)) => make(self.count),
+            None => format!("access-{}", self.count),
+        };
         let mut answer = json!({
-            "access_token": format!("access-{}", self.count),
+            "access_token": token,
             "token_type": "Bearer",
             "expires_in": self.behaviour.access_life,
             "scope": "mail",
@@ -410,6 +447,17 @@ impl Shared {
         Reply::json(200, &answer)
     }
 
+    fn introspect(&self, form: &BTreeMap<String, String>) -> Reply {
+        if form.get("(basic)").map(String::as_str) != Some(CLIENT) {
+            return Reply::json(401, &json!({ "error": "invalid_client" }));
+        }
+        let said = form.get("token").and_then(|token| self.behaviour.introspection.get(token));
+        match said {
+            Some(answer) => Reply::json(200, answer),
+            None => Reply::json(200, &json!({ "active": false })),
+        }
+    }
+
     /// RFC 7009 section 2.2: what is unknown is no error.
     fn revoke(&mut self, form: &BTreeMap<String, String>) -> Reply {
         if form.get("token") == self.refresh.as_ref() {
@@ -418,6 +466,9 @@ impl Shared {
         Reply(200, String::new(), String::new())
     }
 }
+
+/// `restante:s%26cret`
+const CLIENT: &str = "cmVzdGFudGU6cyUyNmNyZXQ=";
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)

@@ -6,5 +6,6 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod conformance;
+mod issuers;
 mod robustness;
 mod tokens;
