@@ -5,14 +5,16 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use restante_proto::maildrop::UniqueId;
 
-use crate::Location;
+use crate::Backend as Kind;
 use crate::failure::Failure;
 use crate::maildir;
 use crate::mbox;
 use crate::quota::{Limits, OverQuota};
+use crate::{Location, Store};
 
 /// A message being delivered. Dropping it takes back everything that was not committed.
 #[derive(Debug)]
@@ -56,7 +58,8 @@ impl Delivery {
         match (&mut self.backend, location) {
             (Backend::Maildir(writer), Location::Maildir(path)) => writer.commit(path).await,
             (Backend::Mbox(writer), Location::Mbox { file, control }) => {
-                writer.commit(mbox::Place::new(file, control), Limits::default()).await
+                let mboxes = Arc::clone(writer.mboxes());
+                writer.commit(&mboxes, mbox::Place::new(file, control), Limits::default()).await
             }
             _ => Err(location.unsupported("deliver to").into()),
         }
@@ -75,10 +78,34 @@ impl Delivery {
     ) -> Result<UniqueId, DeliveryError> {
         match (&mut self.backend, location) {
             (Backend::Maildir(writer), Location::Maildir(path)) => {
-                maildir::commit_counted(writer, path, limits).await
+                let maildirs = Arc::clone(writer.maildirs());
+                maildir::commit_counted(writer, &maildirs, path, limits).await
             }
             (Backend::Mbox(writer), Location::Mbox { file, control }) => {
-                writer.commit(mbox::Place::new(file, control), limits).await
+                let mboxes = Arc::clone(writer.mboxes());
+                writer.commit(&mboxes, mbox::Place::new(file, control), limits).await
+            }
+            _ => Err(location.unsupported("deliver to").into()),
+        }
+    }
+
+    /// As [`Delivery::commit_within`], into a maildrop of `store`, which is the store that the delivery was begun in or the same on
+    /// another disk ([`Store::on`]). On another disk the message gets a file of its own.
+    ///
+    /// # Errors
+    /// As [`Delivery::commit_within`].
+    pub async fn commit_to(
+        &mut self,
+        store: &Store,
+        location: &Location,
+        limits: Limits,
+    ) -> Result<UniqueId, DeliveryError> {
+        match (&mut self.backend, store.backend(), location) {
+            (Backend::Maildir(writer), Kind::Maildir(maildirs), Location::Maildir(path)) => {
+                maildir::commit_counted(writer, maildirs, path, limits).await
+            }
+            (Backend::Mbox(writer), Kind::Mbox(mboxes), Location::Mbox { file, control }) => {
+                writer.commit(mboxes, mbox::Place::new(file, control), limits).await
             }
             _ => Err(location.unsupported("deliver to").into()),
         }

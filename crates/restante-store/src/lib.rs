@@ -73,7 +73,7 @@ pub struct Store {
 }
 
 #[derive(Clone, Debug)]
-enum Backend {
+pub(crate) enum Backend {
     Maildir(Arc<maildir::Maildirs>),
     Mbox(Arc<mbox::Mboxes>),
 }
@@ -115,6 +115,17 @@ impl Store {
     pub fn maildir(disk: Arc<dyn Disk>, settings: maildir::Settings) -> Self {
         let backend = Backend::Maildir(Arc::new(maildir::Maildirs::new(disk, settings)));
         Self { backend, guard: None }
+    }
+
+    /// The same maildrops as another disk shows them: that of an account whose files are touched with its own rights. What accounts
+    /// were shown is kept where it was.
+    #[must_use]
+    pub fn on(&self, disk: Arc<dyn Disk>) -> Self {
+        let backend = match &self.backend {
+            Backend::Maildir(maildirs) => Backend::Maildir(Arc::new(maildirs.on(disk))),
+            Backend::Mbox(mboxes) => Backend::Mbox(Arc::new(mboxes.on(disk))),
+        };
+        Self { backend, guard: self.guard.clone() }
     }
 
     /// The same with a guard against listings whose unique-ids have changed. What accounts were shown is kept in `folder`,
@@ -163,6 +174,10 @@ impl Store {
         let was = guard.verdict(location, account).await?;
         guard.accept(location, account).await?;
         Ok(was)
+    }
+
+    pub(crate) const fn backend(&self) -> &Backend {
+        &self.backend
     }
 
     /// Maildrops that are mboxes on `disk`.
@@ -259,6 +274,28 @@ impl Store {
                 Ok(Delivery::mbox(mbox::Writer::new(Arc::clone(mboxes), first, now)))
             }
             _ => Err(first.unsupported("deliver to").into()),
+        }
+    }
+
+    /// Begins a delivery to maildrops whose owners must not be able to change what others get: none of them shares a file with another
+    /// or with us. What is too large for memory is kept without a name, for a Maildir in the folder `incoming` below `root`. Touches
+    /// no disk yet.
+    ///
+    /// # Errors
+    /// When no delivery can be begun there.
+    pub async fn begin_apart(
+        &self,
+        root: &Path,
+        first: &Location,
+        now: SystemTime,
+    ) -> Result<Delivery, DeliveryError> {
+        match (&self.backend, first) {
+            (Backend::Maildir(maildirs), Location::Maildir(_)) => {
+                let folder = root.join("incoming");
+                Ok(Delivery::maildir(maildir::Writer::apart(maildirs, root, &folder, now)))
+            }
+            // What is there is beside the mbox, and has no name.
+            _ => self.begin(first, now).await,
         }
     }
 

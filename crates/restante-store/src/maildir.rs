@@ -142,15 +142,21 @@ pub(crate) struct Maildirs {
     disk: Arc<dyn Disk>,
     settings: Settings,
     /// Who may count a maildrop with a quota.
-    gates: counting::Gates,
+    gates: Arc<counting::Gates>,
     /// Deliveries that share their syncs.
     batches: batch::Batches,
 }
 
 impl Maildirs {
     pub(crate) fn new(disk: Arc<dyn Disk>, settings: Settings) -> Self {
-        let (gates, batches) = (counting::Gates::default(), batch::Batches::new(settings.syncs));
+        let (gates, batches) = (Arc::default(), batch::Batches::new(settings.syncs));
         Self { disk, settings, gates, batches }
+    }
+
+    /// The same on another disk, which has deliveries of its own to sync. Who counts still waits for the others.
+    pub(crate) fn on(&self, disk: Arc<dyn Disk>) -> Self {
+        let (settings, gates) = (self.settings.clone(), Arc::clone(&self.gates));
+        Self { disk, settings, gates, batches: batch::Batches::new(Syncs::Each) }
     }
 
     fn disk(&self) -> &dyn Disk {

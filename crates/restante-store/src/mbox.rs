@@ -136,6 +136,11 @@ impl Mboxes {
         Self { disk, settings, boards }
     }
 
+    /// The same on another disk.
+    pub(crate) fn on(&self, disk: Arc<dyn Disk>) -> Self {
+        Self { disk, settings: self.settings.clone(), boards: self.boards.clone() }
+    }
+
     /// The Maildirs that may be looked at.
     pub(crate) const fn boards(&self) -> Option<&Arc<Maildirs>> {
         self.boards.as_ref()

@@ -32,19 +32,20 @@ use crate::quota::{Audit, Limits, OverQuota, Recorded, Usage};
 
 pub(super) use files::count;
 
-/// As `Delivery::commit_within`.
+/// As `Delivery::commit_to`.
 pub(crate) async fn commit(
     writer: &mut Writer,
+    maildirs: &Arc<Maildirs>,
     maildir: &Path,
     limits: Limits,
 ) -> Result<UniqueId, DeliveryError> {
     if limits.are_none() {
-        return writer.commit(maildir).await;
+        return writer.commit_to(maildirs, maildir).await;
     }
-    let place = Place::new(writer.maildirs(), maildir, limits, writer.now());
+    let place = Place::new(maildirs, maildir, limits, writer.now());
     let admission = place.admit(Usage::message(writer.stored_octets())).await?;
     // After a failure the line stays: the message may be there all the same, and a total that is too high is found out.
-    let unique_id = writer.commit(maildir).await?;
+    let unique_id = writer.commit_to(maildirs, maildir).await?;
     admission.end().await;
     Ok(unique_id)
 }

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::layout::{TMP, delivered};
 use super::reader::{facts, surrogate_octets};
 use super::stored_form::StoredForm;
-use super::{Maildirs, batch, keeper, recovery};
+use super::{Maildirs, Settings, batch, keeper, recovery};
 use crate::delivery::DeliveryError;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::failure::Failure;
@@ -33,6 +33,10 @@ pub(crate) struct Writer {
     now: SystemTime,
     form: StoredForm,
     body: Body,
+    /// Everything has come.
+    is_finished: bool,
+    /// The temporary file is nobody's: it has no name, and every maildrop gets a copy.
+    is_apart: bool,
 }
 
 /// Where the octets are that have been written so far.
@@ -62,7 +66,18 @@ pub(super) struct Spool {
 impl Writer {
     pub(crate) fn new(maildirs: Arc<Maildirs>, first: &Path, now: SystemTime) -> Self {
         let form = StoredForm::new(maildirs.settings.line_ends);
-        Self { maildirs, first: first.to_owned(), now, form, body: Body::Memory(Vec::new()) }
+        let body = Body::Memory(Vec::new());
+        Self { maildirs, first: first.to_owned(), now, form, body, is_finished: false, is_apart: false }
+    }
+
+    /// One that shares no file with any maildrop, for recipients who must not be able to change what others get. What is too large
+    /// for memory lies in `folder`, which is made below the folder `root`, without a name.
+    pub(crate) fn apart(maildirs: &Maildirs, root: &Path, folder: &Path, now: SystemTime) -> Self {
+        let settings = Settings { line_ends: maildirs.settings.line_ends, ..Settings::new(root) };
+        let own = Arc::new(Maildirs::new(Arc::clone(&maildirs.disk), settings));
+        let mut writer = Self::new(own, folder, now);
+        writer.is_apart = true;
+        writer
     }
 
     /// As `Delivery::write`.
@@ -70,7 +85,10 @@ impl Writer {
         // A piece of any size adds at most a bufferful at a time.
         for piece in octets.chunks(BUFFER_BYTES_MAX) {
             let buffer = match &mut self.body {
-                Body::Memory(buffer) | Body::Spilled(_, buffer) => buffer,
+                Body::Memory(buffer) | Body::Spilled(_, buffer) if !self.is_finished => buffer,
+                Body::Memory(_) | Body::Spilled(..) => {
+                    return Err(self.lost(io::ErrorKind::InvalidInput).into());
+                }
                 Body::Spooled(_) => return Err(self.lost(io::ErrorKind::InvalidInput).into()),
                 Body::Lost(reason) => {
                     let reason = *reason;
@@ -81,7 +99,15 @@ impl Writer {
             if buffer.len() > BUFFER_BYTES_MAX {
                 let body = std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other));
                 let (maildirs, first, now) = (Arc::clone(&self.maildirs), self.first.clone(), self.now);
-                let spilled = blocking(move || spill(&maildirs, &first, now, body)).await;
+                let is_apart = self.is_apart;
+                let spilled = blocking(move || -> Result<Body, Failure> {
+                    let mut body = spill(&maildirs, &first, now, body)?;
+                    if let (true, Body::Spilled(spool, _)) = (is_apart, &mut body) {
+                        spool.hide()?;
+                    }
+                    Ok(body)
+                });
+                let spilled = spilled.await;
                 match spilled.map_err(Failure::at("deliver to", &self.first))? {
                     Ok(body) => self.body = body,
                     Err(failure) => {
@@ -96,32 +122,45 @@ impl Writer {
 
     /// As `Delivery::commit`.
     pub(crate) async fn commit(&mut self, maildir: &Path) -> Result<UniqueId, DeliveryError> {
-        let body = match std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other)) {
+        let maildirs = Arc::clone(&self.maildirs);
+        self.commit_to(&maildirs, maildir).await
+    }
+
+    /// The same into a maildrop on the disk of `maildirs`.
+    pub(crate) async fn commit_to(
+        &mut self,
+        maildirs: &Arc<Maildirs>,
+        maildir: &Path,
+    ) -> Result<UniqueId, DeliveryError> {
+        let mut body = match std::mem::replace(&mut self.body, Body::Lost(io::ErrorKind::Other)) {
             Body::Lost(reason) => return Err(self.lost(reason).into()),
-            Body::Memory(mut buffer) => {
-                self.form.finish(&mut buffer);
-                Body::Memory(buffer)
-            }
-            Body::Spilled(spool, mut buffer) => {
-                self.form.finish(&mut buffer);
-                Body::Spilled(spool, buffer)
-            }
-            body @ Body::Spooled(_) => body,
+            body => body,
         };
+        if !self.is_finished
+            && let Body::Memory(buffer) | Body::Spilled(_, buffer) = &mut body
+        {
+            self.form.finish(buffer);
+            self.is_finished = true;
+        }
         let findings = self.form.findings();
         let errand = Errand { maildir: maildir.to_owned(), now: self.now, findings };
-        let done = if self.maildirs.batches.are_wanted() {
+        let is_elsewhere = self.is_apart || !Arc::ptr_eq(maildirs, &self.maildirs);
+        let done = if !is_elsewhere && self.maildirs.batches.are_wanted() {
             batch::deposit(&self.maildirs, errand, body).await
         } else {
-            let maildirs = Arc::clone(&self.maildirs);
-            blocking(move || deposit(&maildirs, &errand, body)).await
+            let maildirs = Arc::clone(maildirs);
+            let work = move || match is_elsewhere {
+                true => deposit_elsewhere(&maildirs, &errand, body),
+                false => deposit(&maildirs, &errand, body),
+            };
+            blocking(work).await
         };
         let (body, result) = done.map_err(Failure::at("deliver to", maildir))?;
         self.body = body;
         Ok(result?)
     }
 
-    pub(super) const fn maildirs(&self) -> &Arc<Maildirs> {
+    pub(crate) const fn maildirs(&self) -> &Arc<Maildirs> {
         &self.maildirs
     }
 
@@ -184,6 +223,16 @@ impl Spool {
         Ok(Self { maildirs: Arc::clone(maildirs), file, path, is_temporary: true })
     }
 
+    /// Takes the name away, so that nothing is left of it when it is closed.
+    fn hide(&mut self) -> Result<(), Failure> {
+        if self.is_temporary {
+            let hidden = self.maildirs.disk().unlink(&self.path);
+            hidden.map_err(Failure::at("take the name off", &self.path))?;
+            self.is_temporary = false;
+        }
+        Ok(())
+    }
+
     pub(super) fn append(&self, octets: &[u8]) -> Result<(), Failure> {
         self.file.append(octets).map_err(Failure::at("write", &self.path))
     }
@@ -198,8 +247,8 @@ impl Spool {
     }
 
     /// A copy of its own for a maildrop that cannot share the file.
-    fn copy(&self, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
-        let copy = Self::create(&self.maildirs, maildir, now)?;
+    fn copy(&self, maildirs: &Arc<Maildirs>, maildir: &Path, now: SystemTime) -> Result<Self, Failure> {
+        let copy = Self::create(maildirs, maildir, now)?;
         let mut buffer = vec![0; COPY_BYTES];
         let mut offset = 0;
         loop {
@@ -322,6 +371,28 @@ pub(super) fn deposit(
     (Body::Spooled(spool), result)
 }
 
+/// Delivers to one maildrop on another disk, where nothing can be shared. What the body has become serves the next one.
+fn deposit_elsewhere(
+    maildirs: &Arc<Maildirs>,
+    errand: &Errand,
+    body: Body,
+) -> (Body, Result<UniqueId, Failure>) {
+    let body = match body {
+        Body::Spilled(spool, buffer) => match spool.append(&buffer).and_then(|()| spool.sync()) {
+            Ok(()) => Body::Spilled(spool, Vec::new()),
+            Err(failure) => return (Body::Lost(failure.cause().kind()), Err(failure)),
+        },
+        body => body,
+    };
+    let copied = maildirs.check_marker().and_then(|()| match &body {
+        Body::Memory(buffer) => spool_memory(maildirs, errand, buffer),
+        Body::Spilled(spool, _) | Body::Spooled(spool) => spool.copy(maildirs, &errand.maildir, errand.now),
+        Body::Lost(reason) => Err(Failure::new("deliver to", &errand.maildir, io::Error::from(*reason))),
+    });
+    let result = copied.and_then(|mut copied| deposit_spool(maildirs, errand, &mut copied));
+    (body, result)
+}
+
 fn spool_memory(maildirs: &Arc<Maildirs>, errand: &Errand, octets: &[u8]) -> Result<Spool, Failure> {
     let spool = Spool::create(maildirs, &errand.maildir, errand.now)?;
     spool.append(octets)?;
@@ -355,7 +426,7 @@ pub(super) fn place(errand: &Errand, spool: &mut Spool) -> Result<Placed, Failur
     if let Some(name) = name {
         return Ok(Placed { name, copied: None });
     }
-    let mut copied = spool.copy(maildir, now)?;
+    let mut copied = spool.copy(&spool.maildirs, maildir, now)?;
     let name = copied.publish(maildir, now)?;
     Ok(Placed { name, copied: Some(copied) })
 }

@@ -80,8 +80,17 @@ impl Writer {
         Ok(())
     }
 
-    /// As `Delivery::commit_within`.
-    pub(crate) async fn commit(&mut self, place: Place, limits: Limits) -> Result<UniqueId, DeliveryError> {
+    pub(crate) const fn mboxes(&self) -> &Arc<Mboxes> {
+        &self.mboxes
+    }
+
+    /// As `Delivery::commit_to`.
+    pub(crate) async fn commit(
+        &mut self,
+        mboxes: &Arc<Mboxes>,
+        place: Place,
+        limits: Limits,
+    ) -> Result<UniqueId, DeliveryError> {
         let Some(mut body) = self.body.take() else { return Err(self.lost().into()) };
         if !self.is_finished {
             self.is_finished = true;
@@ -93,7 +102,7 @@ impl Writer {
                 body.memory.push(b'\n');
             }
         }
-        let guard = match locks::wait(&self.mboxes, &place, Missing::IsMade).await {
+        let guard = match locks::wait(mboxes, &place, Missing::IsMade).await {
             Ok(guard) => guard,
             Err(failure) => {
                 self.body = Some(body);

@@ -10,9 +10,11 @@ use restante_proto::body::{Encoder, Extent};
 
 use super::fixture::{Fixture, files, now, read, run};
 use super::trick_disk::TrickDisk;
+use crate::Location;
 use crate::disk::LocalDisk;
 use crate::maildir::LineEnds;
 use crate::maildrop::OpenError;
+use crate::quota::Limits;
 
 const MESSAGE: &[u8] = b"A: b\r\n\r\nc\r\n";
 
@@ -71,6 +73,37 @@ fn recipients_share_one_file() {
         for name in ["alice", "bob", "carol"] {
             assert_eq!(files(&maildir.root().join(name)).len(), 1, "nothing is left in tmp");
         }
+    }
+}
+
+#[test]
+fn recipients_apart_share_nothing_whatever_they_do_to_their_files() {
+    for (size, limits) in
+        [(10, Limits::default()), (500_000, Limits { octets: Some(1 << 30), messages: None })]
+    {
+        let maildir = Fixture::new();
+        let (message, root) = (b"0123456789\r\n".repeat(size / 10), maildir.root());
+        let other = maildir.store.on(Arc::new(LocalDisk));
+        run(async {
+            let at = |name: &str| Location::Maildir(root.join(name));
+            let mut delivery = maildir.store.begin_apart(root, &at("alice"), now()).await.unwrap();
+            delivery.write(&message).await.unwrap();
+            for (name, store) in [("alice", &other), ("bob", &maildir.store), ("carol", &other)] {
+                let unique_id = delivery.commit_to(store, &at(name), limits).await.unwrap();
+                let path = root.join(name).join("new").join(unique_id.as_str());
+                // Nobody's change is anybody else's.
+                assert_eq!(fs::read(&path).unwrap(), b"0123456789\n".repeat(size / 10), "{name}");
+                assert_eq!(fs::metadata(&path).unwrap().nlink(), 1);
+                fs::write(&path, b"forged\n").unwrap();
+            }
+            assert!(delivery.write(b"more").await.is_err(), "not behind a commit");
+        });
+        for name in ["alice", "bob", "carol"] {
+            assert_eq!(files(&root.join(name)).len(), 1, "nothing is left in tmp");
+        }
+        let incoming = root.join("incoming");
+        assert_eq!(incoming.exists(), size > 10);
+        assert!(!incoming.exists() || files(&incoming).is_empty());
     }
 }
 
@@ -165,7 +198,7 @@ fn a_missing_disk_is_not_an_empty_maildrop() {
         fs::remove_dir_all(&maildir.path).unwrap();
         let path =
             if case == "no root" { maildir.root().join("missing/alice") } else { maildir.path.clone() };
-        let location = crate::Location::Maildir(path.clone());
+        let location = Location::Maildir(path.clone());
         let error = run(maildir.store.open(&location, now())).unwrap_err();
         assert!(matches!(error, OpenError::Temporary(_)), "{case}: {error}");
         let result = run(async {
