@@ -48,6 +48,11 @@ const PACKAGES: &[Package] = &[
         reason: "messages nobody here wrote: the test data of CPython's email package",
     },
     Package {
+        name: "libpam0g-dev",
+        proof: "/usr/include/security/pam_appl.h",
+        reason: "system accounts by PAM: the feature `pam` links it",
+    },
+    Package {
         name: "libsecret-tools",
         proof: "secret-tool",
         reason: "how passwords are got from the keyring",

@@ -14,7 +14,7 @@ use crate::{others, packages, work};
 pub(crate) fn run(filters: &[&str]) -> Result<()> {
     packages::provide()?;
     others::provide()?;
-    work::run(&mut work::cargo(&["build", "--locked", "--package", "restante"]))?;
+    work::run(&mut work::cargo(&["build", "--locked", "--package", "restante", "--features", "pam"]))?;
     if work::succeeds(&mut work::cargo(&["nextest", "--version"])) {
         // Documentation tests first: nextest's closing line is then the last thing printed.
         if filters.is_empty() {

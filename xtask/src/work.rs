@@ -70,4 +70,4 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// What is optional and judged all the same.
-pub(crate) const FEATURES: &str = "--features=restante-client/srv";
+pub(crate) const FEATURES: &str = "--features=restante-client/srv,restante/pam";

@@ -15,7 +15,7 @@ use nix::unistd::User;
 use restante_auth::password::PASSWORD_OCTETS_MAX;
 use restante_proto::secret::Secret;
 
-use crate::charter::{AskerCharter, Passwords};
+use crate::charter::{AskerCharter, Passwords, Settings};
 use crate::client::Found;
 use crate::packet::{Reading, Writing, broken};
 use crate::wire::Socket;
@@ -96,6 +96,15 @@ fn look_up(charter: &AskerCharter, name: &str) -> io::Result<Option<Found>> {
         return Ok(None);
     }
     Ok(Some(Found { uid, gid, home: user.dir }))
+}
+
+/// Who has this name, asked in this process: for whoever has no broker because he is not root, and needs no more than a name. It may
+/// hang where a name service does.
+///
+/// # Errors
+/// The system's accounts cannot be asked.
+pub fn look_up_here(settings: &Settings, name: &str) -> io::Result<Option<Found>> {
+    look_up(&settings.asker(), name)
 }
 
 #[cfg(feature = "pam")]

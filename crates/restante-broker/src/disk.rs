@@ -42,7 +42,7 @@ enum Worker {
     Unneeded,
     Works(Socket, u64),
     /// It failed for this reason.
-    Failed(io::ErrorKind),
+    Failed(io::ErrorKind, String),
 }
 
 impl AccountDisk {
@@ -51,6 +51,13 @@ impl AccountDisk {
     pub fn new(broker: Arc<Broker>, uid: u32, own: Vec<PathBuf>) -> Self {
         let worker = Mutex::new(Worker::Unneeded);
         Self { link: Arc::new(Link { broker: Some(broker), uid, worker }), own }
+    }
+
+    /// A disk that answers every call with this error: the account's files cannot be had.
+    #[must_use]
+    pub fn closed(why: &io::Error, own: Vec<PathBuf>) -> Self {
+        let worker = Mutex::new(Worker::Failed(why.kind(), why.to_string()));
+        Self { link: Arc::new(Link { broker: None, uid: 0, worker }), own }
     }
 
     /// A disk whose worker is behind this socket already.
@@ -218,20 +225,19 @@ impl Link {
             match broker.worker(self.uid) {
                 Ok(Started { socket, id }) => *worker = Worker::Works(socket, id),
                 Err(error) => {
-                    *worker = Worker::Failed(error.kind());
+                    *worker = Worker::Failed(error.kind(), error.to_string());
                     return Err(error);
                 }
             }
         }
         let result = match &*worker {
             Worker::Works(socket, _) => talk(socket),
-            Worker::Failed(kind) => {
-                return Err(io::Error::new(*kind, "the account's worker has failed before"));
-            }
+            Worker::Failed(kind, why) => return Err(io::Error::new(*kind, why.clone())),
             Worker::Unneeded => Err(broken()),
         };
         if let Err(error) = &result
-            && let Worker::Works(_, id) = std::mem::replace(&mut *worker, Worker::Failed(error.kind()))
+            && let Worker::Works(_, id) =
+                std::mem::replace(&mut *worker, Worker::Failed(error.kind(), error.to_string()))
             && let Some(broker) = &self.broker
         {
             broker.end(id);

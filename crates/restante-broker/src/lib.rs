@@ -31,6 +31,9 @@ pub mod worker;
 pub use charter::{MailFolder, Passwords, Settings};
 pub use client::{Broker, Checked, Found};
 
+/// Whether passwords can be checked by PAM: whether this program was built with it.
+pub const HAS_PAM: bool = cfg!(feature = "pam");
+
 use std::io;
 
 /// What one process of this program is for.

@@ -11,6 +11,7 @@ use crate::config::{
     TemplateError,
 };
 use crate::header;
+use crate::system::{self, SystemDirectory};
 use restante_auth::account::{Account, Bound};
 use restante_auth::address;
 use restante_auth::directory::{Notify, SourceError, embedded, file};
@@ -65,6 +66,12 @@ pub fn store(config: &Config) -> Store {
         true => store.guarded(Arc::new(LocalDisk), guard_folder(config)),
         false => store,
     }
+}
+
+/// The store with the maildrop of one account: for an account of the system on a disk that is touched with its own rights, until what
+/// is opened in it is closed again. Touches no file.
+pub fn store_of(config: &Config, store: &Store, account: &Account) -> Store {
+    system::disk_of(config, account).map_or_else(|| store.clone(), |disk| store.on(disk))
 }
 
 /// How Maildirs are kept.
@@ -224,6 +231,7 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
             let settings = sql.assemble(addresses(config)).transpose()?;
             settings.and_then(SqlDirectory::new).map(|directory| Source::Other(Arc::new(directory)))
         }
+        AuthSource::System(_) => Ok(Source::Other(Arc::new(SystemDirectory::new(config)?))),
         AuthSource::Dovecot(dovecot) => {
             Ok(Source::Other(Arc::new(DovecotDirectory::new(dovecot.settings()?))))
         }

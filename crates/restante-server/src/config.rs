@@ -25,6 +25,7 @@ mod tls;
 pub mod token;
 
 use crate::file;
+use crate::system::SystemAccess;
 use restante_config::problem::{Problem, Problems, Severity};
 use restante_config::section::{Lines, Section};
 use restante_config::value::{Fault, Mode, Value, quote, show_key, word};
@@ -128,6 +129,8 @@ pub struct Config {
     pub server: Process,
     /// What the operator should know although the configuration can be used. Not a key.
     pub warnings: Vec<Problem>,
+    /// The way to the accounts of the system, once there is one. Not a key.
+    pub system: SystemAccess,
 }
 
 impl Default for Config {
@@ -153,6 +156,7 @@ impl Default for Config {
             log: Log::default(),
             server: Process::default(),
             warnings: Vec::new(),
+            system: SystemAccess::default(),
         }
     }
 }
@@ -280,6 +284,7 @@ impl Config {
             log: file.table("log", |section| finished(section, Log::read, Log::KEYS)),
             server: file.table("server", |section| finished(section, Process::read, Process::KEYS)),
             warnings: Vec::new(),
+            system: SystemAccess::default(),
         };
         file.finish(Self::KEYS);
         (config, listen)

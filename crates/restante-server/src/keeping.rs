@@ -129,7 +129,7 @@ impl Visit<'_> {
     async fn keep(&mut self, wall: &(impl Fn() -> SystemTime + Send + Sync)) -> Result<(), Unkept> {
         let config = &self.settings.config;
         let location = assemble::location(config, self.account).map_err(|error| failed(&error))?;
-        let store = &self.settings.store;
+        let store = assemble::store_of(config, &self.settings.store, self.account);
         let Some(expiry) = config.maildrop.expiry() else {
             return store.sweep_trash(&location, wall()).await.map_err(Unkept::from);
         };

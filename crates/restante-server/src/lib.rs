@@ -36,6 +36,7 @@ mod shared;
 mod shutdown;
 pub mod start;
 mod submission;
+pub mod system;
 mod tls;
 pub mod walls;
 
@@ -46,6 +47,7 @@ use crate::keeping::Keeper;
 use crate::listener::{BindError, Inherited, Listener, Listening};
 use crate::shared::{Settings, Shared};
 use crate::start::Prepared;
+use crate::system::SystemAccess;
 use crate::walls::WallsError;
 use std::error::Error;
 use std::fmt;
@@ -140,7 +142,9 @@ impl Server {
         outcome
     }
 
-    async fn try_reload(&mut self, config: Config) -> Result<(), ReloadError> {
+    async fn try_reload(&mut self, mut config: Config) -> Result<(), ReloadError> {
+        SystemAccess::follow(&mut config, &self.shared.settings.load().config)
+            .map_err(|error| ReloadError::Settings(SettingsError::Accounts(error)))?;
         // Everything that can fail comes first; from the exchange of the settings on nothing does.
         let mut bound = Vec::new();
         for listen in &config.listen {
@@ -251,6 +255,8 @@ pub enum StartError {
     Bind(BindError),
     /// Accounts, certificate or key cannot be used.
     Settings(SettingsError),
+    /// The broker, which opens the files of system accounts, does not start.
+    Broker(io::Error),
     /// The system gives no threads.
     Runtime(io::Error),
     /// The server cannot become its user, or be walled in as it must.
@@ -263,6 +269,7 @@ impl fmt::Display for StartError {
             Self::Log(_) => "the log cannot be opened",
             Self::Bind(_) => "a listener cannot be bound",
             Self::Settings(_) => "the configuration cannot be used",
+            Self::Broker(_) => "system accounts cannot be served",
             Self::Runtime(_) => "threads cannot be started",
             Self::Walls(_) => "the server cannot have the rights that it should",
         })
@@ -272,7 +279,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Log(error) | Self::Runtime(error) => Some(error),
+            Self::Log(error) | Self::Broker(error) | Self::Runtime(error) => Some(error),
             Self::Bind(error) => Some(error),
             Self::Settings(error) => Some(error),
             Self::Walls(error) => Some(error),

@@ -180,7 +180,8 @@ impl Sender {
         let Accepted { account, location, limits } = accepted;
         let declared = self.session.envelope().and_then(|envelope| envelope.size);
         let settings = &self.visit.settings;
-        let error = match settings.store.admits(location, declared, *limits, clock::wall()).await {
+        let store = assemble::store_of(&settings.config, &settings.store, account);
+        let error = match store.admits(location, declared, *limits, clock::wall()).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -272,7 +273,13 @@ impl Sender {
             now,
         };
         fields.write(&mut head);
-        let mut delivery = self.visit.settings.store.begin(&host.location, now).await?;
+        let settings = &self.visit.settings;
+        // What others get must not lie where one of them could change it.
+        let is_apart = self.recipients.iter().any(|one| settings.config.is_foreign(&one.account));
+        let mut delivery = match is_apart {
+            true => settings.store.begin_apart(&settings.config.state_dir, &host.location, now).await?,
+            false => settings.store.begin(&host.location, now).await?,
+        };
         delivery.write(&head).await?;
         let filter = ReturnPathFilter::default();
         self.delivery = Some(Incoming { delivery, filter, octets: 0, started: clock::now() });
@@ -293,6 +300,7 @@ impl Sender {
 
     /// Makes the message durable for one recipient, then says so (R2033-4.2.3).
     async fn deliver(&mut self, position: usize) {
+        let settings = &self.visit.settings;
         let (Some(incoming), Some(accepted)) = (&mut self.delivery, self.recipients.get(position)) else {
             return self.session.undelivered(DeliveryFault::Temporary, &mut self.connection.output);
         };
@@ -303,7 +311,9 @@ impl Sender {
             if !rest.is_empty() {
                 incoming.delivery.write(&rest).await?;
             }
-            incoming.delivery.commit_within(&accepted.location, accepted.limits).await
+            // For an account of the system: its files are open for no longer than this takes.
+            let store = assemble::store_of(&settings.config, &settings.store, &accepted.account);
+            incoming.delivery.commit_to(&store, &accepted.location, accepted.limits).await
         };
         let outcome = outcome.await;
 

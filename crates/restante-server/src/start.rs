@@ -43,14 +43,16 @@ impl Opened {
         &self.config
     }
 
-    /// Becomes the user of the server, gives up every capability, and raises the walls, for good. Everything that is needed
+    /// Starts the broker of system accounts, if there are any. Becomes the user of the server, gives up every capability, and raises the walls, for good. Everything that is needed
     /// later, at a reload too, is tried with the rights that are left. `configuration` is the file of the configuration.
     ///
     /// # Errors
-    /// Rights cannot be given up or root could be had back; there are threads already; a file that is needed later cannot be read;
+    /// The broker does not start, which takes root; rights cannot be given up or root could be had back; there are threads already; a file that is needed later cannot be read;
     /// the log cannot be opened.
     pub fn enter_walls(self, configuration: &Path) -> Result<Prepared, StartError> {
         let Self { config, inherited, bound, user } = self;
+        // The one process that stays root, and has to be started while we are.
+        config.system.start(&config).map_err(StartError::Broker)?;
         let standing = walls::enter(&config, user.as_ref(), configuration).map_err(StartError::Walls)?;
         // With the rights that it will be opened anew with.
         let log = OpenedLog::new(&config.log).map_err(StartError::Log)?;

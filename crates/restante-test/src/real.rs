@@ -6,6 +6,7 @@
 
 pub mod database;
 pub mod dovecot;
+pub mod machine;
 pub mod others;
 pub mod postfix;
 pub mod process;

@@ -18,9 +18,13 @@ use clap::error::ErrorKind;
 
 use exit::{Code, Failure};
 use flags::{Command, Flags};
+use restante_broker::Role;
 use restante_server::walls;
 
 fn main() -> ExitCode {
+    if let Some(role) = role() {
+        return play(role);
+    }
     // Every command may hold a password. Where the system refuses this, it has none to be asked for instead.
     let _ = walls::leave_no_image();
     let flags = match Flags::try_parse() {
@@ -34,6 +38,31 @@ fn main() -> ExitCode {
                 terminal::complain(&line);
             }
             failure.status()
+        }
+    }
+}
+
+/// Whether the server, or a command run by root, has started this program for the files and passwords of system accounts. Nobody else
+/// has a use for it, so it is no command that a person sees.
+// The program reads arguments for everybody else.
+#[allow(clippy::disallowed_methods)]
+fn role() -> Option<Role> {
+    let mut arguments = std::env::args_os().skip(1);
+    let role = match (arguments.next()?.to_str()?, arguments.next()?.to_str()?) {
+        ("rights", role) => {
+            [Role::Broker, Role::Worker, Role::Asker].into_iter().find(|one| one.name() == role)?
+        }
+        _ => return None,
+    };
+    arguments.next().is_none().then_some(role)
+}
+
+fn play(role: Role) -> ExitCode {
+    match role.play() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&format!("{}: {error}", role.name()));
+            ExitCode::from(Code::Software as u8)
         }
     }
 }

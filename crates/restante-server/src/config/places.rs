@@ -65,7 +65,11 @@ impl Config {
         for table in &self.tokens {
             places.tokens(&table.own);
         }
-        places.one("the maildrops in", &self.maildrop.path.root(), Use::Write);
+        let root = self.maildrop.path.root();
+        // Homes of system accounts are other processes' to touch.
+        let is_ours = root.parent().is_some()
+            || !self.sources.iter().any(|table| matches!(table.own, AuthSource::System(_)));
+        places.maybe("the maildrops in", is_ours.then_some(root.as_path()), Use::Write);
         let control = self.maildrop.control.as_ref().map(Template::root);
         places.maybe("the control folders in", control.as_deref(), Use::Write);
         places.maybe("the bulletins in", self.bulletins.path.as_deref(), Use::ReadBelow);
@@ -117,7 +121,7 @@ impl Places {
                     Use::WriteBeside,
                 );
             }
-            AuthSource::Dovecot(_) => {}
+            AuthSource::Dovecot(_) | AuthSource::System(_) => {}
         }
     }
 

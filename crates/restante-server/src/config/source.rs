@@ -3,8 +3,9 @@
 mod dovecot;
 mod http;
 mod ldap;
+mod system;
 
-use super::{Auth, Config, NameForm};
+use super::{Auth, Config, MaildropType, NameForm};
 use crate::file;
 pub use http::HttpSource;
 pub use ldap::{Attributes, LdapScope, LdapSource};
@@ -14,6 +15,7 @@ use restante_config::section::{Lines, Section};
 use restante_config::value::Hidden;
 use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
+pub use system::{SystemPasswords, SystemSource};
 
 pub use dovecot::DovecotSource;
 pub(crate) mod sql;
@@ -44,6 +46,8 @@ pub enum AuthSource {
     Sql(SqlSource),
     /// A running Dovecot.
     Dovecot(DovecotSource),
+    /// The accounts of this machine.
+    System(SystemSource),
 }
 
 section! {
@@ -108,6 +112,8 @@ choice! {
         Sql = "sql",
         /// A running Dovecot.
         Dovecot = "dovecot",
+        /// The accounts of this machine.
+        System = "system",
     }
 }
 
@@ -137,6 +143,7 @@ impl AuthSource {
         HttpSource::KEYS,
         SqlSource::KEYS,
         DovecotSource::KEYS,
+        SystemSource::KEYS,
     ];
 
     /// Reads what this kind has, and names its keys.
@@ -148,6 +155,7 @@ impl AuthSource {
             SourceType::Http => (Self::Http(Box::new(HttpSource::read(section))), HttpSource::KEYS),
             SourceType::Sql => (Self::Sql(SqlSource::read(section)), SqlSource::KEYS),
             SourceType::Dovecot => (Self::Dovecot(DovecotSource::read(section)), DovecotSource::KEYS),
+            SourceType::System => (Self::System(SystemSource::read(section)), SystemSource::KEYS),
         }
     }
 
@@ -159,6 +167,7 @@ impl AuthSource {
             Self::Http(source) => source.show(output),
             Self::Sql(source) => source.show(output),
             Self::Dovecot(source) => source.show(output),
+            Self::System(source) => source.show(output),
         }
     }
 
@@ -173,6 +182,7 @@ impl AuthSource {
             Self::Http(source) => source.start_paths_at(folder),
             Self::Sql(source) => source.start_paths_at(folder),
             Self::Dovecot(source) => source.start_paths_at(folder),
+            Self::System(_) => {}
         }
     }
 
@@ -192,6 +202,7 @@ impl AuthSource {
             Self::Http(source) => source.check(name, lines, problems),
             Self::Sql(source) => source.check(name, lines, problems),
             Self::Dovecot(source) => source.check(name, lines, problems),
+            Self::System(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -207,6 +218,7 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         let is_compared_here = match &source.own {
             AuthSource::File(_) | AuthSource::Embedded(_) => true,
             AuthSource::Sql(source) => source.check.is_none(),
+            AuthSource::System(source) => source.passwords == SystemPasswords::None,
             AuthSource::Ldap(_) | AuthSource::Http(_) | AuthSource::Dovecot(_) => false,
         };
         if is_compared_here && is_wished {
@@ -218,12 +230,37 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         }
         source.own.check(&name, lines, problems);
     }
+    check_system(config, lines, problems);
     let is_of = |part| config.sources.iter().any(|source| source.any.part == part);
     if is_of(SourcePart::Settings) && !is_of(SourcePart::Both) && !is_of(SourcePart::Passwords) {
         problems.warning(
             lines.at("auth.source.0.part"),
             "no source gives passwords: nobody can log in with one",
             "take part = \"settings\" out of one, or add a source that gives passwords",
+        );
+    }
+}
+
+/// There is one machine, and one process that opens its accounts' files.
+fn check_system(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let of_machine = |(position, table): (usize, &SourceTable)| match &table.own {
+        AuthSource::System(source) => Some((format!("auth.source.{position}"), source.clone())),
+        _ => None,
+    };
+    let mut all = config.sources.iter().enumerate().filter_map(of_machine);
+    let Some((name, source)) = all.next() else { return };
+    if source.mail_group.is_some() && config.maildrop.kind != MaildropType::Mbox {
+        problems.error(
+            lines.at(&format!("{name}.mail_group")),
+            format!("{name}.mail_group: Maildirs need no group"),
+            "take it out, or set maildrop.type = \"mbox\"",
+        );
+    }
+    for (other, _) in all {
+        problems.error(
+            lines.at(&other),
+            format!("{other}: a second source of type \"system\""),
+            "keep one: there is one machine",
         );
     }
 }

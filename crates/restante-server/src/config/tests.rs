@@ -8,6 +8,7 @@ mod mbox;
 mod older;
 mod source;
 mod sql;
+mod system;
 mod tls;
 mod token;
 

@@ -24,8 +24,8 @@ use restante_config::value::Span;
 use restante_proto::maildrop::MessageNumber;
 use restante_proto::sasl::{Credentials, ScramFacts, ScramQuery, ServerSignature};
 use restante_proto::server::{Opening, Refusal};
-use restante_store::Location;
 use restante_store::maildrop::{OpenError, Warning};
+use restante_store::{Location, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,9 +204,10 @@ impl Visit {
             self.note_fault(Some(&account.name), "find the maildrop", &error);
             Refusal::Permanent
         })?;
+        let store = assemble::store_of(&settings.config, &settings.store, account);
         let opened = match login.access {
-            Access::Full => self.open_exclusively(account, &location).await.map(Opened::Exclusive),
-            Access::ReadOnly => settings.store.inspect(&location, now).await.map(Opened::Inspection),
+            Access::Full => self.open_exclusively(&store, account, &location).await.map(Opened::Exclusive),
+            Access::ReadOnly => store.inspect(&location, now).await.map(Opened::Inspection),
         };
         let opened = opened.map_err(|error| {
             match &error {
@@ -222,8 +223,13 @@ impl Visit {
     }
 
     /// Takes the lock; where that is configured, from a session of the account that has been silent for long.
-    async fn open_exclusively(&self, account: &Account, location: &Location) -> Result<Held, OpenError> {
-        let (store, holders) = (&self.settings.store, &self.shared.holders);
+    async fn open_exclusively(
+        &self,
+        store: &Store,
+        account: &Account,
+        location: &Location,
+    ) -> Result<Held, OpenError> {
+        let holders = &self.shared.holders;
         let mut opened = store.open_for(location, account.name.as_str(), clock::wall()).await;
         let Some(Span(after)) = self.settings.config.maildrop.takeover_after else {
             return opened.map(|maildrop| Held { maildrop, holding: None });

@@ -27,6 +27,7 @@ mod sessions;
 mod sinks;
 mod sql;
 mod submission;
+mod system;
 mod transcripts;
 
 use restante_test::real::Kind;

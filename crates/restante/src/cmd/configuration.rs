@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use restante_config::problem::Problem;
 use restante_server::config::{self, Config};
+use restante_server::system::SystemAccess;
 
 use crate::exit::{Code, Failure};
 use crate::flags::ConfigFile;
@@ -36,8 +37,9 @@ pub(crate) fn find(file: &ConfigFile) -> Result<PathBuf, Failure> {
 pub(crate) fn load(file: &ConfigFile) -> Result<Config, Failure> {
     let path = find(file)?;
     match config::load(&path) {
-        Ok(config) => {
+        Ok(mut config) => {
             config.warnings.iter().for_each(complain);
+            config.system = SystemAccess::on_demand();
             Ok(config)
         }
         Err(problems) => {

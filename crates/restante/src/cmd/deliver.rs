@@ -33,7 +33,7 @@ pub(crate) fn run(flags: &Deliver) -> Result<(), Failure> {
         let account = recipient(&config, &flags.to).await?;
         let location = assemble::location(&config, &account)
             .map_err(|error| temporary(format!("the account {} has no maildrop: {error}", account.name)))?;
-        let store = assemble::store(&config);
+        let store = assemble::store_of(&config, &assemble::store(&config), &account);
         let limits = assemble::limits(&config, &account);
         let place = Place { location, limits };
         let mut delivery = store.begin(&place.location, clock::wall()).await.map_err(undelivered)?;

@@ -21,10 +21,10 @@ use restante_auth::account::Account;
 use restante_auth::verify::{Authenticator, Recipient};
 use restante_server::assemble;
 use restante_server::config::Config;
-use restante_store::Location;
 use restante_store::check::Depth;
 use restante_store::guard::Guarded;
 use restante_store::maildrop::{Inspection, OpenError};
+use restante_store::{Location, Store};
 
 use crate::clock;
 use crate::exit::{self, Code, Failure};
@@ -98,11 +98,32 @@ fn filled_in(path: &str, account: &Account, maildrop: &Path) -> PathBuf {
     PathBuf::from(filled.replace("{maildrop}", &maildrop.display().to_string()))
 }
 
+/// The store with an account's maildrop: of a system account it is touched with that account's rights.
+fn store(config: &Config, account: &Account) -> Store {
+    assemble::store_of(config, &assemble::store(config), account)
+}
+
+/// Refuses what reads and writes other servers' files by name in the folder of a system account, who may have put any link there.
+fn may_reach(config: &Config, account: &Account) -> Result<(), Failure> {
+    if !config.is_foreign(account) {
+        return Ok(());
+    }
+    let uid = account.owner.map_or(0, |owner| owner.uid);
+    let what = format!("{} is an account of the system: this touches its files by name", account.name);
+    Err(Failure::new(Code::Permission, what).remedy(format!(
+        "run this as that user, such as with: setpriv --reuid={uid} --regid={uid} --init-groups"
+    )))
+}
+
 /// Refuses to write into a maildrop that belongs to another user: the server could not read what is written there.
 // Whom a maildrop belongs to is asked before the store is, and of nothing else.
 #[allow(clippy::disallowed_methods)]
-fn may_write(maildrop: &Path) -> Result<(), Failure> {
+fn may_write(config: &Config, account: &Account, maildrop: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt;
+    if config.is_foreign(account) {
+        // Its owner does, and nobody else could.
+        return Ok(());
+    }
     let (Ok(maildrop_stat), Ok(us)) = (std::fs::metadata(maildrop), std::fs::metadata("/proc/self")) else {
         return Ok(());
     };
@@ -140,7 +161,7 @@ fn unopened(account: &Account, error: &OpenError) -> Failure {
 /// Reads a maildrop, or says why not.
 async fn inspect(config: &Config, account: &Account) -> Result<Inspection, String> {
     let location = assemble::location(config, account).map_err(|error| error.to_string())?;
-    assemble::store(config).inspect(&location, clock::wall()).await.map_err(|error| exit::chain(&error))
+    store(config, account).inspect(&location, clock::wall()).await.map_err(|error| exit::chain(&error))
 }
 
 /// "1 message", "2 messages".

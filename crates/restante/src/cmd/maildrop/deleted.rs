@@ -2,7 +2,6 @@
 
 use std::time::UNIX_EPOCH;
 
-use restante_server::assemble;
 use restante_server::header::summary::{HEADER_OCTETS, Summary};
 use restante_store::trash::Deleted;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::terminal::{self, Column, Table};
 pub(super) async fn run(flags: &Flags) -> Result<(), Failure> {
     let config = configuration::load(&flags.file)?;
     let account = super::account(&config, &flags.name.name).await?;
-    let (store, location) = (assemble::store(&config), location(&config, &account)?);
+    let (store, location) = (super::store(&config, &account), location(&config, &account)?);
     let deleted =
         store.deleted(&location, clock::wall()).await.map_err(|error| unopened(&account, &error))?;
     let mut entries = Vec::with_capacity(deleted.len());

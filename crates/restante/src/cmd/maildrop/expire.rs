@@ -3,7 +3,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use restante_auth::account::Account;
-use restante_server::assemble;
 use restante_server::config::Config;
 use restante_store::expiry::{Expired, Expiry, Trial};
 use serde::Serialize;
@@ -58,9 +57,9 @@ async fn expire(
     trial: Trial,
     entries: &mut Vec<Entry>,
 ) -> Result<(), Failure> {
-    let (store, location) = (assemble::store(config), location(config, account)?);
+    let (store, location) = (super::store(config, account), location(config, account)?);
     if trial == Trial::No {
-        may_write(location.path())?;
+        may_write(config, account, location.path())?;
     }
     loop {
         let expired = store.expire(&location, &expiry, clock::wall(), trial).await;

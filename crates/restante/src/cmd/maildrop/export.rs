@@ -10,7 +10,7 @@ use restante_store::migrate::export::{Format, Made};
 use restante_store::migrate::{Shown, header, listing};
 
 use super::super::{configuration, login};
-use super::{accounts, filled_in, inspect, location, maildir_path, may_write};
+use super::{accounts, filled_in, inspect, location, maildir_path, may_reach, may_write};
 use crate::clock;
 use crate::exit::{self, Code, Failure};
 use crate::flags::{Export, ExportTo};
@@ -35,6 +35,7 @@ pub(super) async fn run(flags: &Export) -> Result<(), Failure> {
 }
 
 async fn write_listing(config: &Config, account: &Account, flags: &Export) -> Result<(), Failure> {
+    may_reach(config, account)?;
     let failed = |what: String| Failure::new(Code::Io, format!("{}: {what}", account.name));
     let inspection = inspect(config, account).await.map_err(failed)?;
     let messages = inspection.listing();
@@ -66,11 +67,12 @@ async fn write_file(
     format: Format,
     flags: &Export,
 ) -> Result<(), Failure> {
+    may_reach(config, account)?;
     let maildrop = maildir_path(config, account)?;
     let location = location(config, account)?;
     let (is_partial, is_elsewhere) = (flags.partial, flags.output.is_some());
     if !is_elsewhere {
-        may_write(&maildrop)?;
+        may_write(config, account, &maildrop)?;
     }
     let is_written = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&is_written);

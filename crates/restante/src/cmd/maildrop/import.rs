@@ -14,7 +14,7 @@ use restante_store::migrate::plan::{Fate, Plan};
 use restante_store::unique_id::OverrideError;
 
 use super::super::configuration;
-use super::{accounts, inspect, location, maildir_path, may_write};
+use super::{accounts, inspect, location, maildir_path, may_reach, may_write};
 use crate::clock;
 use crate::exit::{self, Code, Failure};
 use crate::flags::Import;
@@ -45,6 +45,7 @@ async fn one(
     flags: &Import,
 ) -> Result<Outcome, Failure> {
     let failed = |what: String| Failure::new(Code::Io, format!("{}: {what}", account.name));
+    may_reach(config, account)?;
     let inspection = inspect(config, account).await.map_err(failed)?;
     let path = maildir_path(config, account)?;
     let plan = source.plan(flags, account, &path, &inspection).await?;
@@ -54,7 +55,7 @@ async fn one(
         outcome.is_refused = !may_go_on;
         return Ok(outcome);
     }
-    may_write(&path)?;
+    may_write(config, account, &path)?;
     let location = location(config, account)?;
     let store = assemble::store(config);
     store

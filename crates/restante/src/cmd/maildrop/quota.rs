@@ -48,7 +48,7 @@ pub(super) async fn run(which: &Accounts, file: &ConfigFile, form: Form) -> Resu
 
 async fn audit(config: &Config, account: &Account, limits: Limits, form: Form) -> Result<Audit, String> {
     let location = assemble::location(config, account).map_err(|error| error.to_string())?;
-    let (store, now) = (assemble::store(config), clock::wall());
+    let (store, now) = (super::store(config, account), clock::wall());
     let audit = if form.repair {
         store.recount(&location, limits, now).await
     } else {

@@ -6,7 +6,6 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use restante_config::value::Span;
 use restante_proto::maildrop::{Octets, UniqueId};
-use restante_server::assemble;
 use restante_store::trash::{Form, PutBack, UndeleteError, Undeleted, Which};
 use serde::Serialize;
 
@@ -23,7 +22,7 @@ pub(super) async fn run(flags: &Undelete) -> Result<(), Failure> {
     let form = if flags.as_new { Form::AsNew } else { Form::AsTheyWere };
     let config = configuration::load(&flags.file)?;
     let account = super::account(&config, &flags.name.name).await?;
-    let (store, location) = (assemble::store(&config), location(&config, &account)?);
+    let (store, location) = (super::store(&config, &account), location(&config, &account)?);
     let done = store.undelete(&location, which, form, clock::wall()).await;
     let done = done.map_err(|error| match &error {
         UndeleteError::Maildrop(error) => unopened(&account, error),

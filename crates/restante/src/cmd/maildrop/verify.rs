@@ -31,7 +31,7 @@ pub(super) async fn run(
     let accounts = super::accounts(&config, which).await?;
     if task == Task::Repair {
         for account in &accounts {
-            super::may_write(&super::maildir_path(&config, account)?)?;
+            super::may_write(&config, account, &super::maildir_path(&config, account)?)?;
         }
     }
     let (mut entries, mut failed, mut left) = (Vec::new(), 0, 0);
@@ -61,7 +61,7 @@ pub(super) async fn run(
 
 async fn findings(config: &Config, account: &Account, task: Task) -> Result<Vec<Finding>, String> {
     let location = assemble::location(config, account).map_err(|error| error.to_string())?;
-    let (store, now) = (assemble::store(config), clock::wall());
+    let (store, now) = (super::store(config, account), clock::wall());
     let found = match task {
         Task::Verify(depth) => store.verify(&location, depth, now).await,
         Task::Repair => store.repair(&location, now).await,
