@@ -20,7 +20,7 @@ use restante_proto::secret::Secret;
 
 use link::{Ask, Failure, Link};
 
-mod fields;
+pub(crate) mod fields;
 mod link;
 
 /// Where Dovecot is, and how patient we are.

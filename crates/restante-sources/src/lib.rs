@@ -6,9 +6,11 @@
 // Tests may read clocks and lay out files.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod checkpassword;
 pub mod dovecot;
 pub mod http;
 pub mod ldap;
 pub mod oauth;
+pub mod program;
 pub mod sql;
 mod trust;

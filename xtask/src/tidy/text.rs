@@ -20,6 +20,7 @@ const LIFTED: &[(&str, &str)] = &[
     ("crates/restante-server/src/submission/command.rs", "starts the program that messages are handed to"),
     ("crates/restante-broker/src/asker/shadow.rs", "accounts expire on a day"),
     ("crates/restante-broker/src/start.rs", "starts this same program with other rights"),
+    ("crates/restante-sources/src/checkpassword.rs", "starts the program that checks passwords"),
     ("crates/restante-server/src/clock.rs", "the only place that reads a clock"),
     ("crates/restante-fetch/src/sink/command.rs", "starts the program that takes messages"),
     ("crates/restante-fetch/src/secret/command.rs", "starts the program that tells a password"),

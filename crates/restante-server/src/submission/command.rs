@@ -3,17 +3,17 @@
 //! No shell: the words of the configuration are the program and its arguments. The program gets a process group of its own, which is
 //! killed when its time is up.
 
-// The one program that the server starts.
+// One of the two programs that the server starts; the other is in restante_sources::checkpassword.
 #![allow(clippy::disallowed_methods)]
 
 use super::SubmitError;
 use super::spool::Spool;
-use rustix::process::{Pid, Signal, kill_process_group};
+use restante_sources::program::{Group, first_line};
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{ChildStderr, ChildStdin, Command};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{ChildStdin, Command};
 
 /// Starts the program, feeds it, and waits for its end. When the future is dropped before, the program is killed.
 pub(super) async fn run(words: &[String], sender: &str, spool: &mut Spool) -> Result<(), SubmitError> {
@@ -31,15 +31,14 @@ pub(super) async fn run(words: &[String], sender: &str, spool: &mut Spool) -> Re
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| SubmitError::Start { program: program.clone(), error })?;
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let group = Group::of(&child);
     let complaint = child.stderr.take().map(|stderr| tokio::spawn(first_line(stderr)));
     let fed = match child.stdin.take() {
         Some(stdin) => feed(stdin, spool).await,
         None => Ok(()),
     };
     let status = child.wait().await.map_err(SubmitError::Unread)?;
-    // Its number may be another's from now on.
-    group.0 = None;
+    group.ended();
     let said = match complaint {
         // A grandchild may hold on to it.
         Some(task) => {
@@ -81,33 +80,8 @@ async fn feed(mut stdin: ChildStdin, spool: &mut Spool) -> Result<(), SubmitErro
     stdin.shutdown().await.map_err(SubmitError::Unread)
 }
 
-/// The first line, printable and not long; the rest is read and dropped, so that the program is not held up.
-async fn first_line(mut stderr: ChildStderr) -> String {
-    let mut line = Vec::new();
-    let mut chunk = [0; 1024];
-    while let Ok(count @ 1..) = stderr.read(&mut chunk).await {
-        let room = COMPLAINT_OCTETS_MAX.saturating_sub(line.len());
-        line.extend(chunk.iter().take(count.min(room)));
-    }
-    let text = String::from_utf8_lossy(&line);
-    text.lines().next().unwrap_or_default().trim().to_owned()
-}
-
-/// A program that has not ended, and what it has started: killed when nobody waits any more.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // Nobody is left to tell.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
 /// Replaced in the arguments by the account's address.
 const SENDER: &str = "{sender}";
 const CHUNK_OCTETS: usize = 64 * 1024;
-const COMPLAINT_OCTETS_MAX: usize = 512;
 /// How long a grandchild may hold standard error open after the program's end.
 const COMPLAINT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What Dovecot says of a user, as fields of an account.
+//! What Dovecot says of a user, and programs written for it, as fields of an account.
 //!
 //! Its names and forms are those of its userdb: `home`, `mail` (a mail location), `quota_rule`, `uid`, `gid`. Everything else is for
 //! Dovecot's own programs and left out.
@@ -10,7 +10,7 @@ use restante_auth::settings::Given;
 use restante_proto::dovecot::client::User;
 
 /// The account of a user.
-pub(super) fn account(name: AccountName, user: &User) -> Result<Account, Problem> {
+pub(crate) fn account(name: AccountName, user: &User) -> Result<Account, Problem> {
     let mut given: Vec<(&str, String)> = Vec::new();
     let home = user.field("home").filter(|home| !home.is_empty());
     if let Some(home) = home {
