@@ -21,6 +21,11 @@ struct Package {
 
 const PACKAGES: &[Package] = &[
     Package { name: "curl", proof: "/usr/bin/curl", reason: "a real client: pop3, STLS and pop3s" },
+    Package {
+        name: "cvm",
+        proof: "cvm-checkpassword",
+        reason: "a real program of the checkpassword interface",
+    },
     Package { name: "dbus", proof: "dbus-run-session", reason: "the message bus of a real keyring" },
     Package {
         name: "dovecot-lmtpd",

@@ -51,6 +51,12 @@ pub trait Directory: fmt::Debug + Send + Sync {
         let _ = (account, credential, today);
     }
 
+    /// Whether it can be asked, for an operator who wants to know before anybody logs in. The name in `question` is one that nobody need have.
+    /// The default looks that name up.
+    fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
+        Box::pin(async { self.lookup(question).await.map(|_| ()) })
+    }
+
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize>;
 

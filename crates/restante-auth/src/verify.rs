@@ -250,6 +250,14 @@ impl Authenticator {
     }
 
     /// Drops what is remembered of passwords that a source found right for this account, or a token; the next login asks it again. A password
+    /// Asks every source once, for an operator who wants to know whether they can be: what each is, and what is wrong with it.
+    ///
+    /// Must be called within a tokio runtime.
+    pub async fn probe(&self, now: Instant) -> Vec<(String, Result<(), SourceError>)> {
+        self.inner.probe(Circumstances::new(Service::Operator, now)).await
+    }
+
+    /// Drops what is remembered of passwords that a source found right for this account; the next login asks it again. A password
     /// whose stored form is known needs none of this: a change of it counts at once.
     pub fn forget(&self, name: &AccountName) {
         self.inner.forget(name);

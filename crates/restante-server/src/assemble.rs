@@ -2,6 +2,8 @@
 //!
 //! The server uses these, and so do the subcommands that work without one (`deliver`, `maildrop`, `account`).
 
+pub mod import;
+pub mod programs;
 mod source;
 mod token;
 
@@ -24,6 +26,7 @@ use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings,
 use restante_config::value::Span;
 use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
+use restante_sources::checkpassword::CheckpasswordDirectory;
 use restante_sources::dovecot::DovecotDirectory;
 use restante_sources::sql::SqlDirectory;
 use restante_store::disk::LocalDisk;
@@ -234,6 +237,14 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
         AuthSource::System(_) => Ok(Source::Other(Arc::new(SystemDirectory::new(config)?))),
         AuthSource::Dovecot(dovecot) => {
             Ok(Source::Other(Arc::new(DovecotDirectory::new(dovecot.settings()?))))
+        }
+        AuthSource::Checkpassword(source) => {
+            let answer = programs::answer();
+            let directory = |answer| Some(CheckpasswordDirectory::new(source.settings(answer)?));
+            match answer {
+                Ok(answer) => Ok(Source::Other(Arc::new(directory(answer)?))),
+                Err(error) => Err(error),
+            }
         }
     })
 }

@@ -1,7 +1,7 @@
 //! The control socket: how commands on the same machine speak to a running server (docs/design/0017-defence.md).
 //!
 //! `STATE_DIR/control`, for its owner alone. One request is one line, a JSON object; the answer is lines, each a JSON object, until
-//! `{"end":true}`. Commands are listed here and done where they belong; now that is `bans.rs` alone.
+//! `{"end":true}`. Commands are listed here and done where they belong: `bans.rs`, and the authenticator.
 
 use crate::bans::{BANS_MAX, Ban};
 use crate::clock;
@@ -37,6 +37,11 @@ pub enum Request {
         /// As it was banned.
         network: String,
     },
+    /// Drops what is remembered of passwords of an account that its source has found right.
+    Forget {
+        /// The account, or what is typed for it at a login.
+        account: String,
+    },
 }
 
 /// A line of an answer.
@@ -45,6 +50,8 @@ pub enum Request {
 pub enum Line {
     /// One of the bans; after `BanAdd` and `BanRemove` that which was added or taken out.
     Ban(Ban),
+    /// The account that was asked about.
+    Account(String),
     /// Why it was not done.
     Error(String),
     /// There is no more. Always `true`.
@@ -162,6 +169,13 @@ async fn obey(request: Request, shared: &Arc<Shared>) -> Result<Vec<Line>, Strin
             shared.log.write(&Event::BanLifted { ban: &ban, why: "removed" });
             write(shared).await?;
             Ok(vec![Line::Ban(ban)])
+        }
+        Request::Forget { account } => {
+            let authenticator = &shared.settings.load().authenticator;
+            let name = authenticator.account_name(account.as_bytes());
+            let name = name.map_err(|why| format!("{account:?} cannot be an account: {why}"))?;
+            authenticator.forget(&name);
+            Ok(vec![Line::Account(name.as_str().to_owned())])
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The program finds `name NUL password NUL timestamp NUL` at descriptor 3. When the password is right it puts what it knows of the
 //! account into its environment and becomes the program that its arguments end with; that is our own ([`answer`]), which prints the
-//! environment. Else it ends: with 1 for a wrong password, 111 when it cannot say now, and 3 (as Dovecot has it) when there is no such
+//! environment. Else it ends: with 1 (or 100, as programs around qmail have it) for a wrong password, 111 when it cannot say now, and 3 (as Dovecot has it) when there is no such
 //! account. Each question starts it once, without a shell and with an environment of ours alone; it has a time, a process group that
 //! is killed at its end, and room for so much output. How programs are watched is in `program`.
 
@@ -162,9 +162,9 @@ impl CheckpasswordDirectory {
         };
         match (status.code(), wish) {
             (Some(0), wish) => self.accepted(question, wish, output).map(Said::Accepted),
-            (Some(1), Wish::Check(_)) => Ok(Said::Refused),
-            (Some(1), Wish::Lookup) => Err(self.permanent(
-                format!("{}: it ends with 1 when it is asked without a password{complaint}", question.name),
+            (Some(1 | 100), Wish::Check(_)) => Ok(Said::Refused),
+            (Some(code @ (1 | 100)), Wish::Lookup) => Err(self.permanent(
+                format!("{}: it ends with {code} when it is asked without a password{complaint}", question.name),
                 "with AUTHORIZED=1 in its environment it must want none, and end with 3 when there is no such account; else set lookups = false",
             )),
             (Some(3), _) => Ok(Said::Unknown),
@@ -396,14 +396,21 @@ impl Directory for CheckpasswordDirectory {
                 Said::Accepted(Accepted { account, .. }) => Checked::Right(account),
                 Said::Unknown => Checked::Unknown,
                 // 1 is said of a wrong password and of a name that nobody has; later sources may know that one.
-                Said::Refused if self.settings.has_lookups => {
-                    match self.ask(question, Wish::Lookup).await? {
-                        Said::Accepted(_) => Checked::Wrong,
-                        Said::Refused | Said::Unknown => Checked::Unknown,
-                    }
-                }
+                Said::Refused if self.settings.has_lookups => match self.ask(question, Wish::Lookup).await? {
+                    Said::Accepted(_) => Checked::Wrong,
+                    Said::Refused | Said::Unknown => Checked::Unknown,
+                },
                 Said::Refused => Checked::Wrong,
             })
+        })
+    }
+
+    /// Without look-ups it is asked with a password that nobody has.
+    fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
+        Box::pin(async {
+            let nobodys = Secret::new(question.name.as_str().as_bytes().to_vec());
+            let wish = if self.settings.has_lookups { Wish::Lookup } else { Wish::Check(&nobodys) };
+            self.ask(question, wish).await.map(|_| ())
         })
     }
 

@@ -198,6 +198,16 @@ impl Directory for DovecotDirectory {
         Box::pin(self.ask_password(question, password))
     }
 
+    fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
+        Box::pin(async {
+            self.try_connect().await?;
+            match self.users {
+                Some(_) => self.ask_user(question.name.as_str(), question).await.map(|_| ()),
+                None => Ok(()),
+            }
+        })
+    }
+
     fn reload(&self, _: Instant) -> Answer<'_, usize> {
         Box::pin(async { Ok(0) })
     }

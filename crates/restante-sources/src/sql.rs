@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use restante_auth::account::Account;
+use restante_auth::account::{Account, AccountName};
 use restante_auth::address;
 use restante_auth::directory::census::Census;
 use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
@@ -18,6 +18,7 @@ use restante_auth::settings::{FIELDS, Given};
 use restante_proto::secret::Secret;
 
 mod connection;
+mod export;
 mod fault;
 mod pool;
 pub mod query;
@@ -228,16 +229,21 @@ impl SqlDirectory {
 
     /// The account of one row of `list`.
     fn listed(&self, row: &Row) -> Result<Account, Problem> {
+        let name = self.name_of(row)?;
+        let fields = row.iter().filter(|(column, _)| column != ACCOUNT && column != "password");
+        let fields = fields.map(|(column, value)| (column.as_str(), value.as_str()));
+        Ok(Given::read(name, fields, self.scheme)?.account)
+    }
+
+    /// Whose row of `list` it is.
+    fn name_of(&self, row: &Row) -> Result<AccountName, Problem> {
         let (_, name) = row.iter().find(|(column, _)| column == ACCOUNT).ok_or_else(nameless)?;
-        let name = self.addresses.account_name(name.as_bytes()).map_err(|why| {
+        self.addresses.account_name(name.as_bytes()).map_err(|why| {
             Problem::new(
                 format!("`list` answers with the account {:?}: {why}", name.as_str()),
                 "leave it out in the query",
             )
-        })?;
-        let fields = row.iter().filter(|(column, _)| column != ACCOUNT && column != "password");
-        let fields = fields.map(|(column, value)| (column.as_str(), value.as_str()));
-        Ok(Given::read(name, fields, self.scheme)?.account)
+        })
     }
 
     fn error(&self, fault: Fault, query: &Query) -> SourceError {
@@ -272,6 +278,10 @@ impl Directory for SqlDirectory {
             let answered = tokio::time::timeout(self.timeout, self.checked(check, question, password));
             answered.await.unwrap_or_else(|_| Err(self.late(check)))
         })
+    }
+
+    fn probe<'a>(&'a self, _: &'a Question<'a>) -> Answer<'a, ()> {
+        Box::pin(Self::probe(self))
     }
 
     /// There is nothing to read again; the next question is asked over a new connection.

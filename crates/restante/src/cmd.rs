@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod ban;
 pub(crate) mod check;
+pub(crate) mod checkpassword;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod configuration;

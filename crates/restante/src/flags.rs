@@ -15,6 +15,7 @@ use clap_complete::Shell;
 use restante_auth::account::Bound;
 use restante_auth::directory::embedded::accounts::Figure;
 use restante_config::value::Size;
+use restante_server::assemble::programs;
 
 use app_password::AppPassword;
 use ban::Bans;
@@ -58,7 +59,13 @@ pub(crate) enum Command {
     Logout(Logout),
     Completions(Completions),
     Man(Man),
+    #[command(name = programs::ANSWER, hide = true)]
+    CheckpasswordAnswer(CheckpasswordAnswer),
 }
+
+/// Print what the environment says of an account; what a checkpassword program becomes, and of no use by hand
+#[derive(Args, Debug)]
+pub(crate) struct CheckpasswordAnswer {}
 
 /// Take the tour: server, delivery and client, no set-up needed
 ///
@@ -94,7 +101,12 @@ pub(crate) struct Config {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Report every error in the configuration, each with its line and remedy
+    ///
+    /// Ends with 78 when there is one. With --connect it ends with 69 when only a source of accounts cannot be reached now.
     Check {
+        /// Ask every source of accounts once as well, over its wire
+        #[arg(long)]
+        connect: bool,
         #[command(flatten)]
         file: ConfigFile,
         #[command(flatten)]
@@ -195,13 +207,23 @@ pub(crate) enum AccountCommand {
     /// Take accounts over, with their passwords as they are stored
     ///
     /// All of them or, when something is wrong, none.
+    #[command(group = clap::ArgGroup::new("from").required(true).args(["from_file", "from_sql"]))]
     Import {
         /// A passwd-file, as Dovecot has them
         #[arg(long, value_name = "FILE")]
-        from_file: PathBuf,
-        /// Give accounts that are there already the password and the fields of the file
+        from_file: Option<PathBuf>,
+        /// A database, such as postgres://USER@/mail?host=/run/postgresql [without URL: the source of type "sql" of the configuration, by its queries]
+        #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+        from_sql: Option<String>,
+        /// The query for all accounts, with the columns account, password and other fields
+        #[arg(long, value_name = "SQL", requires = "from_sql", conflicts_with = "from_file")]
+        query: Option<String>,
+        /// Give accounts that are there already the password and the fields that they have there
         #[arg(long)]
         replace: bool,
+        /// Say what would become of the accounts, and change nothing
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         file: ConfigFile,
         #[command(flatten)]
@@ -224,6 +246,16 @@ pub(crate) enum AccountCommand {
         /// Messages; or 'none', or 'default'
         #[arg(long, value_name = "N", value_parser = messages)]
         messages: Option<Figure>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Let a running server ask anew whether passwords of an account are right
+    ///
+    /// For sources that check passwords themselves (LDAP, HTTP, a Dovecot, a checkpassword program, SQL with 'check'): what they found right is
+    /// remembered for cache_s. A password that was changed there counts at once then. Asks the running server over its control socket.
+    Forget {
+        #[command(flatten)]
+        name: AccountName,
         #[command(flatten)]
         file: ConfigFile,
     },

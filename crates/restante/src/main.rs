@@ -82,6 +82,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Logout(flags) => cmd::tokens::logout(&flags),
         Command::Completions(flags) => cmd::completions::run(&flags),
         Command::Man(flags) => cmd::man::run(&flags),
+        Command::CheckpasswordAnswer(_) => cmd::checkpassword::answer(),
     }
 }
 

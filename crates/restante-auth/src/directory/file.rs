@@ -95,7 +95,7 @@ impl FileDirectory {
             let is_open =
                 StoredPassword::parse(record.secret, self.default_scheme).is_ok_and(|it| it.is_there());
             let stored = is_open.then(|| Zeroizing::new(record.secret.to_vec()));
-            Some(Imported { account: account_of(name, record), stored })
+            Some(Imported { account: account_of(name, record), stored, is_disabled: false })
         };
         let table = &parsed.table;
         let accounts = (0..table.len()).filter_map(|index| table.nth(index).and_then(account)).collect();
@@ -125,6 +125,10 @@ impl Directory for FileDirectory {
             self.file.follow(question.at.now).await;
             self.entry(question.name)
         })
+    }
+
+    fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
+        Box::pin(async { self.reload(question.at.now).await.map(|_| ()) })
     }
 
     fn reload(&self, now: Instant) -> Answer<'_, usize> {

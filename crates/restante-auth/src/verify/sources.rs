@@ -6,7 +6,7 @@
 //! delivery come to the same maildrop, whatever the account was opened by.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use restante_proto::secret::Secret;
 
@@ -333,6 +333,39 @@ impl Inner {
         self.places.iter().filter_map(|place| place.memory.as_ref()).for_each(|memory| memory.forget(name));
     }
 
+    /// Asks each source once, about somebody whom none need know.
+    pub(super) async fn probe(&self, at: Circumstances) -> Vec<(String, Result<(), SourceError>)> {
+        let mut probed = Vec::with_capacity(self.places.len());
+        for place in &self.places {
+            let domains = place.domains.iter().chain(&self.addresses.default_domain);
+            let domain =
+                domains.chain(&self.addresses.domains).next().map_or("example.invalid", String::as_str);
+            let name = match self.addresses.form {
+                address::NameForm::Local => PROBE.to_owned(),
+                address::NameForm::Address => format!("{PROBE}@{domain}"),
+            };
+            let outcome = match AccountName::new(&name) {
+                Ok(name) => match tokio::time::timeout(
+                    PROBE_MAX,
+                    place.directory.probe(&Question { name: &name, at }),
+                )
+                .await
+                {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        let what = format!("no answer within {} s", PROBE_MAX.as_secs());
+                        let problem = Problem::new(what, "see whether it runs");
+                        Err(SourceError::temporary(place.directory.source(), problem))
+                    }
+                },
+                // Only a domain of the configuration could be the reason, and those have been read already.
+                Err(_) => Ok(()),
+            };
+            probed.push((place.directory.source(), outcome));
+        }
+        probed
+    }
+
     /// Reads all sources again, and forgets what they found right; each source that could be read, with how many accounts it has now, or why it kept those it had.
     pub(super) async fn reread(&self, now: Instant) -> Vec<Result<(String, usize), SourceError>> {
         let mut read = Vec::with_capacity(self.places.len());
@@ -344,6 +377,11 @@ impl Inner {
         read
     }
 }
+
+/// Whom sources are asked about to see whether they can be asked.
+const PROBE: &str = "restante-probe";
+/// Longer than any source's own bound.
+const PROBE_MAX: Duration = Duration::from_secs(120);
 
 /// An account with what all sources say of it.
 struct Settled {

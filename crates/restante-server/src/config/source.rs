@@ -1,5 +1,6 @@
 //! `[[auth.source]]`: where accounts come from. Each kind of source has keys of its own.
 
+mod checkpassword;
 mod dovecot;
 mod http;
 mod ldap;
@@ -17,6 +18,7 @@ use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 pub use system::{SystemPasswords, SystemSource};
 
+pub use checkpassword::CheckpasswordSource;
 pub use dovecot::DovecotSource;
 pub(crate) mod sql;
 
@@ -48,6 +50,8 @@ pub enum AuthSource {
     Dovecot(DovecotSource),
     /// The accounts of this machine.
     System(SystemSource),
+    /// A program that checks passwords.
+    Checkpassword(CheckpasswordSource),
 }
 
 section! {
@@ -114,6 +118,8 @@ choice! {
         Dovecot = "dovecot",
         /// The accounts of this machine.
         System = "system",
+        /// A program that checks passwords.
+        Checkpassword = "checkpassword",
     }
 }
 
@@ -144,6 +150,7 @@ impl AuthSource {
         SqlSource::KEYS,
         DovecotSource::KEYS,
         SystemSource::KEYS,
+        CheckpasswordSource::KEYS,
     ];
 
     /// Reads what this kind has, and names its keys.
@@ -156,6 +163,9 @@ impl AuthSource {
             SourceType::Sql => (Self::Sql(SqlSource::read(section)), SqlSource::KEYS),
             SourceType::Dovecot => (Self::Dovecot(DovecotSource::read(section)), DovecotSource::KEYS),
             SourceType::System => (Self::System(SystemSource::read(section)), SystemSource::KEYS),
+            SourceType::Checkpassword => {
+                (Self::Checkpassword(CheckpasswordSource::read(section)), CheckpasswordSource::KEYS)
+            }
         }
     }
 
@@ -168,6 +178,7 @@ impl AuthSource {
             Self::Sql(source) => source.show(output),
             Self::Dovecot(source) => source.show(output),
             Self::System(source) => source.show(output),
+            Self::Checkpassword(source) => source.show(output),
         }
     }
 
@@ -183,6 +194,8 @@ impl AuthSource {
             Self::Sql(source) => source.start_paths_at(folder),
             Self::Dovecot(source) => source.start_paths_at(folder),
             Self::System(_) => {}
+            // A program is named by its full path.
+            Self::Checkpassword(_) => {}
         }
     }
 
@@ -203,6 +216,7 @@ impl AuthSource {
             Self::Sql(source) => source.check(name, lines, problems),
             Self::Dovecot(source) => source.check(name, lines, problems),
             Self::System(source) => source.check(name, lines, problems),
+            Self::Checkpassword(source) => source.check(name, lines, problems),
         }
     }
 }
@@ -219,7 +233,10 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
             AuthSource::File(_) | AuthSource::Embedded(_) => true,
             AuthSource::Sql(source) => source.check.is_none(),
             AuthSource::System(source) => source.passwords == SystemPasswords::None,
-            AuthSource::Ldap(_) | AuthSource::Http(_) | AuthSource::Dovecot(_) => false,
+            AuthSource::Ldap(_)
+            | AuthSource::Http(_)
+            | AuthSource::Dovecot(_)
+            | AuthSource::Checkpassword(_) => false,
         };
         if is_compared_here && is_wished {
             problems.warning(

@@ -1,5 +1,6 @@
 //! Configurations, good and bad: what they mean, and what is said about them.
 
+mod checkpassword;
 mod dovecot;
 mod http;
 mod ldap;

@@ -156,6 +156,7 @@ fn what_a_program_says_of_a_password() {
         (b"locked", "locked"),
         // What it prints itself is no answer.
         (b"speaks", "right bob Some(\"/home/bob\")"),
+        (b"exit 100", "wrong"),
         (b"exit 3", "unknown"),
     ] {
         assert_eq!(scene.says("bob", password), expected, "{password:?}");
@@ -169,7 +170,10 @@ fn what_a_program_says_of_a_password() {
         (b"chatty", "permanent it prints more than 65536 octets; "),
         (b"complains", "temporary it cannot say now (111): the disk is full; "),
         (b"tells complains", "temporary it cannot say now (111); "),
-        (b"nothing more", "permanent bob: it ends with 0, and has not become the program that its arguments end with; "),
+        (
+            b"nothing more",
+            "permanent bob: it ends with 0, and has not become the program that its arguments end with; ",
+        ),
     ] {
         let said = scene.says("bob", password);
         assert!(said.starts_with(expected), "{password:?}: {said}");
@@ -247,7 +251,9 @@ fn look_ups_where_the_program_knows_them() {
     assert_eq!(scene.says("nobody", b"tulip"), "unknown");
     assert_eq!(scene.says("bob", b"rose"), "wrong");
 
-    assert!(Scene::new(false, LONG).lookup("bob").unwrap_err().contains("it is not known who has an account"));
+    assert!(
+        Scene::new(false, LONG).lookup("bob").unwrap_err().contains("it is not known who has an account")
+    );
     // A program that knows no look-ups must not make mail bounce.
     let said = Scene::of("#!/bin/sh\nexit 1\n", true, LONG).lookup("bob").unwrap_err();
     assert!(said.contains("bob: it ends with 1 when it is asked without a password"), "{said}");

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::process::Process;
 use super::program;
 use super::site::NOBODY;
+use crate::certificate::{self, Flaw};
 use crate::wait;
 
 /// Which database.
@@ -32,6 +33,7 @@ pub struct Database {
     process: Option<Process>,
     folder: TempDir,
     address: SocketAddr,
+    has_tls: bool,
 }
 
 impl Database {
@@ -42,6 +44,19 @@ impl Database {
     /// When it is not installed or does not come up; with its log.
     #[must_use]
     pub fn start(brand: Brand, address: SocketAddr) -> Self {
+        Self::make(brand, address, None)
+    }
+
+    /// The same with a certificate for `localhost` and its address, with this flaw; the authority is [`Self::authority`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with_tls(brand: Brand, address: SocketAddr, flaw: Flaw) -> Self {
+        Self::make(brand, address, Some(flaw))
+    }
+
+    fn make(brand: Brand, address: SocketAddr, flaw: Option<Flaw>) -> Self {
         let folder = TempDir::with_prefix("restante-db-").expect("a temporary folder");
         for path in [folder.path().to_owned(), folder.path().join("data")] {
             if path != folder.path() {
@@ -52,7 +67,16 @@ impl Database {
             }
             fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("our own folder");
         }
-        let mut database = Self { brand, process: None, folder, address };
+        if let Some(flaw) = flaw {
+            let files = certificate::write_flawed(folder.path(), address.ip(), flaw);
+            for path in [&files.certificate, &files.key, &files.authority] {
+                if is_root() {
+                    chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+                }
+                fs::set_permissions(path, Permissions::from_mode(0o600)).expect("our own file");
+            }
+        }
+        let mut database = Self { brand, process: None, folder, address, has_tls: flaw.is_some() };
         let data = database.data();
         let made = match brand {
             Brand::Postgres => database.run(
@@ -110,6 +134,13 @@ impl Database {
             Brand::Postgres => {
                 words.push(postgres("postgres").display().to_string());
                 words.extend(["-D", &data, "-h", &host, "-p", &port, "-k", &socket, "-F"].map(str::to_owned));
+                if self.has_tls {
+                    let (certificate, key) = (
+                        format!("ssl_cert_file={socket}/cert.pem"),
+                        format!("ssl_key_file={socket}/key.pem"),
+                    );
+                    words.extend(["-c", "ssl=on", "-c", &certificate, "-c", &key].map(str::to_owned));
+                }
             }
             Brand::MariaDb => {
                 words.push(program("mariadbd", "mariadb-server").display().to_string());
@@ -123,6 +154,12 @@ impl Database {
                     format!("--pid-file={socket}/pid"),
                     "--innodb-flush-log-at-trx-commit=0".to_owned(),
                 ]);
+                if self.has_tls {
+                    words.extend([
+                        format!("--ssl-cert={socket}/cert.pem"),
+                        format!("--ssl-key={socket}/key.pem"),
+                    ]);
+                }
             }
         }
         let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
@@ -156,6 +193,21 @@ impl Database {
             Brand::MariaDb => "mysql",
         };
         format!("{scheme}://restante:{password}@{}/mail", self.address)
+    }
+
+    /// The authority that has signed its certificate, PEM.
+    ///
+    /// # Panics
+    /// When it was started without one.
+    #[must_use]
+    pub fn authority(&self) -> Vec<u8> {
+        fs::read(self.folder.path().join("authority.pem")).expect("it was started with TLS")
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map_or_else(String::new, Process::log)
     }
 
     /// Runs statements in the database `mail`.

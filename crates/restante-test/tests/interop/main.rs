@@ -7,6 +7,7 @@
 
 mod attacks;
 mod certificates;
+mod checkpassword;
 mod clients;
 mod connections;
 mod corpus;

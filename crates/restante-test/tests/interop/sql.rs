@@ -1,5 +1,14 @@
 //! Accounts in a real PostgreSQL and a real MariaDB: logins, deliveries, and what comes of a database that is away or wrong.
 
+use std::time::{Duration, Instant};
+
+use restante_auth::account::AccountName;
+use restante_auth::address;
+use restante_auth::directory::{Circumstances, Directory, Question, Service};
+use restante_auth::password::Scheme;
+use restante_sources::sql::url::DatabaseUrl;
+use restante_sources::sql::{Settings, SqlDirectory};
+use restante_test::certificate::Flaw;
 use restante_test::mail::{canonical, sized};
 use restante_test::real::database::{Brand, Database};
 use restante_test::real::site::{SMTP, Site};
@@ -183,6 +192,74 @@ fn the_database_checks_passwords(brand: Brand) {
         assert!(scene.password(name, password).starts_with("-ERR [AUTH]"), "{name} {password}");
     }
     assert_eq!(scene.recipient("alice"), 250);
+}
+
+/// What the database says of the connection that it is asked over, or what is wrong.
+fn asked_by(url: &str, authority: Option<&[u8]>, lookup: &str) -> Result<String, String> {
+    let directory = SqlDirectory::new(Settings {
+        url: DatabaseUrl::parse(url).unwrap(),
+        authority: authority.map(<[u8]>::to_vec),
+        lookup: lookup.to_owned(),
+        check: None,
+        list: None,
+        connections: 1,
+        timeout: Duration::from_secs(20),
+        scheme: Scheme::Plain,
+        addresses: address::Settings::default(),
+    })
+    .unwrap();
+    let name = AccountName::new("alice").unwrap();
+    let question = Question { name: &name, at: Circumstances::new(Service::Pop3, Instant::now()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let found = runtime.block_on(directory.lookup(&question)).map_err(|error| error.to_string())?;
+    let home = found.unwrap().account.home.unwrap();
+    Ok(home.to_str().unwrap().to_owned())
+}
+
+/// With `ca` nothing is said to a database whose certificate is not of that authority for that name, or that has none.
+fn a_database_is_believed_by_its_authority_alone(brand: Brand) {
+    let lookup = match brand {
+        Brand::Postgres => {
+            "SELECT CASE WHEN ssl THEN '/tls' ELSE '/clear' END AS home FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND :account <> ''"
+        }
+        Brand::MariaDb => {
+            "SELECT IF(VARIABLE_VALUE <> '', '/tls', '/clear') AS home FROM information_schema.SESSION_STATUS \
+             WHERE VARIABLE_NAME = 'Ssl_cipher' AND :account <> ''"
+        }
+    };
+    let sites: Vec<Site> = (0..3).map(|_| Site::new(&Setup { tls: false, ..Setup::default() })).collect();
+    let right = Database::start_with_tls(brand, sites[0].address(SMTP), Flaw::None);
+    let other = Database::start_with_tls(brand, sites[1].address(SMTP), Flaw::OtherName);
+    let clear = Database::start(brand, sites[2].address(SMTP));
+    let authority = right.authority();
+    assert_eq!(asked_by(&right.url("secret"), Some(&authority), lookup).as_deref(), Ok("/tls"));
+    // Another authority; the right one for another name; none at all. The password never gets there.
+    for (url, authority, said) in [
+        (right.url("hunter2"), other.authority(), "certificate"),
+        (other.url("hunter2"), other.authority(), "certificate"),
+        (clear.url("hunter2"), authority, "TLS"),
+    ] {
+        let why = asked_by(&url, Some(&authority), lookup).unwrap_err();
+        assert!(why.contains(said) && !why.contains("hunter2"), "{url}: {why}");
+    }
+    for database in [&right, &other, &clear] {
+        let log = database.log();
+        assert!(!log.contains("authentication failed") && !log.contains("Access denied"), "{log}");
+    }
+    // Without `ca` it is as the url says: TLS with whoever is there.
+    let mode = if brand == Brand::Postgres { "sslmode=require" } else { "ssl-mode=REQUIRED" };
+    let url = format!("{}?{mode}", other.url("secret"));
+    assert_eq!(asked_by(&url, None, lookup).as_deref(), Ok("/tls"));
+}
+
+#[test]
+fn postgres_is_believed_by_its_authority_alone() {
+    a_database_is_believed_by_its_authority_alone(Brand::Postgres);
+}
+
+#[test]
+fn mariadb_is_believed_by_its_authority_alone() {
+    a_database_is_believed_by_its_authority_alone(Brand::MariaDb);
 }
 
 #[test]

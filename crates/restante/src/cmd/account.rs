@@ -1,19 +1,21 @@
-//! `restante account …`: edits the embedded directory, which a running server reads at each login, so that nothing has to be told to it.
+//! `restante account …`: edits the embedded directory, which a running server reads at each login, so that nothing has to be told to it; `forget` alone asks the server.
 //! Import is in `account/import`, app passwords are in `account/app_password`.
 
 use std::path::{Path, PathBuf};
 
 use restante_auth::account::{self, Access, Bound};
 use restante_auth::directory::embedded::Settings;
-use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Listed, New};
+use restante_auth::directory::embedded::accounts::{Accounts, EditError, Figure, Known, Listed, New};
 use restante_auth::directory::embedded::change::Change;
 use restante_config::value::Size;
 use restante_server::assemble;
 use restante_server::config::Config;
 use restante_server::config::source::{AuthSource, EmbeddedSource};
+use restante_server::control::{Line, Request};
 use serde::Serialize;
 
 use super::configuration;
+use crate::control;
 use crate::exit::{self, Code, Failure};
 use crate::flags::{AccountCommand, AccountName, ConfigFile, PasswordSource};
 use crate::terminal::{self, Column, Table};
@@ -30,12 +32,15 @@ pub(crate) fn run(command: &AccountCommand) -> Result<(), Failure> {
         AccountCommand::Disable { name, file } => set_disabled(name, true, file),
         AccountCommand::Enable { name, file } => set_disabled(name, false, file),
         AccountCommand::Set { name, fields, file } => set(name, fields, file),
-        AccountCommand::Import { from_file, replace, file, json } => {
-            import::run(from_file, *replace, file, json.json)
+        AccountCommand::Import { from_file, from_sql, query, replace, dry_run, file, json } => {
+            let from = import::From::read(from_file.as_deref(), from_sql.as_deref(), query.as_deref())?;
+            let known = if *replace { Known::Replaced } else { Known::Kept };
+            import::run(from, import::Wish { known, is_rehearsal: *dry_run, as_json: json.json }, file)
         }
         AccountCommand::AppPassword(app_password) => app_password::run(&app_password.command),
         AccountCommand::Passwd { name, password, file } => change_password(name, password, file),
         AccountCommand::Quota { name, octets, messages, file } => set_quota(name, *octets, *messages, file),
+        AccountCommand::Forget { name, file } => forget(name, file),
         AccountCommand::List { file, json } => list(file, json.json),
         AccountCommand::Remove { name, file } => remove(name, file),
     }
@@ -121,6 +126,17 @@ fn remove(name: &AccountName, file: &ConfigFile) -> Result<(), Failure> {
     let name = directory.name(name)?;
     directory.accounts.remove(&name).map_err(refused)?;
     terminal::print(&format!("removed {name}; its mail stays where it is\n"))
+}
+
+fn forget(name: &AccountName, file: &ConfigFile) -> Result<(), Failure> {
+    let request = Request::Forget { account: name.name.clone() };
+    let lines = control::ask(&configuration::load(file)?, &request)?;
+    let named = lines.iter().find_map(|line| match line {
+        Line::Account(account) => Some(account.as_str()),
+        _ => None,
+    });
+    let named = terminal::visible(named.unwrap_or(&name.name));
+    terminal::print(&format!("forgot what is remembered of {named}\n"))
 }
 
 fn list(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {

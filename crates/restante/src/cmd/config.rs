@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use restante_auth::directory;
+use restante_auth::directory::{self, SourceError};
+use restante_auth::verify::Authenticator;
 use restante_config::problem::{Problem, Severity};
 use restante_server::assemble;
-use restante_server::config::{self, Config};
+use restante_server::config;
 use serde::Serialize;
 
 use super::configuration;
+use crate::clock;
 use crate::exit::{Code, Failure};
 use crate::flags::{ConfigCommand, ConfigFile};
 use crate::terminal;
@@ -16,18 +18,26 @@ use crate::terminal;
 /// Runs `config check` or `config show`.
 pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Check { file, json } => check(file, json.json),
+        ConfigCommand::Check { connect, file, json } => check(file, *connect, json.json),
         ConfigCommand::Show { file } => terminal::print(&configuration::load(file)?.show()),
     }
 }
 
 /// Prints every problem; fails when one of them is an error.
-fn check(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
+fn check(file: &ConfigFile, is_connecting: bool, as_json: bool) -> Result<(), Failure> {
     let path = configuration::find(file)?;
+    let mut asked = Asked::default();
     let problems = match config::load(&path) {
         Ok(mut config) => {
             let mut problems = std::mem::take(&mut config.warnings);
-            problems.extend(source_problems(&config));
+            match assemble::authenticator(&config, None, None) {
+                Ok(authenticator) if is_connecting => {
+                    asked = ask(&authenticator, &path)?;
+                    problems.append(&mut asked.problems);
+                }
+                Ok(_) => {}
+                Err(error) => problems.extend(source_problems(&error)),
+            }
             problems
         }
         Err(problems) => problems,
@@ -36,17 +46,54 @@ fn check(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
         let entries: Vec<Entry<'_>> = problems.iter().map(Entry::new).collect();
         terminal::print_json(&entries)?;
     } else {
-        terminal::print(&report(&path, &problems))?;
+        let answered: String = asked.answered.iter().map(|name| format!("{name}: answers\n")).collect();
+        terminal::print(&format!("{answered}{}", report(&path, &problems)))?;
     }
-    match problems.iter().any(|problem| problem.severity == Severity::Error) {
-        true => Err(Failure::said(Code::Config)),
-        false => Ok(()),
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    match errors {
+        0 => Ok(()),
+        // Nothing is wrong but what may pass by itself.
+        errors if errors == asked.temporary => Err(Failure::said(Code::Unavailable)),
+        _ => Err(Failure::said(Code::Config)),
     }
 }
 
+/// What came of asking every source once.
+#[derive(Default)]
+struct Asked {
+    /// The names of those that answered.
+    answered: Vec<String>,
+    /// What is wrong with the others, as far as they say.
+    problems: Vec<Problem>,
+    /// How many of these problems may pass by themselves.
+    temporary: usize,
+}
+
+fn ask(authenticator: &Authenticator, path: &Path) -> Result<Asked, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Code::Software, format!("no runtime: {error}")))?;
+    let mut asked = Asked::default();
+    for (source, outcome) in runtime.block_on(authenticator.probe(clock::now())) {
+        let Err(error) = outcome else {
+            asked.answered.push(terminal::visible(&source));
+            continue;
+        };
+        for problem in error.problems() {
+            asked.temporary += usize::from(error.is_temporary());
+            asked.problems.push(Problem {
+                file: path.to_owned(),
+                line: 0,
+                severity: Severity::Error,
+                what: format!("{source}: {}", problem.what),
+                remedy: problem.remedy.clone(),
+            });
+        }
+    }
+    Ok(asked)
+}
+
 /// What is wrong inside a source of accounts, such as a line of a passwd-file: the server would not start with it.
-fn source_problems(config: &Config) -> Vec<Problem> {
-    let Err(error) = assemble::authenticator(config, None, None) else { return Vec::new() };
+fn source_problems(error: &SourceError) -> Vec<Problem> {
     // `file /etc/restante/users`: the kind, then the path.
     let source = error.source_name();
     let path = source.split_once(' ').map_or(source, |(_, path)| path);

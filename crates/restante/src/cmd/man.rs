@@ -48,6 +48,7 @@ fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> Result<
     })?;
     command
         .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
         .try_for_each(|sub| write_pages(sub, &format!("{name}-{}", sub.get_name()), directory))
 }
 

@@ -91,10 +91,45 @@ fn a_passwd_file_is_imported_once() {
     let users = scene.path("users");
     let import = ["account", "import", "--json", "--from-file", users.to_str().unwrap()];
     let said = scene.run(&import, b"").stdout;
-    assert!(said.contains(r#"{"added":2,"replaced":0,"kept":0,"without_password":1}"#), "{said}");
+    assert!(
+        said.contains(r#"{"added":2,"replaced":0,"kept":0,"without_password":1,"dry_run":false}"#),
+        "{said}"
+    );
     let said = scene.run(&import, b"").stdout;
-    assert!(said.contains(r#"{"added":0,"replaced":0,"kept":2,"without_password":1}"#), "{said}");
+    assert!(
+        said.contains(r#"{"added":0,"replaced":0,"kept":2,"without_password":1,"dry_run":false}"#),
+        "{said}"
+    );
     scene.write("users", "cid:{PLAIN}secret\nno colon\n");
     assert_eq!(scene.run(&import, b"").code(), 65);
     assert!(!scene.run(&["account", "list"], b"").stdout.contains("cid"), "all or nothing");
+}
+
+/// Makes an SQLite file.
+fn database(scene: &Scene, statements: &str) {
+    let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])";
+    let path = scene.path("mail.db");
+    let made = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", script, path.to_str().unwrap(), statements])
+        .status()
+        .expect("python3 is there");
+    assert!(made.success());
+}
+
+#[test]
+fn accounts_of_a_database_are_taken_over_all_or_none() {
+    let scene = Scene::with_configuration();
+    database(
+        &scene,
+        "CREATE TABLE accounts (name TEXT, password TEXT, quota INT, locked INT);
+         INSERT INTO accounts VALUES ('ann', '{PLAIN}tulip', 1000, 0), ('bob', NULL, NULL, 0), ('eve', '{SSHA}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE', NULL, 1);
+         CREATE TABLE odd (name TEXT, password TEXT);
+         INSERT INTO odd VALUES ('ok', '{PLAIN}x'), ('weak', '{PLAIN-MD5}1a1dc91c907325c69271ddf0c944bc72'), ('../up', '{PLAIN}x'),
+             ('none', '{NOSUCH}hunter2'), ('ok', '{PLAIN}y');",
+    );
+    let config = scene.configuration();
+    let source = "[[auth.source]]\ntype = \"sql\"\nurl = \"sqlite:mail.db\"\nlookup = \"SELECT password, quota AS quota_octets, locked FROM accounts WHERE name = :account\"\n\
+                  list = \"SELECT name AS account FROM accounts\"\n";
+    scene.write("sql.toml", &format!("{config}\n{source}"));
+    scene.play("account-import.txt");
 }

@@ -44,6 +44,20 @@ fn check_reads_the_sources_of_accounts_too() {
 }
 
 #[test]
+fn check_asks_every_source_once_if_it_shall() {
+    let scene = Scene::with_configuration();
+    let config = scene.configuration();
+    let program =
+        "[[auth.source]]\ntype = \"checkpassword\"\ncommand = [\"/bin/false\"]\npart = \"passwords\"\n";
+    scene.write("good.toml", &format!("{config}\n{program}"));
+    let away = "[[auth.source]]\ntype = \"http\"\nurl = \"http://127.0.0.1:1/\"\n\
+                [[auth.source]]\ntype = \"dovecot\"\nsocket = \"none\"\npart = \"passwords\"\n";
+    scene.write("away.toml", &format!("{config}\n{program}{away}"));
+    scene.write("bad.toml", &format!("{config}\n{away}{}", program.replace("false", "sh")));
+    scene.play("config-connect.txt");
+}
+
+#[test]
 fn a_good_configuration_is_found_checked_and_shown() {
     let scene = Scene::with_configuration();
     scene.play("config.txt");

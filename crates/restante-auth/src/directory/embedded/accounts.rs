@@ -77,6 +77,8 @@ pub struct Imported {
     pub account: Account,
     /// Its password as a passwd-file has it; `None` if there is none that would ever fit.
     pub stored: Option<Zeroizing<Vec<u8>>>,
+    /// Nobody may log in to it, by whatever.
+    pub is_disabled: bool,
 }
 
 /// What an import does with accounts that are there already.
@@ -242,7 +244,7 @@ impl Accounts {
         self.edit(&first.account.name, |transaction| {
             let aliases = transaction.open_table(ALIASES)?;
             let mut table = transaction.open_table(ACCOUNTS)?;
-            for Imported { account, stored } in accounts {
+            for Imported { account, stored, is_disabled } in accounts {
                 let name = account.name.as_str();
                 if aliases.get(name)?.is_some() {
                     return Ok(Err(EditError::IsAlias(account.name.clone())));
@@ -265,10 +267,34 @@ impl Accounts {
                 let before = record.account(account.name.clone()).ok_or(Failure::Damaged)?;
                 record.set_account(&account.clone().or(&before));
                 record.set_foreign(stored.as_ref().map(|stored| stored.as_slice()));
+                if *is_disabled {
+                    record.set_disabled(true);
+                }
                 table.insert(name, record.encode().ok_or(Failure::Damaged)?.as_slice())?;
             }
             Ok(Ok(()))
         })?;
+        Ok(outcome)
+    }
+
+    /// What [`Accounts::import`] would come to now; changes nothing.
+    ///
+    /// # Errors
+    /// `IsAlias`, `Source`.
+    pub fn rehearse(&self, accounts: &[Imported], known: Known) -> Result<Outcome, EditError> {
+        let listed = self.list()?;
+        let mut outcome = Outcome::default();
+        for name in accounts.iter().map(|imported| &imported.account.name) {
+            if listed.iter().any(|listed| listed.aliases.contains(name)) {
+                return Err(EditError::IsAlias(name.clone()));
+            }
+            let is_there = listed.binary_search_by(|it| it.name.as_str().cmp(name.as_str())).is_ok();
+            match (is_there, known) {
+                (false, _) => outcome.added += 1,
+                (true, Known::Kept) => outcome.kept += 1,
+                (true, Known::Replaced) => outcome.replaced += 1,
+            }
+        }
         Ok(outcome)
     }
 
