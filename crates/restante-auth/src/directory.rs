@@ -57,6 +57,13 @@ pub trait Directory: fmt::Debug + Send + Sync {
         Box::pin(async { self.lookup(question).await.map(|_| ()) })
     }
 
+    /// `password`, as it was typed, has opened the account, whose stored form is an older one: stores it in the best there is, unless it was
+    /// changed meanwhile, and answers whether it did. Durable on return. The default does nothing.
+    fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {
+        let _ = (question, password);
+        Box::pin(async { Ok(false) })
+    }
+
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize>;
 

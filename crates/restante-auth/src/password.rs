@@ -90,6 +90,17 @@ pub enum Cost {
     Costly,
 }
 
+/// What is to be said of a form in which a password is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As good as any, or what SCRAM needs, or no password at all.
+    Kept,
+    /// There are better ones.
+    Older,
+    /// The password itself: APOP and CRAM-MD5 need it.
+    Readable,
+}
+
 /// A secret as stored, read and found sound. Its memory is wiped; `Debug` shows the scheme alone.
 #[derive(Clone)]
 pub struct StoredPassword {
@@ -198,6 +209,16 @@ impl StoredPassword {
     /// allowed.
     pub fn is_weak(&self) -> bool {
         matches!(self.form, Form::Weak(_))
+    }
+
+    /// What is to be said of this form, for whoever would replace it by a better one.
+    pub fn standing(&self) -> Standing {
+        match &self.form {
+            Form::Locked | Form::Barred | Form::Absent | Form::Scram(_) => Standing::Kept,
+            Form::Argon2(text) if text.starts_with("$argon2id$") => Standing::Kept,
+            Form::Plain(_) => Standing::Readable,
+            _ => Standing::Older,
+        }
     }
 
     /// What `fits` takes. Any form with a count of rounds is costly, since the count is the operator's to choose.

@@ -4,7 +4,7 @@
 //! what came out. How each kind of credentials is checked is in a file of its own: passwords here, digests with a shared
 //! secret in `verify/digest`, SCRAM in `verify/scram`, what needs no secret of ours (tokens, certificates, nobody at all) in
 //! `verify/identity`. Which source is asked about whom, and what they say together, is in `verify/sources`. Forms of secrets and hash functions are in `password`, queueing of costly hashes in `verify/hashing`,
-//! the memory of recent successes in `verify/cache`, and that of sources that check passwords themselves in `verify/memory`. The server calls `verify` for each login attempt, `prepare_scram` before
+//! the memory of recent successes in `verify/cache`, better forms of stored passwords in `verify/upgrade`, and that of sources that check passwords themselves in `verify/memory`. The server calls `verify` for each login attempt, `prepare_scram` before
 //! one with SCRAM, and `recipient` for each RCPT.
 //!
 //! Known and unknown accounts take the same path: for a name that no source knows, a decoy stands in for the stored secret, of
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use restante_proto::sasl::{Credentials, Mechanism, Method, ScramHash, ServerSignature};
 use restante_proto::secret::Secret;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::account::{Access, Account, AccountName, InvalidName};
@@ -44,11 +45,13 @@ mod identity;
 mod memory;
 pub mod scram;
 pub mod sources;
+mod upgrade;
 
 use cache::Cache;
 use hashing::{Hashing, Lane};
 use scram::{Disguise, ScramParameters};
 use sources::{Answered, Place, Placed};
+pub use upgrade::Upgrade;
 
 /// Decides who may open which maildrop. A clone is another handle to the same thing.
 #[derive(Clone)]
@@ -63,6 +66,9 @@ struct Inner {
     hashing: Hashing,
     cache: Option<Cache>,
     allows_weak: bool,
+    upgrade: Upgrade,
+    /// One at a time.
+    upgrades: Arc<Semaphore>,
     /// `None`: SCRAM is not served.
     disguise: Option<Disguise>,
     tokens: Vec<Arc<dyn TokenVerifier>>,
@@ -96,6 +102,8 @@ impl Authenticator {
             notify: settings.notify,
             hashing: Hashing::new(settings.hashing),
             allows_weak: settings.allow_weak_schemes,
+            upgrade: settings.upgrade,
+            upgrades: Arc::new(Semaphore::new(1)),
             cache,
             decoys: RandomState::new(),
         };
@@ -349,6 +357,7 @@ impl Inner {
         let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, at.now));
         let fits = is_remembered
             || self.hashing.fits(Lane::of(at), stored, passwords).await.map_err(Verdict::Unavailable)?;
+            || self.hashing.fits(stored.clone(), passwords).await.map_err(Verdict::Unavailable)?;
         // `fits` of a decoy means nothing.
         match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
@@ -364,6 +373,10 @@ impl Inner {
                     cache.insert(key, at.now);
                 }
                 let grant = self.granted(found.origin, found.entry.account, at).await?;
+                // Of a password that is remembered this has been tried.
+                if !is_remembered {
+                    self.upgrade(found.origin, &grant.account.name, &stored, claim.password, at);
+                }
                 Ok(Verdict::Granted(Box::new(grant)))
             }
         }
@@ -583,6 +596,8 @@ pub struct Settings {
     pub cache: Option<CacheSettings>,
     /// Whether a password that is stored as MD5 or MD4 opens an account. Whoever steals such a secret has the password.
     pub allow_weak_schemes: bool,
+    /// Which stored forms of passwords are replaced when their owner logs in.
+    pub upgrade: Upgrade,
     /// What SCRAM needs beside verifiers; `None` switches it off.
     pub scram: Option<scram::ScramSettings>,
     /// Who says whose a bearer token is, asked in this order.
@@ -600,6 +615,7 @@ impl Default for Settings {
             hashing: HashingSettings::default(),
             cache: Some(CacheSettings::default()),
             allow_weak_schemes: false,
+            upgrade: Upgrade::Never,
             scram: None,
             tokens: Vec::new(),
             anonymous: None,

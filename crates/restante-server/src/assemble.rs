@@ -11,6 +11,7 @@ use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
     Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
     TemplateError,
+    TemplateError, TokenSourceType, Upgrades,
 };
 use crate::header;
 use crate::system::{self, SystemDirectory};
@@ -22,7 +23,7 @@ use restante_auth::password::make::ScramChoice;
 use restante_auth::throttle;
 use restante_auth::verify::scram::{KEY_OCTETS, ScramSettings};
 use restante_auth::verify::sources::{Part as SourceGives, Placed};
-use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source};
+use restante_auth::verify::{self, Authenticator, CacheSettings, HashingSettings, Source, Upgrade};
 use restante_config::value::Span;
 use restante_proto::capability::Expire;
 use restante_proto::server::extended::{Part, Shelf};
@@ -197,6 +198,11 @@ pub fn authenticator(
         },
         cache: cache(auth, auth.cache_s),
         allow_weak_schemes: auth.allow_weak_schemes,
+        upgrade: match auth.upgrade_hashes {
+            Upgrades::Never => Upgrade::Never,
+            Upgrades::Hashes => Upgrade::Hashes,
+            Upgrades::All => Upgrade::All,
+        },
         scram: key.map(|key| ScramSettings {
             iterations: scram_choice(config).iterations,
             ..ScramSettings::new(key)

@@ -422,6 +422,18 @@ impl Value for Protocol {
 }
 
 choice! {
+    /// Which stored forms of passwords are replaced at a login.
+    pub enum Upgrades {
+        /// None.
+        Never = "never",
+        /// Hashes that there are better ones than.
+        Hashes = "hashes",
+        /// Those, and passwords that are stored as they are.
+        All = "all",
+    }
+}
+
+choice! {
     /// Encryption of a listener.
     pub enum TlsMode {
         /// Never.
@@ -479,6 +491,11 @@ section! {
         allow_weak_schemes: bool = false;
         /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Logins to accounts that are
         /// known where they come from have as many places of their own, and as many to wait in. Default 0.
+        /// Which stored forms of passwords are replaced by Argon2id when their owner logs in with the password: `never`, `hashes` (those that are hashes
+        /// and no SCRAM verifiers), or `all` (readable ones too, which APOP and CRAM-MD5 need). For the embedded accounts, and for databases
+        /// with `upgrade`. Default `never`.
+        upgrade_hashes: Upgrades = Upgrades::Never;
+        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
         hashes: u64 = 0, in 0..=1_024;
         /// Logins that wait for their hash; more are refused as temporarily unavailable. Default 512.
         hashes_waiting: u64 = 512, in 1..=1_000_000;

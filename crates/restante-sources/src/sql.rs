@@ -13,9 +13,10 @@ use restante_auth::account::{Account, AccountName};
 use restante_auth::address;
 use restante_auth::directory::census::Census;
 use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
-use restante_auth::password::{Scheme, StoredPassword};
+use restante_auth::password::{Scheme, StoredPassword, make};
 use restante_auth::settings::{FIELDS, Given};
 use restante_proto::secret::Secret;
+use zeroize::Zeroizing;
 
 mod connection;
 mod export;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub check: Option<String>,
     /// The query for all accounts.
     pub list: Option<String>,
+    /// The statement that stores a password in a better form.
+    pub upgrade: Option<String>,
     /// Connections at the same time, at least 1.
     pub connections: usize,
     /// How long one question may take.
@@ -62,6 +65,7 @@ pub struct SqlDirectory {
     lookup: Query,
     check: Option<Query>,
     list: Option<Query>,
+    upgrade: Option<Query>,
     timeout: Duration,
     scheme: Scheme,
     addresses: address::Settings,
@@ -75,6 +79,7 @@ impl Settings {
             (Some(&self.lookup), Purpose::Lookup),
             (self.check.as_ref(), Purpose::Check),
             (self.list.as_ref(), Purpose::List),
+            (self.upgrade.as_ref(), Purpose::Upgrade),
         ];
         let dialect = self.url.dialect();
         let fault = |(text, purpose): (Option<&String>, Purpose)| {
@@ -90,8 +95,18 @@ impl SqlDirectory {
     /// # Errors
     /// The address of the database or a query is wrong.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let Settings { url, authority, lookup, check, list, connections, timeout, scheme, addresses } =
-            settings;
+        let Settings {
+            url,
+            authority,
+            lookup,
+            check,
+            list,
+            upgrade,
+            connections,
+            timeout,
+            scheme,
+            addresses,
+        } = settings;
         let options = url.options(authority.as_deref());
         let options =
             options.map_err(|problem| SourceError::permanent(format!("sql {url}"), vec![problem]))?;
@@ -105,12 +120,14 @@ impl SqlDirectory {
         let lookup = parse(&lookup, Purpose::Lookup)?;
         let check = check.map(|text| parse(&text, Purpose::Check)).transpose()?;
         let list = list.map(|text| parse(&text, Purpose::List)).transpose()?;
+        let upgrade = upgrade.map(|text| parse(&text, Purpose::Upgrade)).transpose()?;
         Ok(Self {
             pool: Pool::new(options, connections.max(1), timeout),
             name,
             lookup,
             check,
             list,
+            upgrade,
             timeout,
             scheme,
             addresses,
@@ -123,7 +140,7 @@ impl SqlDirectory {
     /// # Errors
     /// The first thing that is wrong.
     pub async fn probe(&self) -> Result<(), SourceError> {
-        let queries = [Some(&self.lookup), self.check.as_ref(), self.list.as_ref()];
+        let queries = [Some(&self.lookup), self.check.as_ref(), self.list.as_ref(), self.upgrade.as_ref()];
         for query in queries.into_iter().flatten() {
             let columns = self.pool.columns(query).await.map_err(|fault| self.error(fault, query))?;
             match query.purpose {
@@ -132,6 +149,8 @@ impl SqlDirectory {
                         return Err(self.permanent(one_column()));
                     }
                 }
+                // That it can be prepared is all that can be known of it.
+                Purpose::Upgrade => {}
                 purpose => {
                     let is_known = |name: &str| name == ACCOUNT || FIELDS.contains(&name);
                     if let Some(name) = columns.iter().find(|name| !is_known(name)) {
@@ -167,6 +186,7 @@ impl SqlDirectory {
             service: question.at.service.name(),
             peer: peer.as_deref(),
             password,
+            ..Values::default()
         };
         let rows = self.pool.rows(query, &values, 1, question.at.now).await;
         Ok(rows.map_err(|fault| self.error(fault, query))?.pop())
@@ -194,6 +214,45 @@ impl SqlDirectory {
             self.sample.note(question.name, &entry);
         }
         Ok(Some(entry))
+    }
+
+    /// Compares and sets: what stands there is looked up once more, and replaced only if the database still finds it so.
+    async fn upgraded(
+        &self,
+        upgrade: &Query,
+        question: &Question<'_>,
+        password: &Secret,
+    ) -> Result<bool, SourceError> {
+        let Some(row) = self.ask(&self.lookup, question, None).await? else { return Ok(false) };
+        let Some((_, old)) = row.iter().find(|(column, _)| column == "password") else { return Ok(false) };
+        let Ok(stored) = StoredPassword::parse(old.as_bytes(), self.scheme) else { return Ok(false) };
+        let typed = Zeroizing::new(password.expose().to_vec());
+        let made = tokio::task::spawn_blocking(move || {
+            let new = make::stored(&typed).map_err(|why| why.to_string())?;
+            // What the account was opened by may not be what stands there now.
+            let is_right = stored.fits(&typed).map_err(|why| why.to_string())?;
+            Ok(new.filter(|_| is_right))
+        });
+        let made = made.await.unwrap_or_else(|_| Err("hashing was interrupted".to_owned()));
+        let wrong = |what: String| SourceError::temporary(&self.name, Problem::new(what, "try again"));
+        let Some(new) = made.map_err(wrong)? else { return Ok(false) };
+        let name = question.name;
+        let values = Values {
+            account: name.as_str(),
+            local: name.local(),
+            domain: name.domain(),
+            old: Some(old.as_str()),
+            new: Some(new.as_str()),
+            ..Values::default()
+        };
+        match self.pool.run(upgrade, &values).await.map_err(|fault| self.error(fault, upgrade))? {
+            0 => Ok(false),
+            1 => Ok(true),
+            rows => Err(self.permanent(Problem::new(
+                format!("`upgrade` has changed {rows} rows for one account"),
+                "let it change the row of :account alone",
+            ))),
+        }
     }
 
     /// Both queries are asked in every case, so that the time tells little of whether there is such an account.
@@ -282,6 +341,15 @@ impl Directory for SqlDirectory {
 
     fn probe<'a>(&'a self, _: &'a Question<'a>) -> Answer<'a, ()> {
         Box::pin(Self::probe(self))
+    }
+
+    fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {
+        Box::pin(async move {
+            match &self.upgrade {
+                Some(upgrade) => self.upgraded(upgrade, question, password).await,
+                None => Ok(false),
+            }
+        })
     }
 
     /// There is nothing to read again; the next question is asked over a new connection.

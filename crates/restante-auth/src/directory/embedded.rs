@@ -34,6 +34,7 @@ use redb::{
     Builder, ConcurrencyMode, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
     TableDefinition,
 };
+use restante_proto::secret::Secret;
 use tokio::sync::Semaphore;
 
 use super::census::{Census, Shape};
@@ -47,7 +48,7 @@ mod app_passwords;
 pub mod change;
 mod record;
 
-use accounts::Accounts;
+use accounts::{Accounts, EditError};
 use record::Record;
 
 /// Where the database is.
@@ -171,6 +172,21 @@ impl Directory for EmbeddedDirectory {
         let open = counted.census.open.max(1);
         let place = usize::try_from(seed.checked_rem(open)?).ok()?;
         Some(counted.foreign.get(place).cloned().unwrap_or_else(make::decoy))
+    }
+
+    fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {
+        let accounts =
+            Accounts::new(Settings { scram: self.inner.scram.clone(), ..Settings::new(&self.inner.path) });
+        let (name, password) = (question.name.clone(), Secret::new(password.expose().to_vec()));
+        Box::pin(async move {
+            let upgraded = tokio::task::spawn_blocking(move || accounts.upgrade(&name, &password)).await;
+            match upgraded {
+                Ok(Ok(is_done)) => Ok(is_done),
+                Ok(Err(EditError::Source(error))) => Err(error),
+                // Everything else says that there is nothing to be done.
+                Ok(Err(_)) | Err(_) => Ok(false),
+            }
+        })
     }
 
     fn app_password_used(&self, account: &AccountName, credential: &Credential, today: SystemTime) {

@@ -4,8 +4,11 @@ use std::collections::TryReserveError;
 use std::error::Error;
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::scram::{ITERATIONS_DEFAULT, SALT_OCTETS, ScramVerifier};
-use super::{Hash, argon};
+use super::{Hash, PASSWORD_OCTETS_MAX, argon};
+use crate::prepare;
 
 /// Everything that is stored of a password in the embedded directory.
 #[derive(Clone)]
@@ -49,6 +52,25 @@ pub fn verifiers(password: &[u8], choice: &ScramChoice) -> Result<Verifiers, Not
         scram.push(ScramVerifier::derive(*hash, password, salt()?.to_vec(), choice.iterations));
     }
     Ok(Verifiers { argon2id, scram })
+}
+
+/// `password` as a passwd-file or a database has it, `{ARGON2ID}$argon2id$…`: what `verifiers` makes without those for SCRAM. What was typed is prepared here.
+/// `None` if it cannot be a password.
+///
+/// # Errors
+/// As `verifiers`.
+pub fn stored(typed: &[u8]) -> Result<Option<Zeroizing<String>>, NotMade> {
+    let Some(prepared) = prepared(typed) else { return Ok(None) };
+    let none = ScramChoice { hashes: Vec::new(), ..ScramChoice::default() };
+    let text = Zeroizing::new(verifiers(prepared.as_bytes(), &none)?.argon2id);
+    Ok(Some(Zeroizing::new(format!("{{ARGON2ID}}{}", *text))))
+}
+
+/// What is stored of a typed password is made of this (R4616-2.6). `None` if it cannot be a password.
+pub(crate) fn prepared(typed: &[u8]) -> Option<Zeroizing<String>> {
+    let text = std::str::from_utf8(typed).ok().filter(|text| text.len() <= PASSWORD_OCTETS_MAX)?;
+    let prepared = Zeroizing::new(prepare::query(text).ok()?.into_owned());
+    Some(prepared).filter(|prepared| !prepared.is_empty())
 }
 
 /// What the system did not give.

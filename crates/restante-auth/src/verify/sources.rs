@@ -148,6 +148,11 @@ impl Inner {
         places.filter(|(_, place)| place.is_asked_about(name))
     }
 
+    /// The source at this position.
+    pub(super) fn directory_of(&self, origin: Origin) -> Option<Arc<dyn Directory>> {
+        self.places.get(origin.0).map(|place| Arc::clone(&place.directory))
+    }
+
     /// What the first source that knows the account says to this password; one that checks passwords itself is asked with it.
     pub(super) async fn answer(
         &self,

@@ -15,6 +15,7 @@ use crate::token::Flaw;
 
 mod checking;
 mod merging;
+mod upgrading;
 
 const COSTLY: &str = "{BLF-CRYPT}$2y$04$yTT72mEUXpWvPxn4k.Bsv.BrkLRWxiXeXikds1ed0cXJELAe3ebh2";
 
@@ -25,6 +26,8 @@ pub(super) struct Twin {
     app_passwords: Vec<(&'static str, Credential)>,
     /// The names of those that were used.
     pub(super) used: Mutex<Vec<String>>,
+    /// The names of those whose stored password was to be upgraded, with the password.
+    pub(super) upgraded: Mutex<Vec<String>>,
     fails: bool,
     asked: Mutex<Vec<String>>,
 }
@@ -73,6 +76,13 @@ impl Directory for Twin {
 
     fn app_password_used(&self, account: &AccountName, credential: &Credential, _today: SystemTime) {
         self.used.lock().unwrap().push(format!("{account} {}", credential.name));
+    }
+
+    fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {
+        let password = String::from_utf8(password.expose().to_vec()).unwrap();
+        self.upgraded.lock().unwrap().push(format!("{} {password}", question.name));
+        let failure = SourceError::temporary("twin", Problem::new("it is read-only", "wait"));
+        Box::pin(std::future::ready(Err(failure)))
     }
 
     fn reload(&self, _now: Instant) -> Answer<'_, usize> {

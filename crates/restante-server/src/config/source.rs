@@ -7,6 +7,7 @@ mod ldap;
 mod system;
 
 use super::{Auth, Config, MaildropType, NameForm};
+use super::{Auth, Config, NameForm, Upgrades};
 use crate::file;
 pub use http::HttpSource;
 pub use ldap::{Attributes, LdapScope, LdapSource};
@@ -246,6 +247,7 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
             );
         }
         source.own.check(&name, lines, problems);
+        check_upgrade(&source.own, &config.auth, &name, lines, problems);
     }
     check_system(config, lines, problems);
     let is_of = |part| config.sources.iter().any(|source| source.any.part == part);
@@ -278,6 +280,24 @@ fn check_system(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             lines.at(&other),
             format!("{other}: a second source of type \"system\""),
             "keep one: there is one machine",
+/// A statement that is never run is not what somebody has meant.
+fn check_upgrade(own: &AuthSource, auth: &Auth, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
+    let AuthSource::Sql(source) = own else { return };
+    if source.upgrade.is_none() {
+        return;
+    }
+    let at = lines.at(&format!("{name}.upgrade"));
+    if source.check.is_some() {
+        problems.warning(
+            at,
+            format!("{name}.upgrade has no effect: the database checks passwords itself"),
+            "let the database upgrade them, and take the key out",
+        );
+    } else if auth.upgrade_hashes == Upgrades::Never {
+        problems.warning(
+            at,
+            format!("{name}.upgrade has no effect while auth.upgrade_hashes is \"never\""),
+            "add upgrade_hashes = \"hashes\" to [auth], or take the key out",
         );
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Values<'a> {
     pub(super) service: &'a str,
     pub(super) peer: Option<&'a str>,
     pub(super) password: Option<&'a str>,
+    pub(super) old: Option<&'a str>,
+    pub(super) new: Option<&'a str>,
 }
 
 /// The columns of one row that are not NULL, by name in lower case.
@@ -55,6 +57,8 @@ impl<'a> Values<'a> {
             Placeholder::Service => Some(self.service),
             Placeholder::Peer => self.peer,
             Placeholder::Password => self.password,
+            Placeholder::Old => self.old,
+            Placeholder::New => self.new,
         }
     }
 }
@@ -87,6 +91,17 @@ macro_rules! rows {
             rows.push(row);
         }
         Ok(rows)
+    }};
+}
+
+/// Runs a statement that gives no rows; how many it has changed.
+macro_rules! changed {
+    ($connection:expr, $query:expr, $values:expr) => {{
+        let mut request = sqlx::query(AssertSqlSafe(Arc::clone(&$query.text)));
+        for placeholder in &$query.bindings {
+            request = request.bind($values.of(*placeholder));
+        }
+        Ok(request.execute($connection).await?.rows_affected())
     }};
 }
 
@@ -136,6 +151,15 @@ impl Connection {
             Self::Postgres(connection) => rows!(&mut **connection, query, values, rows_max, postgres),
             Self::MySql(connection) => rows!(&mut **connection, query, values, rows_max, mysql),
             Self::Sqlite(handle) => rows!(&mut handle.connection, query, values, rows_max, sqlite),
+        }
+    }
+
+    /// How many rows a statement has changed.
+    pub(super) async fn run(&mut self, query: &Query, values: &Values<'_>) -> Result<u64, Fault> {
+        match self {
+            Self::Postgres(connection) => changed!(&mut **connection, query, values),
+            Self::MySql(connection) => changed!(&mut **connection, query, values),
+            Self::Sqlite(handle) => changed!(&mut handle.connection, query, values),
         }
     }
 

@@ -92,6 +92,12 @@ impl Pool {
         tokio::time::timeout(timeout, asked).await.unwrap_or(Err(Fault::Late))
     }
 
+    /// Runs a statement over a connection of its own; how many rows it has changed.
+    pub(super) async fn run(&self, query: &Query, values: &Values<'_>) -> Result<u64, Fault> {
+        let asked = async { Connection::open(&self.options, self.timeout).await?.run(query, values).await };
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(Fault::Late))
+    }
+
     /// The columns of a query's answers.
     pub(super) async fn columns(&self, query: &Query) -> Result<Vec<String>, Fault> {
         let asked = async { Connection::open(&self.options, self.timeout).await?.columns(query).await };

@@ -28,6 +28,8 @@ pub enum Purpose {
     Check,
     /// Gives a row for each account.
     List,
+    /// Stores a password in a better form.
+    Upgrade,
 }
 
 /// A place in a query that a value is sent for.
@@ -45,6 +47,10 @@ pub enum Placeholder {
     Peer,
     /// The password that was typed.
     Password,
+    /// What is stored of the password now.
+    Old,
+    /// What shall be stored in its place.
+    New,
 }
 
 /// One statement, ready for its database.
@@ -65,14 +71,16 @@ impl Purpose {
             Self::Lookup => "lookup",
             Self::Check => "check",
             Self::List => "list",
+            Self::Upgrade => "upgrade",
         }
     }
 
     const fn placeholders(self) -> &'static [(&'static str, Placeholder)] {
         match self {
-            Self::Lookup => PLACEHOLDERS.split_at(PLACEHOLDERS.len() - 1).0,
-            Self::Check => &PLACEHOLDERS,
+            Self::Lookup => PLACEHOLDERS.split_at(5).0,
+            Self::Check => PLACEHOLDERS.split_at(6).0,
             Self::List => &[],
+            Self::Upgrade => &OF_UPGRADES,
         }
     }
 }
@@ -112,6 +120,12 @@ impl Query {
             return Err(Problem::new(
                 "the query does not look at the password",
                 "write :password where it belongs",
+            ));
+        }
+        if purpose == Purpose::Upgrade && !(has(&[Placeholder::Old]) && has(&[Placeholder::New])) {
+            return Err(Problem::new(
+                "the query does not compare with :old what it replaces by :new",
+                "write UPDATE accounts SET password = :new WHERE name = :account AND password = :old",
             ));
         }
         Ok(Self { text: text.trim_end().into(), bindings, purpose })
@@ -366,14 +380,24 @@ fn is_dovecots(text: &str) -> bool {
         || (variable.starts_with('{') && variable.ends_with('}'))
 }
 
-/// The last is for `check` alone.
-const PLACEHOLDERS: [(&str, Placeholder); 6] = [
+/// The first five are for `lookup` and `check`, the sixth is for `check` alone, the last two are for `upgrade`.
+const PLACEHOLDERS: [(&str, Placeholder); 8] = [
     ("account", Placeholder::Account),
     ("local", Placeholder::Local),
     ("domain", Placeholder::Domain),
     ("service", Placeholder::Service),
     ("peer", Placeholder::Peer),
     ("password", Placeholder::Password),
+    ("old", Placeholder::Old),
+    ("new", Placeholder::New),
+];
+
+const OF_UPGRADES: [(&str, Placeholder); 5] = [
+    ("account", Placeholder::Account),
+    ("local", Placeholder::Local),
+    ("domain", Placeholder::Domain),
+    ("old", Placeholder::Old),
+    ("new", Placeholder::New),
 ];
 
 #[cfg(test)]

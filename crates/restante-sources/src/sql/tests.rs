@@ -25,6 +25,7 @@ impl Fixture {
                 lookup: "SELECT * FROM accounts WHERE account = :account".to_owned(),
                 check: None,
                 list: None,
+                upgrade: None,
                 connections: 2,
                 timeout: Duration::from_secs(20),
                 scheme: Scheme::Plain,
@@ -260,4 +261,77 @@ async fn all_accounts_are_listed_with_what_is_said_of_them() {
     }
     fixture.settings.list = Some("SELECT password FROM accounts".to_owned());
     assert!(fixture.open().probe().await.unwrap_err().to_string().contains("without the names"));
+}
+
+#[tokio::test]
+async fn an_upgrade_compares_before_it_sets() {
+    let mut fixture = Fixture::new(ACCOUNTS).await;
+    let folder = fixture.folder.path().display().to_string();
+    fixture.settings.url = DatabaseUrl::parse(&format!("sqlite:{folder}/mail.db?mode=rw")).unwrap();
+    let statement = "UPDATE accounts SET password = :new WHERE account = :account AND password = :old";
+    fixture.settings.upgrade = Some(statement.to_owned());
+    let directory = fixture.open();
+    assert!(directory.probe().await.is_ok());
+    let [bob, eve, nobody] = ["bob", "eve", "nobody"].map(|name| AccountName::new(name).unwrap());
+    let upgrade = async |directory: &SqlDirectory, name: &AccountName, password: &str| {
+        let at = Circumstances::new(Service::Pop3, Instant::now());
+        let password = Secret::new(password.as_bytes().to_vec());
+        Directory::upgrade(directory, &Question { name, at }, &password).await
+    };
+    assert!(!upgrade(&directory, &bob, "wrong").await.unwrap());
+    assert!(!upgrade(&directory, &nobody, "secret").await.unwrap());
+    assert!(upgrade(&directory, &bob, "secret").await.unwrap());
+    let entry = look(&directory, "bob").await.unwrap().unwrap();
+    assert_eq!(entry.password.standing(), restante_auth::password::Standing::Kept);
+    assert!(entry.password.fits(b"secret").unwrap());
+    // Somebody sets a new password between the look and the change.
+    fixture
+        .run(
+            "CREATE VIEW raced AS SELECT account, 'secret' AS password FROM accounts; \
+              UPDATE accounts SET password = 'other' WHERE account = 'eve'",
+        )
+        .await;
+    let raced = fixture.lookup("SELECT account, password FROM raced WHERE account = :account");
+    assert!(!upgrade(&raced.open(), &eve, "secret").await.unwrap());
+    let raced = raced.lookup("SELECT * FROM accounts WHERE account = :account");
+    assert!(look(&raced.open(), "eve").await.is_ok());
+    assert!(upgrade(&raced.open(), &eve, "other").await.unwrap(), "what is there is upgraded");
+    // One that cannot write says so.
+    let mut reading = raced;
+    reading.settings.url = DatabaseUrl::parse(&format!("sqlite:{folder}/mail.db")).unwrap();
+    reading.run("UPDATE accounts SET password = 'third' WHERE account = 'bob'").await;
+    assert!(upgrade(&reading.open(), &bob, "third").await.unwrap_err().to_string().contains("upgrade"));
+    reading.settings.upgrade = Some("UPDATE accounts SET password = :new WHERE :account <> :old".to_owned());
+    reading.settings.url = DatabaseUrl::parse(&format!("sqlite:{folder}/mail.db?mode=rw")).unwrap();
+    let said = upgrade(&reading.open(), &bob, "third").await.unwrap_err().to_string();
+    assert!(said.contains("has changed 3 rows"), "{said}");
+}
+
+#[test]
+fn an_upgrade_must_compare() {
+    let settings = |statement: &str| Settings {
+        url: DatabaseUrl::parse("sqlite:/x").unwrap(),
+        authority: None,
+        lookup: "SELECT :account AS password".to_owned(),
+        check: None,
+        list: None,
+        upgrade: Some(statement.to_owned()),
+        connections: 1,
+        timeout: Duration::from_secs(1),
+        scheme: Scheme::Plain,
+        addresses: address::Settings::default(),
+    };
+    for (statement, said) in [
+        ("UPDATE a SET p = :new WHERE n = :account", "does not compare with :old"),
+        ("UPDATE a SET p = :new WHERE p = :old", "does not say which account"),
+        (
+            "UPDATE a SET p = :new WHERE p = :old AND n = :account AND x = :password",
+            "no placeholder :password",
+        ),
+    ] {
+        let faults = settings(statement).faults();
+        assert!(faults[0].0 == "upgrade" && faults[0].1.what.contains(said), "{faults:?}");
+    }
+    let right = "UPDATE a SET p = :new WHERE p = :old AND n = :account";
+    assert!(settings(right).faults().is_empty());
 }

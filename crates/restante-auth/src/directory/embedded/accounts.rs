@@ -30,7 +30,6 @@ use crate::account::{Account, AccountName, Bound, Quota};
 use crate::credential::{Credential, CredentialName};
 use crate::directory::{Problem, SourceError};
 use crate::password::make;
-use crate::prepare;
 
 /// The accounts of the embedded database, for editing. Names are given normalised.
 #[derive(Clone, Debug)]
@@ -123,6 +122,12 @@ impl Figure {
     }
 }
 
+/// New verifiers, and the imported secret in whose place they come.
+pub(super) struct VerifierUpgrade {
+    before: Zeroizing<Vec<u8>>,
+    verifiers: make::Verifiers,
+}
+
 /// Why an edit did not happen. Nothing has changed then.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -193,6 +198,65 @@ impl Accounts {
             record.set_verifiers(&verifiers);
             Ok(())
         })
+    }
+
+    /// Puts verifiers of our own in the place of the imported secret that `password` fits; answers whether it did. A password that was set
+    /// since is not touched, and neither are SCRAM verifiers that would not be made anew.
+    ///
+    /// # Errors
+    /// `Source`.
+    pub fn upgrade(&self, name: &AccountName, password: &Secret) -> Result<bool, EditError> {
+        match self.upgrade_of(name, password)? {
+            Some(upgrade) => self.carry_out(name, &upgrade),
+            None => Ok(false),
+        }
+    }
+
+    /// What would be stored in place of what; `None` if nothing would.
+    pub(super) fn upgrade_of(
+        &self,
+        name: &AccountName,
+        password: &Secret,
+    ) -> Result<Option<VerifierUpgrade>, EditError> {
+        let record = guarded(|| {
+            let transaction = self.open()?.begin_read()?;
+            let record = transaction.open_table(ACCOUNTS)?.get(name.as_str())?;
+            record.map(|record| Record::decode(record.value()).ok_or(Failure::Damaged)).transpose()
+        });
+        let Some(record) = record.map_err(|failure| self.failed(failure))? else { return Ok(None) };
+        let (Some(foreign), Some(stored)) = (record.foreign(), record.password()) else { return Ok(None) };
+        let typed = password.expose();
+        let prepared = make::prepared(typed);
+        let fits = |password: &[u8]| stored.fits(password).unwrap_or(false);
+        let is_right = fits(typed) || prepared.is_some_and(|prepared| fits(prepared.as_bytes()));
+        if !is_right || stored.scram().is_some_and(|verifier| !self.scram.hashes.contains(&verifier.hash)) {
+            return Ok(None);
+        }
+        match self.verifiers(password) {
+            Ok(verifiers) => {
+                Ok(Some(VerifierUpgrade { before: Zeroizing::new(foreign.to_vec()), verifiers }))
+            }
+            // It was let in as older servers let it in, and stays so.
+            Err(EditError::InvalidPassword) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether what was there before was still there.
+    pub(super) fn carry_out(&self, name: &AccountName, upgrade: &VerifierUpgrade) -> Result<bool, EditError> {
+        let mut is_done = false;
+        let edited = self.edit_record(name, |record| {
+            if record.foreign() == Some(upgrade.before.as_slice()) {
+                record.set_verifiers(&upgrade.verifiers);
+                is_done = true;
+            }
+            Ok(())
+        });
+        match edited {
+            Ok(()) => Ok(is_done),
+            Err(EditError::Unknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives an account another quota.
@@ -386,12 +450,7 @@ impl Accounts {
     }
 
     fn verifiers(&self, password: &Secret) -> Result<make::Verifiers, EditError> {
-        // R4616-2.6: what is stored is made of the prepared form.
-        let text = std::str::from_utf8(password.expose()).map_err(|_| EditError::InvalidPassword)?;
-        let prepared = prepare::query(text).map_err(|_| EditError::InvalidPassword)?;
-        if prepared.is_empty() || text.len() > crate::password::PASSWORD_OCTETS_MAX {
-            return Err(EditError::InvalidPassword);
-        }
+        let prepared = make::prepared(password.expose()).ok_or(EditError::InvalidPassword)?;
         make::verifiers(prepared.as_bytes(), &self.scram).map_err(|error| {
             let problem = Problem::new(error.to_string(), "try again");
             EditError::Source(SourceError::temporary(super::source(&self.path), problem))

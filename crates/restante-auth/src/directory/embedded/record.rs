@@ -113,6 +113,11 @@ impl Record {
         self.fields.contains_key(&FOREIGN)
     }
 
+    /// The password that is not one of ours, as a passwd-file has it.
+    pub(super) fn foreign(&self) -> Option<&[u8]> {
+        self.octets(FOREIGN)
+    }
+
     /// Whether somebody has said that nobody may log in.
     pub(super) fn is_disabled(&self) -> bool {
         self.octets(DISABLED) == Some(&[1])

@@ -32,6 +32,9 @@ section! {
         check: Option<String> = None;
         /// The query for all accounts: `account`, and the columns of `lookup`. Default: none, and they cannot be listed.
         list: Option<String> = None;
+        /// The statement that stores a password in a better form (`auth.upgrade_hashes`): `UPDATE accounts SET password = :new WHERE name = :account AND password = :old`.
+        /// Default: none, and what the database stores stays as it is.
+        upgrade: Option<String> = None;
         /// Connections at the same time. Default 4.
         connections: u64 = 4, in 1..=1_000;
         /// Seconds that one question may take. Default 5.
@@ -157,6 +160,7 @@ impl SqlSource {
             lookup,
             check: self.check.clone(),
             list: self.list.clone(),
+            upgrade: self.upgrade.clone(),
             connections: usize::try_from(self.connections).unwrap_or(usize::MAX),
             timeout: Duration::from_secs(self.timeout_s),
             scheme: Scheme::from_name(&self.scheme).unwrap_or(Scheme::Crypt),
