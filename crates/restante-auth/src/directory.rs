@@ -19,6 +19,7 @@ use crate::password::scram::ScramVerifier;
 use crate::password::{Hash, StoredPassword};
 use census::Census;
 
+pub mod aliases;
 pub mod census;
 pub mod embedded;
 pub mod file;
@@ -64,6 +65,12 @@ pub trait Directory: fmt::Debug + Send + Sync {
         Box::pin(async { Ok(false) })
     }
 
+    /// The account that mail for another name goes to, by this source; nobody logs in by such a name. The default knows none.
+    fn alias<'a>(&'a self, alias: Alias<'a>, at: Circumstances) -> Answer<'a, Option<AccountName>> {
+        let _ = (alias, at);
+        Box::pin(async { Ok(None) })
+    }
+
     /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize>;
 
@@ -88,6 +95,15 @@ pub trait Directory: fmt::Debug + Send + Sync {
 
 /// An answer that may take time and fail.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// What mail is for that is for no account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alias<'a> {
+    /// A name.
+    Name(&'a AccountName),
+    /// Whatever name of this domain, which is in its one form: that is written `@example.org`.
+    Domain(&'a str),
+}
 
 /// About whom a directory is asked, and what for.
 #[derive(Clone, Copy, Debug)]

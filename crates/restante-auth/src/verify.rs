@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::account::{Access, Account, AccountName, InvalidName};
 use crate::address;
+use crate::directory::aliases::{self, AliasDirectory};
 use crate::directory::census::Coverage;
 use crate::directory::embedded::{self, EmbeddedDirectory};
 use crate::directory::file::{self, FileDirectory};
@@ -166,20 +167,31 @@ impl Authenticator {
         self.inner.places.iter().any(|place| place.is_afar)
     }
 
-    /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to.
+    /// Which account mail for this address (`local`, `local@domain`, without angle brackets or source route) belongs to: the one of that
+    /// name; else the one that an alias leads to; else the one that takes what is for no other name of the domain.
     ///
     /// Must be called within a tokio runtime.
     pub async fn recipient(&self, address: &[u8], now: Instant) -> Recipient {
         let Ok(names) = self.inner.addresses.recipient(address) else { return Recipient::Unknown };
         let at = Circumstances::new(Service::Lmtp, now);
-        for name in names {
-            match self.inner.delivery_of(&name, at).await {
+        for name in &names {
+            match self.inner.delivery_of(name, at).await {
                 Ok(Some(account)) => return Recipient::Account(account),
                 Ok(None) => {}
                 Err(error) => return Recipient::Unavailable(error),
             }
         }
-        Recipient::Unknown
+        // One step, so nothing can go round in circles.
+        let aliased = match self.inner.aliased(&names, at).await {
+            Ok(Some(account)) => self.inner.delivery_of(&account, at).await,
+            Ok(None) => return Recipient::Unknown,
+            Err(error) => Err(error),
+        };
+        match aliased {
+            Ok(Some(account)) => Recipient::Account(account),
+            Ok(None) => Recipient::Unknown,
+            Err(error) => Recipient::Unavailable(error),
+        }
     }
 
     /// The account name that somebody who typed `user` means. Says nothing about whether such an account exists; for the
@@ -257,7 +269,6 @@ impl Authenticator {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// Drops what is remembered of passwords that a source found right for this account, or a token; the next login asks it again. A password
     /// Asks every source once, for an operator who wants to know whether they can be: what each is, and what is wrong with it.
     ///
     /// Must be called within a tokio runtime.
@@ -265,7 +276,7 @@ impl Authenticator {
         self.inner.probe(Circumstances::new(Service::Operator, now)).await
     }
 
-    /// Drops what is remembered of passwords that a source found right for this account; the next login asks it again. A password
+    /// Drops what is remembered of passwords that a source found right for this account, or a token; the next login asks it again. A password
     /// whose stored form is known needs none of this: a change of it counts at once.
     pub fn forget(&self, name: &AccountName) {
         self.inner.forget(name);
@@ -356,8 +367,11 @@ impl Inner {
         let key = remembered.map(|cache| cache.key(&name, &stored, claim.password.expose()));
         let is_remembered = remembered.zip(key).is_some_and(|(cache, key)| cache.holds(key, at.now));
         let fits = is_remembered
-            || self.hashing.fits(Lane::of(at), stored, passwords).await.map_err(Verdict::Unavailable)?;
-            || self.hashing.fits(stored.clone(), passwords).await.map_err(Verdict::Unavailable)?;
+            || self
+                .hashing
+                .fits(Lane::of(at), stored.clone(), passwords)
+                .await
+                .map_err(Verdict::Unavailable)?;
         // `fits` of a decoy means nothing.
         match found {
             None => Err(Verdict::Refused(Reason::UnknownAccount)),
@@ -564,6 +578,8 @@ pub enum Source {
     File(file::Settings),
     /// The embedded directory that `restante account` edits.
     Embedded(embedded::Settings),
+    /// A file of aliases.
+    Aliases(aliases::Settings),
     /// Something else that knows accounts.
     Other(Arc<dyn Directory>),
 }
@@ -576,6 +592,9 @@ impl Source {
                 Arc::new(FileDirectory::open(file, settings.addresses.clone(), settings.notify.clone())?)
             }
             Self::Embedded(embedded) => Arc::new(EmbeddedDirectory::open(embedded)?),
+            Self::Aliases(aliases) => {
+                Arc::new(AliasDirectory::open(aliases, settings.addresses.clone(), settings.notify.clone())?)
+            }
             Self::Other(directory) => directory,
         })
     }

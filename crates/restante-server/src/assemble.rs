@@ -7,17 +7,16 @@ pub mod programs;
 mod source;
 mod token;
 
-use crate::config::source::{AuthSource, EmbeddedSource, FileSource, SourcePart};
+use crate::config::source::{AliasSource, AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
     Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
-    TemplateError,
-    TemplateError, TokenSourceType, Upgrades,
+    TemplateError, Upgrades,
 };
 use crate::header;
 use crate::system::{self, SystemDirectory};
 use restante_auth::account::{Account, Bound};
 use restante_auth::address;
-use restante_auth::directory::{Notify, SourceError, embedded, file};
+use restante_auth::directory::{Notify, SourceError, aliases, embedded, file};
 use restante_auth::password::Hash;
 use restante_auth::password::make::ScramChoice;
 use restante_auth::throttle;
@@ -233,6 +232,9 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
         AuthSource::Embedded(EmbeddedSource { path }) => {
             let path = path.clone().unwrap_or_else(|| embedded_path(config));
             Ok(Source::Embedded(embedded::Settings { path, scram: scram_choice(config) }))
+        }
+        AuthSource::Aliases(AliasSource { path }) => {
+            Ok(Source::Aliases(aliases::Settings::new(path.as_ref()?)))
         }
         AuthSource::Ldap(ldap) => source::ldap(ldap),
         AuthSource::Http(http) => source::http(http),

@@ -489,13 +489,12 @@ section! {
         cache_entries: u64 = 100_000, in 1..=100_000_000;
         /// Do passwords that are stored as MD5 or MD4 open accounts? Default false.
         allow_weak_schemes: bool = false;
-        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Logins to accounts that are
-        /// known where they come from have as many places of their own, and as many to wait in. Default 0.
         /// Which stored forms of passwords are replaced by Argon2id when their owner logs in with the password: `never`, `hashes` (those that are hashes
         /// and no SCRAM verifiers), or `all` (readable ones too, which APOP and CRAM-MD5 need). For the embedded accounts, and for databases
         /// with `upgrade`. Default `never`.
         upgrade_hashes: Upgrades = Upgrades::Never;
-        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Default 0.
+        /// Password hashes computed at the same time; 0 means one less than the processors, at least one. Logins to accounts that are
+        /// known where they come from have as many places of their own, and as many to wait in. Default 0.
         hashes: u64 = 0, in 0..=1_024;
         /// Logins that wait for their hash; more are refused as temporarily unavailable. Default 512.
         hashes_waiting: u64 = 512, in 1..=1_000_000;

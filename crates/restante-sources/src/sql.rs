@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use restante_auth::account::{Account, AccountName};
 use restante_auth::address;
 use restante_auth::directory::census::Census;
-use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
+use restante_auth::directory::{
+    Alias, Answer, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError,
+};
 use restante_auth::password::{Scheme, StoredPassword, make};
 use restante_auth::settings::{FIELDS, Given};
 use restante_proto::secret::Secret;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub check: Option<String>,
     /// The query for all accounts.
     pub list: Option<String>,
+    /// The query for the account that another name leads to.
+    pub alias: Option<String>,
     /// The statement that stores a password in a better form.
     pub upgrade: Option<String>,
     /// Connections at the same time, at least 1.
@@ -65,6 +69,7 @@ pub struct SqlDirectory {
     lookup: Query,
     check: Option<Query>,
     list: Option<Query>,
+    alias: Option<Query>,
     upgrade: Option<Query>,
     timeout: Duration,
     scheme: Scheme,
@@ -79,6 +84,7 @@ impl Settings {
             (Some(&self.lookup), Purpose::Lookup),
             (self.check.as_ref(), Purpose::Check),
             (self.list.as_ref(), Purpose::List),
+            (self.alias.as_ref(), Purpose::Alias),
             (self.upgrade.as_ref(), Purpose::Upgrade),
         ];
         let dialect = self.url.dialect();
@@ -101,6 +107,7 @@ impl SqlDirectory {
             lookup,
             check,
             list,
+            alias,
             upgrade,
             connections,
             timeout,
@@ -120,6 +127,7 @@ impl SqlDirectory {
         let lookup = parse(&lookup, Purpose::Lookup)?;
         let check = check.map(|text| parse(&text, Purpose::Check)).transpose()?;
         let list = list.map(|text| parse(&text, Purpose::List)).transpose()?;
+        let alias = alias.map(|text| parse(&text, Purpose::Alias)).transpose()?;
         let upgrade = upgrade.map(|text| parse(&text, Purpose::Upgrade)).transpose()?;
         Ok(Self {
             pool: Pool::new(options, connections.max(1), timeout),
@@ -127,6 +135,7 @@ impl SqlDirectory {
             lookup,
             check,
             list,
+            alias,
             upgrade,
             timeout,
             scheme,
@@ -140,13 +149,19 @@ impl SqlDirectory {
     /// # Errors
     /// The first thing that is wrong.
     pub async fn probe(&self) -> Result<(), SourceError> {
-        let queries = [Some(&self.lookup), self.check.as_ref(), self.list.as_ref(), self.upgrade.as_ref()];
-        for query in queries.into_iter().flatten() {
+        let mut queries = vec![&self.lookup];
+        queries.extend([&self.check, &self.list, &self.alias, &self.upgrade].into_iter().flatten());
+        for query in queries {
             let columns = self.pool.columns(query).await.map_err(|fault| self.error(fault, query))?;
             match query.purpose {
                 Purpose::Check => {
                     if columns.len() != 1 {
                         return Err(self.permanent(one_column()));
+                    }
+                }
+                Purpose::Alias => {
+                    if columns.len() != 1 {
+                        return Err(self.permanent(one_account()));
                     }
                 }
                 // That it can be prepared is all that can be known of it.
@@ -214,6 +229,33 @@ impl SqlDirectory {
             self.sample.note(question.name, &entry);
         }
         Ok(Some(entry))
+    }
+
+    async fn aliased(
+        &self,
+        query: &Query,
+        alias: Alias<'_>,
+        at: Circumstances,
+    ) -> Result<Option<AccountName>, SourceError> {
+        let text = match alias {
+            Alias::Name(name) => name.as_str().to_owned(),
+            Alias::Domain(domain) => format!("@{domain}"),
+        };
+        let (local, domain) = match alias {
+            Alias::Name(name) => (name.local(), name.domain()),
+            Alias::Domain(domain) => ("", Some(domain)),
+        };
+        let values =
+            Values { account: &text, local, domain, service: at.service.name(), ..Values::default() };
+        let rows =
+            self.pool.rows(query, &values, 1, at.now).await.map_err(|fault| self.error(fault, query))?;
+        // None, or one that is NULL: as from a join that has found nobody.
+        let Some((_, account)) = rows.first().and_then(|row| row.first()) else { return Ok(None) };
+        let account = self.addresses.account_name(account.as_bytes()).map_err(|why| {
+            let what = format!("`alias` answers for {text} with {:?}: {why}", account.as_str());
+            self.permanent(Problem::new(what, "let it answer with the name of an account here"))
+        });
+        account.map(Some)
     }
 
     /// Compares and sets: what stands there is looked up once more, and replaced only if the database still finds it so.
@@ -343,6 +385,15 @@ impl Directory for SqlDirectory {
         Box::pin(Self::probe(self))
     }
 
+    fn alias<'a>(&'a self, alias: Alias<'a>, at: Circumstances) -> Answer<'a, Option<AccountName>> {
+        Box::pin(async move {
+            match &self.alias {
+                Some(query) => self.aliased(query, alias, at).await,
+                None => Ok(None),
+            }
+        })
+    }
+
     fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {
         Box::pin(async move {
             match &self.upgrade {
@@ -406,6 +457,13 @@ fn one_column() -> Problem {
     Problem::new(
         "`check` does not answer with true or false",
         "let it select one boolean: SELECT password = crypt(:password, password) FROM …",
+    )
+}
+
+fn one_account() -> Problem {
+    Problem::new(
+        "`alias` does not answer with one account",
+        "let it select one column: SELECT account FROM aliases WHERE alias = :account",
     )
 }
 

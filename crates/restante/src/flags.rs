@@ -1,6 +1,7 @@
 //! Every flag and subcommand of the program: the one registry from which the parser, `--help`, the man pages
 //! and the shell completions are made. Nothing is decided here; `cmd/` acts on what was parsed.
 
+pub(crate) mod alias;
 pub(crate) mod app_password;
 pub(crate) mod ban;
 pub(crate) mod deletion;
@@ -17,6 +18,7 @@ use restante_auth::directory::embedded::accounts::Figure;
 use restante_config::value::Size;
 use restante_server::assemble::programs;
 
+use alias::Alias;
 use app_password::AppPassword;
 use ban::Bans;
 use deletion::{Deleted, Expire, Undelete};
@@ -233,6 +235,10 @@ pub(crate) enum AccountCommand {
     ///
     /// A password for one device or program, which opens what that needs and can be taken back alone. USER and PASS, PLAIN and LOGIN take it.
     AppPassword(AppPassword),
+    /// Give accounts of the embedded directory other names
+    ///
+    /// Mail for such a name goes to the account, and its owner can log in with it. Names for mail alone stand in a source of type "aliases".
+    Alias(Alias),
     /// Set how much the maildrop of an account may hold
     ///
     /// What is not named stays as it is. 'default' is what the configuration's table 'quota' says for everybody, 'none' is no limit.

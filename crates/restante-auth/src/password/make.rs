@@ -111,7 +111,7 @@ pub fn decoy() -> super::StoredPassword {
     let text = format!(
         "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$bm9ib2R5LWtub3dzLWl0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
     );
-    super::StoredPassword { form: super::Form::Argon2(zeroize::Zeroizing::new(text)) }
+    super::StoredPassword { form: super::Form::Argon2(Zeroizing::new(text)) }
 }
 
 fn params() -> argon2::Params {

@@ -15,7 +15,7 @@ use super::{CacheSettings, Grant, Inner, Reason, Settings, Source, Verdict};
 use crate::account::{Account, AccountName};
 use crate::address;
 use crate::directory::census::Census;
-use crate::directory::{Checked, Circumstances, Directory, Entry, Problem, Question, SourceError};
+use crate::directory::{Alias, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError};
 use crate::password::StoredPassword;
 
 /// A source, and what it is asked for.
@@ -87,8 +87,11 @@ impl Place {
     }
 
     fn is_asked_about(&self, name: &AccountName) -> bool {
-        self.domains.is_empty()
-            || name.domain().is_some_and(|domain| self.domains.iter().any(|known| known == domain))
+        self.domains.is_empty() || name.domain().is_some_and(|domain| self.is_asked_about_domain(domain))
+    }
+
+    fn is_asked_about_domain(&self, domain: &str) -> bool {
+        self.domains.is_empty() || self.domains.iter().any(|known| known == domain)
     }
 
     fn gives_passwords(&self) -> bool {
@@ -217,6 +220,29 @@ impl Inner {
             Some(Found { entry, origin }) => Ok(Some(self.settled(origin, entry.account, at).await?.account)),
             None => Ok(None),
         }
+    }
+
+    /// The account that an alias of these names leads to, the most exact first; else whoever takes all mail of their domain. It need not
+    /// exist.
+    pub(super) async fn aliased(
+        &self,
+        names: &[AccountName],
+        at: Circumstances,
+    ) -> Result<Option<AccountName>, SourceError> {
+        for name in names {
+            for (_, place) in self.asked(name) {
+                if let Some(account) = place.directory.alias(Alias::Name(name), at).await? {
+                    return Ok(Some(account));
+                }
+            }
+        }
+        let Some(domain) = names.first().and_then(AccountName::domain) else { return Ok(None) };
+        for place in self.places.iter().filter(|place| place.is_asked_about_domain(domain)) {
+            if let Some(account) = place.directory.alias(Alias::Domain(domain), at).await? {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
     }
 
     async fn first(

@@ -8,11 +8,12 @@ use super::sources::Part;
 use super::*;
 use crate::credential::Credential;
 use crate::directory::census::Census;
-use crate::directory::{Answer, Checked};
+use crate::directory::{Alias, Answer, Checked};
 use crate::password::scram::ScramVerifier;
 use crate::password::{Scheme, StoredPassword};
 use crate::token::Flaw;
 
+mod aliasing;
 mod checking;
 mod merging;
 mod upgrading;
@@ -28,6 +29,7 @@ pub(super) struct Twin {
     pub(super) used: Mutex<Vec<String>>,
     /// The names of those whose stored password was to be upgraded, with the password.
     pub(super) upgraded: Mutex<Vec<String>>,
+    aliases: Vec<(&'static str, &'static str)>,
     fails: bool,
     asked: Mutex<Vec<String>>,
 }
@@ -76,6 +78,17 @@ impl Directory for Twin {
 
     fn app_password_used(&self, account: &AccountName, credential: &Credential, _today: SystemTime) {
         self.used.lock().unwrap().push(format!("{account} {}", credential.name));
+    }
+
+    fn alias<'a>(&'a self, alias: Alias<'a>, _: Circumstances) -> Answer<'a, Option<AccountName>> {
+        let text = match alias {
+            Alias::Name(name) => name.to_string(),
+            Alias::Domain(domain) => format!("@{domain}"),
+        };
+        let found = self.aliases.iter().find(|(alias, _)| *alias == text);
+        let account = found.map(|(_, account)| AccountName::new(account).unwrap());
+        let failure = SourceError::temporary("twin", Problem::new("it is down", "wait"));
+        Box::pin(std::future::ready(if self.fails { Err(failure) } else { Ok(account) }))
     }
 
     fn upgrade<'a>(&'a self, question: &'a Question<'a>, password: &'a Secret) -> Answer<'a, bool> {

@@ -39,6 +39,7 @@ pub async fn accounts(config: &Config, from: From<'_>, now: Instant) -> Result<V
             lookup: "SELECT :account AS password".to_owned(),
             check: None,
             list: Some(query.to_owned()),
+            alias: None,
             upgrade: None,
             connections: 1,
             timeout: TIMEOUT,

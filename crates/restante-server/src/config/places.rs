@@ -3,7 +3,7 @@
 //!
 //! A key that names a path has its line here.
 
-use super::source::{AuthSource, EmbeddedSource, FileSource};
+use super::source::{AliasSource, AuthSource, EmbeddedSource, FileSource};
 use super::token::TokenSource;
 use super::{Address, Config, Template};
 use crate::assemble;
@@ -121,7 +121,11 @@ impl Places {
                     Use::WriteBeside,
                 );
             }
-            AuthSource::Dovecot(_) | AuthSource::System(_) => {}
+            AuthSource::Aliases(AliasSource { path }) => {
+                self.maybe("the aliases in", path.as_deref(), Use::Read);
+            }
+            // A program that is started is no place: `assemble::programs` names those.
+            AuthSource::Dovecot(_) | AuthSource::System(_) | AuthSource::Checkpassword(_) => {}
         }
     }
 

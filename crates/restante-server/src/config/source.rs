@@ -6,8 +6,7 @@ mod http;
 mod ldap;
 mod system;
 
-use super::{Auth, Config, MaildropType, NameForm};
-use super::{Auth, Config, NameForm, Upgrades};
+use super::{Auth, Config, MaildropType, NameForm, Upgrades};
 use crate::file;
 pub use http::HttpSource;
 pub use ldap::{Attributes, LdapScope, LdapSource};
@@ -41,6 +40,8 @@ pub enum AuthSource {
     File(FileSource),
     /// The embedded directory.
     Embedded(EmbeddedSource),
+    /// A file of aliases.
+    Aliases(AliasSource),
     /// A directory that speaks LDAP.
     Ldap(Box<LdapSource>),
     /// A program that is asked by HTTP.
@@ -90,6 +91,15 @@ section! {
     }
 }
 
+section! {
+    #[derive(PartialEq, Eq)]
+    /// Names that lead to accounts, for mail alone: `alias account`, one a line.
+    pub struct AliasSource {
+        /// The file. Has no default.
+        path: Option<PathBuf> = None;
+    }
+}
+
 choice! {
     /// What is taken from a source.
     pub enum SourcePart {
@@ -109,6 +119,8 @@ choice! {
         File = "file",
         /// The embedded directory.
         Embedded = "embedded",
+        /// A file of aliases.
+        Aliases = "aliases",
         /// A directory that speaks LDAP.
         Ldap = "ldap",
         /// A program that is asked by HTTP.
@@ -146,6 +158,7 @@ impl AuthSource {
         AnySource::KEYS,
         FileSource::KEYS,
         EmbeddedSource::KEYS,
+        AliasSource::KEYS,
         LdapSource::KEYS,
         HttpSource::KEYS,
         SqlSource::KEYS,
@@ -159,6 +172,7 @@ impl AuthSource {
         match kind {
             SourceType::File => (Self::File(FileSource::read(section)), FileSource::KEYS),
             SourceType::Embedded => (Self::Embedded(EmbeddedSource::read(section)), EmbeddedSource::KEYS),
+            SourceType::Aliases => (Self::Aliases(AliasSource::read(section)), AliasSource::KEYS),
             SourceType::Ldap => (Self::Ldap(Box::new(LdapSource::read(section))), LdapSource::KEYS),
             SourceType::Http => (Self::Http(Box::new(HttpSource::read(section))), HttpSource::KEYS),
             SourceType::Sql => (Self::Sql(SqlSource::read(section)), SqlSource::KEYS),
@@ -174,6 +188,7 @@ impl AuthSource {
         match self {
             Self::File(source) => source.show(output),
             Self::Embedded(source) => source.show(output),
+            Self::Aliases(source) => source.show(output),
             Self::Ldap(source) => source.show(output),
             Self::Http(source) => source.show(output),
             Self::Sql(source) => source.show(output),
@@ -187,7 +202,9 @@ impl AuthSource {
     pub(super) fn start_paths_at(&mut self, folder: &Path) {
         let start = |path: &mut PathBuf| *path = folder.join(&*path);
         match self {
-            Self::File(FileSource { path }) | Self::Embedded(EmbeddedSource { path }) => {
+            Self::File(FileSource { path })
+            | Self::Embedded(EmbeddedSource { path })
+            | Self::Aliases(AliasSource { path }) => {
                 path.iter_mut().for_each(start);
             }
             Self::Ldap(source) => source.start_paths_at(folder),
@@ -212,6 +229,20 @@ impl AuthSource {
                 check_users(path, &format!("{name}.path"), lines, problems);
             }
             Self::Embedded(_) => {}
+            Self::Aliases(AliasSource { path: None }) => problems.error(
+                lines.at(name),
+                "a file of aliases that is not named",
+                "add path = \"/etc/restante/aliases\"",
+            ),
+            Self::Aliases(AliasSource { path: Some(path) }) => {
+                if let Err(error) = file::check_readable(path) {
+                    problems.error(
+                        lines.at(&format!("{name}.path")),
+                        format!("the aliases in {} cannot be read: {error}", path.display()),
+                        "write the file (alias account, one a line), or correct the path or the permissions",
+                    );
+                }
+            }
             Self::Ldap(source) => source.check(name, lines, problems),
             Self::Http(source) => source.check(name, lines, problems),
             Self::Sql(source) => source.check(name, lines, problems),
@@ -231,7 +262,7 @@ pub(super) fn check_all(config: &Config, lines: &Lines, problems: &mut Problems<
         // What `config show` writes is no wish of anybody's.
         let is_wished = source.any.cache_s != AnySource::default().cache_s;
         let is_compared_here = match &source.own {
-            AuthSource::File(_) | AuthSource::Embedded(_) => true,
+            AuthSource::File(_) | AuthSource::Embedded(_) | AuthSource::Aliases(_) => true,
             AuthSource::Sql(source) => source.check.is_none(),
             AuthSource::System(source) => source.passwords == SystemPasswords::None,
             AuthSource::Ldap(_)
@@ -280,6 +311,10 @@ fn check_system(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
             lines.at(&other),
             format!("{other}: a second source of type \"system\""),
             "keep one: there is one machine",
+        );
+    }
+}
+
 /// A statement that is never run is not what somebody has meant.
 fn check_upgrade(own: &AuthSource, auth: &Auth, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
     let AuthSource::Sql(source) = own else { return };

@@ -28,6 +28,8 @@ pub enum Purpose {
     Check,
     /// Gives a row for each account.
     List,
+    /// Gives the account that another name leads to.
+    Alias,
     /// Stores a password in a better form.
     Upgrade,
 }
@@ -71,13 +73,14 @@ impl Purpose {
             Self::Lookup => "lookup",
             Self::Check => "check",
             Self::List => "list",
+            Self::Alias => "alias",
             Self::Upgrade => "upgrade",
         }
     }
 
     const fn placeholders(self) -> &'static [(&'static str, Placeholder)] {
         match self {
-            Self::Lookup => PLACEHOLDERS.split_at(5).0,
+            Self::Lookup | Self::Alias => PLACEHOLDERS.split_at(5).0,
             Self::Check => PLACEHOLDERS.split_at(6).0,
             Self::List => &[],
             Self::Upgrade => &OF_UPGRADES,

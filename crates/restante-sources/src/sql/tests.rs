@@ -25,6 +25,7 @@ impl Fixture {
                 lookup: "SELECT * FROM accounts WHERE account = :account".to_owned(),
                 check: None,
                 list: None,
+                alias: None,
                 upgrade: None,
                 connections: 2,
                 timeout: Duration::from_secs(20),
@@ -315,6 +316,7 @@ fn an_upgrade_must_compare() {
         lookup: "SELECT :account AS password".to_owned(),
         check: None,
         list: None,
+        alias: None,
         upgrade: Some(statement.to_owned()),
         connections: 1,
         timeout: Duration::from_secs(1),
@@ -334,4 +336,34 @@ fn an_upgrade_must_compare() {
     }
     let right = "UPDATE a SET p = :new WHERE p = :old AND n = :account";
     assert!(settings(right).faults().is_empty());
+}
+
+#[tokio::test]
+async fn an_alias_is_a_row_of_its_own() {
+    let aliases = "CREATE TABLE aliases (alias TEXT, account TEXT); INSERT INTO aliases VALUES ('info', 'Bob'), ('@example.org', 'eve'), \
+                   ('two', 'bob'), ('two', 'eve'), ('none', NULL), ('odd', '../bob')";
+    let mut fixture = Fixture::new(&format!("{ACCOUNTS}{aliases}")).await;
+    fixture.settings.alias = Some("SELECT account FROM aliases WHERE alias = :account".to_owned());
+    let directory = fixture.open();
+    assert!(directory.probe().await.is_ok());
+    let at = Circumstances::new(Service::Lmtp, Instant::now());
+    let alias = async |name: &str| {
+        let name = AccountName::new(name).unwrap();
+        let account = directory.alias(Alias::Name(&name), at).await;
+        account.map(|account| account.map(|account| account.to_string())).map_err(|error| error.to_string())
+    };
+    assert_eq!(alias("info").await, Ok(Some("bob".to_owned())));
+    assert_eq!(
+        (alias("bob").await, alias("none").await, alias("x' OR 'a'='a").await),
+        (Ok(None), Ok(None), Ok(None))
+    );
+    assert!(alias("two").await.unwrap_err().contains("more than one row"));
+    assert!(alias("odd").await.unwrap_err().contains("answers for odd with \"../bob\""));
+    let whole = directory.alias(Alias::Domain("example.org"), at).await.unwrap();
+    assert_eq!(whole.unwrap().as_str(), "eve");
+    assert_eq!(directory.alias(Alias::Domain("example.net"), at).await.unwrap(), None);
+    fixture.settings.alias = Some("SELECT account, alias FROM aliases WHERE alias = :account".to_owned());
+    assert!(
+        fixture.open().probe().await.unwrap_err().to_string().contains("does not answer with one account")
+    );
 }

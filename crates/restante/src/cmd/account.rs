@@ -1,5 +1,5 @@
 //! `restante account …`: edits the embedded directory, which a running server reads at each login, so that nothing has to be told to it; `forget` alone asks the server.
-//! Import is in `account/import`, app passwords are in `account/app_password`.
+//! Import is in `account/import`, other names are in `account/alias`, app passwords are in `account/app_password`.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use crate::exit::{self, Code, Failure};
 use crate::flags::{AccountCommand, AccountName, ConfigFile, PasswordSource};
 use crate::terminal::{self, Column, Table};
 
+mod alias;
 mod app_password;
 mod import;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &AccountCommand) -> Result<(), Failure> {
             let known = if *replace { Known::Replaced } else { Known::Kept };
             import::run(from, import::Wish { known, is_rehearsal: *dry_run, as_json: json.json }, file)
         }
+        AccountCommand::Alias(alias) => alias::run(&alias.command),
         AccountCommand::AppPassword(app_password) => app_password::run(&app_password.command),
         AccountCommand::Passwd { name, password, file } => change_password(name, password, file),
         AccountCommand::Quota { name, octets, messages, file } => set_quota(name, *octets, *messages, file),

@@ -133,3 +133,8 @@ fn accounts_of_a_database_are_taken_over_all_or_none() {
     scene.write("sql.toml", &format!("{config}\n{source}"));
     scene.play("account-import.txt");
 }
+
+#[test]
+fn accounts_have_other_names() {
+    Scene::with_configuration().play("account-alias.txt");
+}

@@ -51,7 +51,7 @@ fn manual_pages_exist_for_every_command() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let expected = "restante-account-add.1 restante-account-app-password-add.1 restante-account-app-password-list.1 restante-account-app-password-revoke.1 \
+    let expected = "restante-account-add.1 restante-account-alias-add.1 restante-account-alias-list.1 restante-account-alias-remove.1 restante-account-alias.1 restante-account-app-password-add.1 restante-account-app-password-list.1 restante-account-app-password-revoke.1 \
          restante-account-app-password.1 restante-account-disable.1 restante-account-enable.1 restante-account-forget.1 restante-account-import.1 restante-account-list.1 restante-account-passwd.1 \
          restante-account-quota.1 restante-account-remove.1 restante-account-set.1 restante-account.1 restante-ban-add.1 restante-ban-export.1 restante-ban-list.1 restante-ban-remove.1 restante-ban.1 restante-check.1 restante-completions.1 restante-config-check.1 \
          restante-config-show.1 restante-config.1 restante-deliver.1 restante-demo.1 restante-fetch-import.1 restante-fetch-quarantine-drop.1 restante-fetch-quarantine-list.1 restante-fetch-quarantine-retry.1 restante-fetch-quarantine-show.1 restante-fetch-quarantine.1 restante-fetch-status.1 restante-fetch.1 restante-login.1 restante-logout.1 restante-maildrop-accept.1 restante-maildrop-deleted.1 \

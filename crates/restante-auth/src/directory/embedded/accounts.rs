@@ -219,7 +219,8 @@ impl Accounts {
         password: &Secret,
     ) -> Result<Option<VerifierUpgrade>, EditError> {
         let record = guarded(|| {
-            let transaction = self.open()?.begin_read()?;
+            let database = self.open()?;
+            let transaction = database.begin_read()?;
             let record = transaction.open_table(ACCOUNTS)?.get(name.as_str())?;
             record.map(|record| Record::decode(record.value()).ok_or(Failure::Damaged)).transpose()
         });

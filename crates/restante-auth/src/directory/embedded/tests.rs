@@ -239,9 +239,9 @@ async fn an_accounts_quota_is_set_figure_by_figure() {
     assert!(matches!(error, EditError::Unknown(_)));
 }
 
-fn imported(name: &AccountName, stored: &str) -> Imported {
+fn imported(name: &AccountName, stored: &str) -> accounts::Imported {
     let stored = Some(zeroize::Zeroizing::new(stored.as_bytes().to_vec()));
-    Imported { account: Account::new(name.clone()), stored, is_disabled: false }
+    accounts::Imported { account: Account::new(name.clone()), stored, is_disabled: false }
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn an_imported_secret_becomes_one_of_ours() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::new(folder.path().join("accounts.redb"));
     let accounts = Accounts::new(settings.clone());
-    let [bob, eve, sam] = ["bob", "eve", "sam"].map(|name| AccountName::new(name).unwrap());
+    let [bob, eve, sam, nobody] = ["bob", "eve", "sam", "nobody"].map(|name| AccountName::new(name).unwrap());
     // Of "x": SHA-1 with an empty salt; and a SCRAM verifier of a hash that is not made here.
     let scram =
         make::verifiers(b"x", &make::ScramChoice { hashes: vec![Hash::Sha1], iterations: 4096 }).unwrap();
@@ -261,31 +261,28 @@ async fn an_imported_secret_becomes_one_of_ours() {
         base64(&verifier.stored_key),
         base64(&verifier.server_key)
     );
-    let sha = "{SHA}Et6pb+wgWTVmq3VpLJlJWWgzrck=";
+    let sha = "{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI=";
     let all = [imported(&bob, sha), imported(&eve, sha), imported(&sam, &scram)];
     accounts.import(&all, accounts::Known::Kept).unwrap();
     let directory = EmbeddedDirectory::open(settings).unwrap();
     let [right, wrong, new] = ["x", "y", "z"].map(|text| Secret::new(text.as_bytes().to_vec()));
-    let question = |name| crate::directory::question(name, Instant::now());
-    assert!(!directory.upgrade(&question(&bob), &wrong).await.unwrap());
-    assert!(directory.upgrade(&question(&bob), &right).await.unwrap());
-    assert!(!directory.upgrade(&question(&bob), &right).await.unwrap(), "it is one of ours now");
-    let entry = directory.lookup(&question(&bob)).await.unwrap().unwrap();
+    let asked = |name| question(name, Instant::now());
+    assert!(!directory.upgrade(&asked(&bob), &wrong).await.unwrap());
+    assert!(directory.upgrade(&asked(&bob), &right).await.unwrap());
+    assert!(!directory.upgrade(&asked(&bob), &right).await.unwrap(), "it is one of ours now");
+    let entry = directory.lookup(&asked(&bob)).await.unwrap().unwrap();
     assert_eq!(entry.password.standing(), crate::password::Standing::Kept);
     assert!(entry.password.fits(b"x").unwrap() && entry.verifier(Hash::Sha256).is_some());
-    assert!(
-        !directory.upgrade(&question(&sam), &right).await.unwrap(),
-        "what SCRAM-SHA-1 needs would be gone"
-    );
-    assert!(!directory.upgrade(&question(&AccountName::new("nobody").unwrap()), &right).await.unwrap());
+    assert!(!directory.upgrade(&asked(&sam), &right).await.unwrap(), "what SCRAM-SHA-1 needs would be gone");
+    assert!(!directory.upgrade(&asked(&nobody), &right).await.unwrap());
 
     // The race: the password is changed between the look at the old one and the writing of the new form.
     let upgrade = accounts.upgrade_of(&eve, &right).unwrap().unwrap();
     accounts.set_password(&eve, &new).unwrap();
     assert!(!accounts.carry_out(&eve, &upgrade).unwrap());
-    let entry = directory.lookup(&question(&eve)).await.unwrap().unwrap();
+    let entry = directory.lookup(&asked(&eve)).await.unwrap().unwrap();
     assert!(entry.password.fits(b"z").unwrap() && !entry.password.fits(b"x").unwrap());
     accounts.remove(&eve).unwrap();
     assert!(!accounts.carry_out(&eve, &upgrade).unwrap());
-    assert!(directory.lookup(&question(&eve)).await.unwrap().is_none());
+    assert!(directory.lookup(&asked(&eve)).await.unwrap().is_none());
 }

@@ -7,7 +7,7 @@ async fn upgraded(upgrade: Upgrade, logins: &[(&str, &str)]) -> (Vec<String>, Ve
     let scram = "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,\
                  WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
     let twin = Twin::new(&[
-        ("sha", "{SHA}Et6pb+wgWTVmq3VpLJlJWWgzrck="),
+        ("sha", "{SHA}EfatjsUqKYSrqv18O1FlA3hcIHI="),
         ("bcrypt", COSTLY),
         ("plain", "{PLAIN}x"),
         ("scram", scram),

@@ -32,6 +32,9 @@ section! {
         check: Option<String> = None;
         /// The query for all accounts: `account`, and the columns of `lookup`. Default: none, and they cannot be listed.
         list: Option<String> = None;
+        /// The query for the account that mail for another name goes to, one column: `SELECT account FROM aliases WHERE alias = :account`. Default:
+        /// none, and there are no aliases here.
+        alias: Option<String> = None;
         /// The statement that stores a password in a better form (`auth.upgrade_hashes`): `UPDATE accounts SET password = :new WHERE name = :account AND password = :old`.
         /// Default: none, and what the database stores stays as it is.
         upgrade: Option<String> = None;
@@ -160,6 +163,7 @@ impl SqlSource {
             lookup,
             check: self.check.clone(),
             list: self.list.clone(),
+            alias: self.alias.clone(),
             upgrade: self.upgrade.clone(),
             connections: usize::try_from(self.connections).unwrap_or(usize::MAX),
             timeout: Duration::from_secs(self.timeout_s),
