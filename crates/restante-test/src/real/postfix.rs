@@ -94,6 +94,27 @@ smtpd_sasl_path = {}",
         Self::start_with(site, &lines)
     }
 
+    /// Both of these: it asks at `socket`, also for clients under TLS with this certificate.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with_sasl_and_tls(site: &Site, socket: &Path, files: &Files) -> Self {
+        let lines = format!(
+            "virtual_transport = lmtp:unix:{}
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {}
+smtpd_tls_chain_files = {} {}
+smtpd_tls_security_level = may",
+            site.lmtp_socket().display(),
+            socket.display(),
+            files.key.display(),
+            files.certificate.display()
+        );
+        Self::start_with(site, &lines)
+    }
+
     fn start_with(site: &Site, transport: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use restante_test::issuer::{SigningKey, set};
 use restante_test::mail::numbered;
-use restante_test::oauth::{Behaviour, OauthServer, Person};
+use restante_test::oauth::{AccessTokens, Behaviour, OauthServer, Person};
 use restante_test::real::restante::binary;
 use restante_test::real::{Kind, Server, Setup};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::kitchen::{Home, Ran, SECRET};
@@ -116,6 +119,43 @@ fn xoauth2_from_login_to_logout() {
 #[test]
 fn oauthbearer_from_login_to_logout() {
     with_mechanism("OAUTHBEARER");
+}
+
+/// From the provider that signs to the server that checks, with nothing in between that was told about a token.
+#[test]
+fn tokens_that_the_provider_has_signed_open_the_maildrop() {
+    let home = Home::new();
+    let key = Arc::new(SigningKey::new("ES256", "one"));
+    let provider = OauthServer::start(Behaviour { keys: Some(set(&[&key])), ..Behaviour::default() });
+    let (signing, issuer) = (Arc::clone(&key), provider.issuer());
+    let make = move |number: u32| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        // The first one has expired: it is refused, refreshed, and the next one is good.
+        let exp = if number == 1 { now - 600 } else { now + 600 };
+        signing.token(
+            &json!({"iss": issuer, "aud": "pop", "scope": "mail", "exp": exp, "preferred_username": "alice"}),
+        )
+    };
+    provider.behave(|behaviour| behaviour.access_tokens = Some(AccessTokens(Arc::new(make))));
+    let table = format!(
+        "type = \"jwks\"\nissuer = \"{}\"\naudience = [\"pop\"]\nscopes = [\"mail\"]\nclaim = \"preferred_username\"\n\
+         timeout_s = 60",
+        provider.issuer()
+    );
+    let setup = Setup {
+        mail: vec![("alice".into(), vec![numbered(1, 3), numbered(2, 4)])],
+        mechanisms: Some(vec!["OAUTHBEARER"]),
+        restante: vec![("auth.source".into(), format!("[[auth.token]]\n{table}"))],
+        ..Setup::default()
+    };
+    let server = Server::start(Kind::Restante, &setup);
+    let file = configuration(&home, &server, &provider);
+    run(&home, &["login", "work", "--device", "-c", &file]).ended(0);
+    run(&home, &["fetch", "--config", &file, "--verbose"]).ended(0).says("collected 2 messages");
+    assert_eq!(provider.given(), 2);
+    restante_test::wait::until("the expired token in the log", || {
+        server.log().contains("the token has expired") && server.log().contains("method=OAUTHBEARER")
+    });
 }
 
 #[test]

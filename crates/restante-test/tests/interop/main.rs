@@ -13,6 +13,7 @@ mod connections;
 mod corpus;
 mod dovecot_source;
 mod fetch_servers;
+mod issuers;
 mod judged;
 mod ldap;
 mod logins;
