@@ -106,3 +106,49 @@ fn names_that_directories_take_for_others_are_nobodys() {
         assert!(plain(&name(odd)).is_none(), "{odd}");
     }
 }
+
+/// RFC 4511, 4.14.1: nothing may stand between the answer to StartTLS and the handshake. Who puts the success of a bind there, which
+/// would open every account, is heard by nobody, and no password follows.
+#[test]
+fn r4511_4_14_1_an_answer_put_behind_starttls_opens_nothing() {
+    use std::io::{Read, Write};
+
+    // The success of StartTLS as message 1; that of binds as messages 1 to 3.
+    let started: &[u8] = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00";
+    let bound = |id: u8| [b"\x30\x0c\x02\x01", &[id][..], b"\x61\x07\x0a\x01\x00\x04\x00\x04\x00"].concat();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    let answer = [started, &bound(1), &bound(2), &bound(3)].concat();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut heard = vec![0; 4096];
+        let count = stream.read(&mut heard).unwrap();
+        heard.truncate(count);
+        stream.write_all(&answer).unwrap();
+        // A connection that is reset has said what it said.
+        let _ = stream.read_to_end(&mut heard);
+        heard
+    });
+    let directory = LdapDirectory::new(Settings {
+        servers: vec![Server::parse(&url, Some(true)).unwrap()],
+        authorities: None,
+        service: None,
+        place: Place::Name { dn: Template::of_name("uid={local},dc=example").unwrap(), filter: None },
+        fields: Vec::new(),
+        scheme: Scheme::Plain,
+        connections_max: 1,
+        timeout: Duration::from_secs(60),
+    })
+    .unwrap();
+    let name = name("bob");
+    let at =
+        restante_auth::directory::Circumstances::new(restante_auth::directory::Service::Pop3, Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let question = Question { name: &name, at };
+    let checked = runtime.block_on(directory.check(&question, &Secret::new(b"tulip-in-clear".to_vec())));
+    let error = checked.expect_err("nobody has answered");
+    assert!(error.is_temporary(), "{error}");
+    drop(runtime);
+    let heard = serving.join().unwrap();
+    assert!(!heard.windows(5).any(|octets| octets == b"tulip"), "{}", heard.escape_ascii());
+}
