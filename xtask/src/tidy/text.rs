@@ -30,8 +30,8 @@ const LIFTED: &[(&str, &str)] = &[
 ];
 
 pub(super) fn check(source: &Source) -> Vec<Finding> {
-    let rules: [fn(&Source, &mut Vec<Finding>); 7] =
-        [head, file_length, wire_words, leftovers, reasons, lifted_bans, function_length];
+    let rules: [fn(&Source, &mut Vec<Finding>); 8] =
+        [head, file_length, wire_words, leftovers, reasons, lifted_bans, printing, function_length];
     let mut findings = Vec::new();
     for rule in rules {
         rule(source, &mut findings);
@@ -126,6 +126,35 @@ fn lifted_bans(source: &Source, findings: &mut Vec<Finding>) {
     findings.extend(
         places.map(|at| Finding::at(source, at, "lifts the bans of clippy.toml outside the rooms for it")),
     );
+}
+
+/// What is printed goes through a door that knows what steers a terminal.
+fn printing(source: &Source, findings: &mut Vec<Finding>) {
+    const DOORS: [&str; 3] = [
+        "crates/restante/src/terminal.rs",
+        "crates/restante-server/src/event/log.rs",
+        // Octets for the program that has started it, and for nobody's eyes.
+        "crates/restante/src/cmd/checkpassword.rs",
+    ];
+    let is_shipped = source.path.starts_with("crates/") && !source.path.starts_with("crates/restante-test/");
+    if !is_shipped || source.is_test() || DOORS.contains(&source.path.as_str()) {
+        return;
+    }
+    let followed = |word: &'static str, sign: char| {
+        words(&source.code, word).filter(move |at| source.code[at + word.len()..].starts_with(sign))
+    };
+    let macros = ["print", "println", "eprint", "eprintln"].into_iter().flat_map(|word| followed(word, '!'));
+    let streams = ["stdout", "stderr"]
+        .into_iter()
+        .flat_map(|word| followed(word, '(').filter(|at| source.code[..*at].ends_with("io::")));
+    let places = macros.chain(streams).filter(|at| !source.is_test_at(*at));
+    findings.extend(places.map(|at| {
+        Finding::at(
+            source,
+            at,
+            "prints past crates/restante/src/terminal.rs, which replaces what steers a terminal",
+        )
+    }));
 }
 
 fn function_length(source: &Source, findings: &mut Vec<Finding>) {
@@ -237,6 +266,16 @@ mod tests {
         holds("crates/restante-store/src/disk.rs", text);
         holds("crates/restante-store/src/a/tests.rs", text);
         holds(STORE, "// Why not.\n#![cfg_attr(test, allow(clippy::disallowed_methods))]\n");
+    }
+
+    #[test]
+    fn what_prints_past_the_terminals_door_is_found() {
+        let cmd = "crates/restante/src/cmd/a.rs";
+        breaks(cmd, "fn a() { println!(\"b\"); }\n", "prints past");
+        breaks(cmd, "fn a() { io::stderr().lock(); }\n", "prints past");
+        holds(cmd, "fn a(b: &C) { b.stdout(); terminal::print(\"println!\"); command.stderr(x) }\n");
+        holds(cmd, "#[cfg(test)]\nmod tests { fn a() { println!(); } }\n");
+        holds("crates/restante/src/terminal.rs", "fn a() { io::stdout().lock(); }\n");
     }
 
     #[test]
