@@ -73,6 +73,7 @@ const PACKAGES: &[Package] = &[
         proof: "openssl",
         reason: "certificates for the tests, s_client for STLS by hand",
     },
+    Package { name: "pebble", proof: "pebble", reason: "a real ACME server that gives certificates" },
     Package { name: "postfix", proof: "postfix", reason: "the real MTA that delivers by LMTP" },
     Package { name: "postgresql", proof: "psql", reason: "a real PostgreSQL with accounts" },
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },

@@ -6,6 +6,7 @@
 //!
 //! All faults of a file are reported at once. Relative paths are relative to the folder of the file.
 
+mod acme;
 mod address;
 mod board;
 mod bulletins;
@@ -33,6 +34,7 @@ use restante_config::{choice, section};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
+pub use acme::{Acme, Challenge};
 pub use address::Address;
 pub use board::Board;
 pub use bulletins::Bulletins;
@@ -99,6 +101,8 @@ pub struct Config {
     pub tls: Tls,
     /// Further certificates (`[[tls.pair]]`).
     pub pairs: Vec<TlsPair>,
+    /// A certificate that the server gets by itself.
+    pub acme: Acme,
     /// Who may log in, and how.
     pub auth: Auth,
     /// The sources of accounts, asked in this order (`[[auth.source]]`).
@@ -141,6 +145,7 @@ impl Default for Config {
             listen: Vec::new(),
             tls: Tls::default(),
             pairs: Vec::new(),
+            acme: Acme::default(),
             auth: Auth::default(),
             sources: Vec::new(),
             tokens: Vec::new(),
@@ -168,6 +173,7 @@ impl Config {
         "state_dir",
         "listen",
         "tls",
+        "acme",
         "auth",
         "defence",
         "maildrop",
@@ -197,6 +203,8 @@ impl Config {
             output.push_str("\n[[tls.pair]]\n");
             pair.show(&mut output);
         }
+        output.push_str("\n[acme]\n");
+        self.acme.show(&mut output);
         output.push_str("\n[auth]\n");
         self.auth.show(&mut output);
         for source in &self.sources {
@@ -237,9 +245,9 @@ impl Config {
         output
     }
 
-    /// Is there a certificate, so that TLS can be offered?
+    /// Is there a certificate, or will there be one, so that TLS can be offered?
     pub(crate) fn has_certificate(&self) -> bool {
-        self.tls.certificate.is_some()
+        self.tls.certificate.is_some() || self.acme.is_on()
     }
 
     fn read(file: &mut Section<'_, '_, '_>) -> (Self, Vec<ListenWritten>) {
@@ -268,6 +276,7 @@ impl Config {
             listen: Vec::new(),
             tls,
             pairs,
+            acme: file.table("acme", |section| finished(section, Acme::read, Acme::KEYS)),
             auth,
             sources,
             tokens,
@@ -296,6 +305,7 @@ impl Config {
         start(&mut self.state_dir);
         self.tls.start_paths_at(folder);
         self.pairs.iter_mut().for_each(|pair| pair.start_paths_at(folder));
+        self.acme.start_paths_at(folder);
         self.sources.iter_mut().for_each(|source| source.own.start_paths_at(folder));
         self.tokens.iter_mut().for_each(|tokens| tokens.start_paths_at(folder));
         self.maildrop.path.start_at(folder);
@@ -352,11 +362,11 @@ section! {
     #[derive(PartialEq, Eq)]
     /// One `[[listen]]` as written: a socket and what is spoken on it.
     pub struct ListenWritten {
-        /// What is spoken: `pop3`, `lmtp`, `sasl` (mail servers ask about their clients, as they ask Dovecot), or `pop2`
-        /// (RFC 937). Has no default.
+        /// What is spoken: `pop3`, `lmtp`, `sasl` (mail servers ask about their clients, as they ask Dovecot), `pop2`
+        /// (RFC 937), or `acme` (an ACME server looks for answers to `http-01`). Has no default.
         protocol: Option<Protocol> = None;
         /// Where: `IP:port`, `[IPv6]:port`, `unix:/path` or `fd:NAME` (socket activation). Default
-        /// for `pop2`: `0.0.0.0:109`; the others have none.
+        /// for `pop2`: `0.0.0.0:109`, for `acme`: `0.0.0.0:80`; the others have none.
         address: Option<Address> = None;
         /// Encryption: `off`, `starttls` (the client may ask for it) or `implicit` (from the first octet).
         /// Default: `implicit` on port 995; else `starttls` for POP3 when there is a certificate; else `off`.
@@ -388,6 +398,8 @@ pub enum Protocol {
     Pop2,
     /// Dovecot's authentication protocol: mail servers ask whether their clients may log in.
     Sasl,
+    /// HTTP, for the challenge `http-01` of an ACME server and nothing else.
+    Acme,
 }
 
 impl Protocol {
@@ -398,6 +410,7 @@ impl Protocol {
             Self::Lmtp => "lmtp",
             Self::Pop2 => "pop2",
             Self::Sasl => "sasl",
+            Self::Acme => "acme",
         }
     }
 }
@@ -409,10 +422,16 @@ impl Value for Protocol {
         {
             return Err(Fault::new(
                 format!("{word:?} is not served in this version"),
-                "this version serves pop3, lmtp, sasl and pop2; take this listener out",
+                "this version serves pop3, lmtp, sasl, pop2 and acme; take this listener out",
             ));
         }
-        let words = [("pop3", Self::Pop3), ("lmtp", Self::Lmtp), ("sasl", Self::Sasl), ("pop2", Self::Pop2)];
+        let words = [
+            ("pop3", Self::Pop3),
+            ("lmtp", Self::Lmtp),
+            ("sasl", Self::Sasl),
+            ("pop2", Self::Pop2),
+            ("acme", Self::Acme),
+        ];
         word(written, &words)
     }
 

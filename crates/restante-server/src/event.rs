@@ -388,7 +388,7 @@ impl SessionEnd {
                 }
             }
             Protocol::Lmtp => line.number("delivered", self.delivered),
-            Protocol::Sasl => {}
+            Protocol::Sasl | Protocol::Acme => {}
         }
         line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
         line.text("end", &self.end);

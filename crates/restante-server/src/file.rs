@@ -242,6 +242,48 @@ fn make_key<const OCTETS: usize>(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Puts a file of the server's own in place of what was there, with its folder if that is missing; readable by us alone. Durable on return;
+/// a crash leaves the old or the new.
+///
+/// # Errors
+/// The old one is still there.
+pub(crate) fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    // What a crash has left has the permissions and owner that it has.
+    remove(&aside)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Puts a file where a web server finds it, with its folders; whoever may pass them can read it.
+///
+/// # Errors
+/// It cannot be made, or is there already.
+pub(crate) fn publish(path: &Path, octets: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    }
+    File::options().write(true).create_new(true).mode(0o644).open(path)?.write_all(octets)
+}
+
+/// Takes a file away, if it is there.
+///
+/// # Errors
+/// It is there still.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Opens a log file for appending; made if missing, readable by its owner and group.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     File::options().append(true).create(true).mode(0o640).open(path)

@@ -10,6 +10,7 @@
 // Tests make files, sockets and clocks as they like; without tests the lint looks at the same lines.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+mod acme;
 pub mod assemble;
 mod audit;
 pub mod bans;
@@ -40,6 +41,7 @@ pub mod system;
 mod tls;
 pub mod walls;
 
+use crate::acme::Renewer;
 use crate::config::Config;
 use crate::control::Control;
 use crate::event::{Event, Log};
@@ -68,6 +70,7 @@ pub struct Server {
     inherited: Inherited,
     watch: JoinHandle<()>,
     keeper: Keeper,
+    _renewer: Renewer,
     control: Control,
 }
 
@@ -112,8 +115,9 @@ impl Server {
             .collect();
         let watch = tokio::spawn(watch(Arc::clone(&shared)));
         let keeper = Keeper::start(Arc::clone(&shared));
+        let renewer = Renewer::start(Arc::clone(&shared));
         let control = Control::start(Arc::clone(&shared));
-        Ok(Self { shared, listeners, inherited, watch, keeper, control })
+        Ok(Self { shared, listeners, inherited, watch, keeper, _renewer: renewer, control })
     }
 
     /// Where the server listens; a port 0 of the configuration is the real port here. In the order of the

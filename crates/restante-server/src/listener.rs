@@ -1,7 +1,7 @@
 //! Listening: sockets bound before anything is served, connections accepted, counted and handed to a session.
 //!
 //! Sockets are opened here and in `listener/`; what is said on them is the business of
-//! `pop3.rs`, `lmtp.rs`, `pop2.rs` and `sasl.rs`. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header
+//! `pop3.rs`, `lmtp.rs`, `pop2.rs`, `sasl.rs` and `acme/http01.rs`. A connection over a limit is told so in one line and closed. Behind a proxy the client is who the header
 //! says (`listener/proxy.rs`).
 
 mod proxy;
@@ -15,7 +15,7 @@ use crate::event::{End, Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Leave, Pass, REFUSALS_MAX, Standing};
 use crate::shared::{Registered, Settings, Shared};
 use crate::walls::user::ServerUser;
-use crate::{lmtp, pop2, pop3, sasl};
+use crate::{acme, lmtp, pop2, pop3, sasl};
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
@@ -193,7 +193,7 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
             let visit = Visit {
                 trace,
                 peer,
-                tls: listening.tls,
+                tls: offered(listening.tls, &settings),
                 proxy_tls,
                 settings,
                 shared: Arc::clone(shared),
@@ -205,6 +205,7 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
                 Protocol::Lmtp => shared.spawn(trace, lmtp::serve(raw, visit)),
                 Protocol::Pop2 => shared.spawn(trace, pop2::serve(raw, visit)),
                 Protocol::Sasl => shared.spawn(trace, sasl::serve(raw, visit)),
+                Protocol::Acme => shared.spawn(trace, acme::http01::serve(raw, visit)),
             }
         }
         Err(limit) => {
@@ -217,13 +218,19 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shar
 /// Strangers are clients from where nobody has logged in; who delivers or asks about clients is one of the host's own.
 fn standing(protocol: Protocol, peer: &Peer, shared: &Shared) -> Standing {
     match (protocol, peer) {
-        (Protocol::Pop3 | Protocol::Pop2, Peer::Tcp(address))
+        (Protocol::Pop3 | Protocol::Pop2 | Protocol::Acme, Peer::Tcp(address))
             if !shared.throttle.is_home(address.ip(), clock::now().into_std()) =>
         {
             Standing::Stranger
         }
         _ => Standing::Known,
     }
+}
+
+/// What would fail is not offered (R8314-4.2): before the first certificate of `[acme]` has come there is no STLS.
+fn offered(tls: TlsMode, settings: &Settings) -> TlsMode {
+    let is_ready = settings.identity.as_ref().is_some_and(|identity| identity.is_ready());
+    if tls == TlsMode::StartTls && !is_ready { TlsMode::Off } else { tls }
 }
 
 /// One connection with everything that its session needs from the server.
@@ -321,7 +328,8 @@ fn refuse(raw: Raw, listening: &Listening, settings: &Arc<Settings>, refusing: &
         Protocol::Lmtp => lmtp::refusal(),
         Protocol::Pop2 => pop2::refusal(),
         // A mail server takes a connection that is closed for a server that is away, which is what it must tell its client.
-        Protocol::Sasl => return,
+        // So does an ACME server.
+        Protocol::Sasl | Protocol::Acme => return,
     };
     let identity = match (listening.tls, &settings.identity) {
         (TlsMode::Implicit, Some(identity)) => Arc::clone(identity),

@@ -3,6 +3,7 @@
 //! `Settings` is made from one configuration and never changes; a reload puts new ones in place, and a session keeps
 //! those it began with. `Shared` counts, remembers and logs for as long as the server runs.
 
+use crate::acme::Answers;
 use crate::assemble;
 use crate::bans::{self, Bans};
 use crate::clock;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) admission: Arc<Admission>,
     pub(crate) throttle: Throttle,
+    /// What an ACME server finds when it looks for us.
+    pub(crate) acme: Answers,
     pub(crate) bans: Bans,
     pub(crate) holders: Arc<Holders>,
     pub(crate) buffers: Arc<Buffers>,
@@ -60,6 +63,7 @@ impl Shared {
             settings: ArcSwap::from_pointee(settings),
             log,
             admission: Arc::default(),
+            acme: Answers::default(),
             holders: Arc::default(),
             throttle,
             bans,

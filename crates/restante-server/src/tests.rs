@@ -195,6 +195,7 @@ pub(crate) fn spawn_in_memory(
             Protocol::Lmtp => lmtp::serve(Raw::Memory(ours), visit).await,
             Protocol::Pop2 => pop2::serve(Raw::Memory(ours), visit).await,
             Protocol::Sasl => sasl::serve(Raw::Memory(ours), visit).await,
+            Protocol::Acme => acme::http01::serve(Raw::Memory(ours), visit).await,
         }
         // Most do not ask.
         let _ = over.send(());

@@ -11,6 +11,7 @@ pub(crate) mod expiry;
 pub(crate) mod pair;
 mod staple;
 
+use crate::acme::{self, TlsAnswers};
 use crate::clock;
 use crate::config::{Config, Protocol, TlsVersion};
 use crate::event::certificate::CertificateEvent;
@@ -92,6 +93,8 @@ pub(crate) struct Identity {
     tickets: Arc<dyn ProducesTickets>,
     current: ArcSwap<Current>,
     seen: Mutex<Seen>,
+    /// What is shown to an ACME server that asks by `tls-alpn-01`.
+    acme: TlsAnswers,
 }
 
 /// What handshakes use now.
@@ -142,7 +145,18 @@ impl Identity {
             client_ca: client_ca.as_deref().and_then(file::stamp),
         };
         let now = clock::wall();
-        let pairs = files.iter().map(|files| pair::load(files, now).map(Some));
+        let pairs = files.iter().map(|files| match pair::load(files, now) {
+            Ok(pair) => Ok(Some(pair)),
+            Err(error) if files.may_be_missing => {
+                // Another one is got; a damaged one is worth a line.
+                if file::exists(&files.certificate) {
+                    let certificate = &files.certificate;
+                    log.write(&Event::Certificate(CertificateEvent::Kept { certificate, error: &error }));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        });
         let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
         let clients = client_ca.as_deref().map(load_client_ca).transpose()?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -159,6 +173,7 @@ impl Identity {
             tickets,
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(seen),
+            acme: TlsAnswers::default(),
         };
         for shown in identity.current.load().shown.iter().flatten() {
             say_not_stapled(&shown.pair, log);
@@ -174,13 +189,17 @@ impl Identity {
     pub(crate) async fn accept(&self, raw: Raw, protocol: Protocol) -> io::Result<TlsStream> {
         let accepting = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), raw).await?;
+            if let Some(settings) = self.acme_answer(&start.client_hello()) {
+                start.into_stream(settings).await?;
+                return Err(io::Error::other("an ACME server has looked whose the name is"));
+            }
             let Some(shown) = self.choose(&start.client_hello()) else {
                 return Err(io::Error::other("there is no certificate yet"));
             };
             let settings = match protocol {
                 Protocol::Pop3 => &shown.pop3,
                 // POP2 has no name in ALPN either.
-                Protocol::Lmtp | Protocol::Pop2 | Protocol::Sasl => &shown.lmtp,
+                Protocol::Lmtp | Protocol::Pop2 | Protocol::Sasl | Protocol::Acme => &shown.lmtp,
             };
             let stream = start.into_stream(Arc::clone(settings)).await?;
             Ok(TlsStream { stream, end_point: shown.pair.end_point.clone() })
@@ -191,6 +210,28 @@ impl Identity {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not finish the handshake in time"))
             }
         }
+    }
+
+    /// What an ACME server is shown that validates a name of an order under way (RFC 8737 section 3).
+    fn acme_answer(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let is_asked = hello.alpn()?.eq([ACME_ALPN]);
+        self.acme.get(&hello.server_name()?.to_ascii_lowercase()).filter(|_| is_asked)
+    }
+
+    /// Where answers to `tls-alpn-01` are put.
+    pub(crate) fn acme_answers(&self) -> &TlsAnswers {
+        &self.acme
+    }
+
+    /// The certificate of `[acme]` that is in use, if there is one.
+    pub(crate) fn acme_pair(&self) -> Option<Pair> {
+        let position = self.files.iter().position(|files| files.may_be_missing)?;
+        Some(self.current.load().shown.get(position)?.as_ref()?.pair.clone())
+    }
+
+    /// Is there any certificate yet?
+    pub(crate) fn is_ready(&self) -> bool {
+        self.current.load().shown.iter().any(Option::is_some)
     }
 
     /// The certificate for a client that begins so. One that can check none of those for its name gets the best of them, and says itself why not.
@@ -297,10 +338,11 @@ fn pair_files(config: &Config) -> Vec<PairFiles> {
     let first = (&config.tls.certificate, &config.tls.key, &config.tls.staple);
     let further = config.pairs.iter().map(|pair| (&pair.certificate, &pair.key, &pair.staple));
     let all = [first].into_iter().chain(further);
-    all.filter_map(|(certificate, key, staple)| {
+    let acme = config.acme.is_on().then(|| acme::kept::pair_files(&config.state_dir));
+    let own = all.filter_map(|(certificate, key, staple)| {
         Some(PairFiles::new(certificate.clone()?, key.clone()?, staple.clone()))
-    })
-    .collect()
+    });
+    own.chain(acme).collect()
 }
 
 fn say_not_stapled(pair: &Pair, log: &Log) {
@@ -379,6 +421,9 @@ impl Making<'_> {
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
+
+/// RFC 8737 section 6.2.
+pub(crate) const ACME_ALPN: &[u8] = b"acme-tls/1";
 
 /// RFC 9266 section 2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";

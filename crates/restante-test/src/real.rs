@@ -8,6 +8,7 @@ pub mod database;
 pub mod dovecot;
 pub mod machine;
 pub mod others;
+pub mod pebble;
 pub mod postfix;
 pub mod process;
 pub mod restante;

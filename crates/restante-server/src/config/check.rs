@@ -36,7 +36,7 @@ pub(super) fn listeners(
             problems.error(
                 lines.at(&name),
                 "a listener without protocol",
-                "add protocol = \"pop3\", \"lmtp\", \"sasl\" or \"pop2\"",
+                "add protocol = \"pop3\", \"lmtp\", \"sasl\", \"pop2\" or \"acme\"",
             );
         }
         let standard = written.protocol.and_then(standard_address);
@@ -60,6 +60,10 @@ pub(super) fn listeners(
         one_listener(&listen, &name, has_certificate, lines, problems);
         if protocol == Protocol::Pop2 {
             pop2_listener(&listen, &name, config, lines, problems);
+        }
+        if protocol == Protocol::Acme && tls != TlsMode::Off {
+            let what = "http-01 is asked for without TLS";
+            problems.error(lines.at(&format!("{name}.tls")), what, "take tls out here");
         }
         if protocol == Protocol::Sasl {
             sasl_listener(&listen, &name, lines, problems);
@@ -90,7 +94,12 @@ fn default_listeners(has_certificate: bool) -> Vec<Listen> {
 /// Where a listener listens that names no address. R937-p.1.1: POP2 has port 109 to itself.
 fn standard_address(protocol: Protocol) -> Option<Address> {
     let any = |port| Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
-    (protocol == Protocol::Pop2).then(|| any(109))
+    match protocol {
+        Protocol::Pop2 => Some(any(109)),
+        // RFC 8555 section 8.3
+        Protocol::Acme => Some(any(80)),
+        Protocol::Pop3 | Protocol::Lmtp | Protocol::Sasl => None,
+    }
 }
 
 /// POP2 has no way to start TLS, and nothing but a password to log in with.
@@ -262,6 +271,7 @@ fn duplicates(listeners: &[(usize, Listen)], lines: &Lines, problems: &mut Probl
 pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
     hostname(config, lines, problems);
     super::tls::check(config, lines, problems);
+    super::acme::check(config, lines, problems);
     logins(config, lines, problems);
     mechanisms(config, lines, problems);
     super::token::check_all(config, lines, problems);

@@ -59,6 +59,8 @@ impl Config {
             places.maybe("the staple in", staple_folder(&pair.staple).as_deref(), Use::ReadBelow);
         }
         places.maybe("the authority for clients", self.tls.client_ca.as_deref(), Use::Read);
+        places.maybe("the authorities in", self.acme.ca.as_deref(), Use::Read);
+        places.maybe("the web root", self.acme.webroot.as_deref(), Use::Write);
         for source in &self.sources {
             places.source(self, &source.own);
         }

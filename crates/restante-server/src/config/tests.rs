@@ -411,6 +411,8 @@ fn the_default_configuration_shows_every_key() {
         "key",
         "client_ca",
         "staple",
+        "ca",
+        "webroot",
         "mechanisms",
         "anonymous",
         "default_domain",
@@ -426,6 +428,7 @@ fn the_default_configuration_shows_every_key() {
     ];
     let keys = [
         Tls::KEYS,
+        Acme::KEYS,
         Auth::KEYS,
         Defence::KEYS,
         Maildrop::KEYS,
@@ -452,6 +455,7 @@ fn the_manual_names_every_key() {
         ListenWritten::KEYS,
         Tls::KEYS,
         TlsPair::KEYS,
+        Acme::KEYS,
         Auth::KEYS,
         source_keys.as_slice(),
         token_keys.as_slice(),

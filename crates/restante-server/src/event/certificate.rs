@@ -1,7 +1,7 @@
 //! Events of certificates: those that are read anew or end, what is stapled to them, and how new ones are got.
 
-use super::chain;
 use super::line::Line;
+use super::{Peer, Trace, chain};
 use crate::tls::expiry::{self, Expiry};
 use std::error::Error;
 use std::fmt;
@@ -17,13 +17,20 @@ pub(crate) enum CertificateEvent<'a> {
     Expires { certificate: &'a Path, names: &'a [String], expiry: Expiry },
     /// A response of OCSP is not stapled.
     NotStapled { problem: &'a dyn fmt::Display },
+    /// An ACME server has given a new one.
+    Obtained { names: &'a [String], directory: &'a str },
+    /// An ACME server has given none; the next try.
+    NotObtained { names: &'a [String], directory: &'a str, error: &'a dyn Error, retry_s: u64 },
+    /// An ACME server has been given the answer to a challenge.
+    ChallengeAnswered { trace: Trace, peer: &'a Peer },
 }
 
 impl CertificateEvent<'_> {
     pub(super) fn level(&self) -> &'static str {
         match self {
             Self::Reloaded { .. } => "info",
-            Self::Kept { .. } => "error",
+            Self::Kept { .. } | Self::NotObtained { .. } => "error",
+            Self::Obtained { .. } | Self::ChallengeAnswered { .. } => "info",
             Self::Expires { expiry, .. } if expiry.is_over() => "error",
             Self::Expires { .. } | Self::NotStapled { .. } => "warn",
         }
@@ -35,6 +42,9 @@ impl CertificateEvent<'_> {
             Self::Kept { .. } => "certificate_kept",
             Self::Expires { .. } => "certificate_expires",
             Self::NotStapled { .. } => "not_stapled",
+            Self::Obtained { .. } => "certificate_obtained",
+            Self::NotObtained { .. } => "certificate_not_obtained",
+            Self::ChallengeAnswered { .. } => "challenge_answered",
         }
     }
 
@@ -56,6 +66,20 @@ impl CertificateEvent<'_> {
                 line.text("remedy", &expiry::REMEDY);
             }
             Self::NotStapled { problem } => line.text("problem", problem),
+            Self::Obtained { names, directory } => {
+                line.text("names", &names.join(","));
+                line.text("directory", directory);
+            }
+            Self::NotObtained { names, directory, error, retry_s } => {
+                line.text("names", &names.join(","));
+                line.text("directory", directory);
+                line.text("error", &chain(*error));
+                line.number("retry_s", *retry_s);
+            }
+            Self::ChallengeAnswered { trace, peer } => {
+                line.word("trace", trace);
+                line.text("peer", peer);
+            }
         }
     }
 }

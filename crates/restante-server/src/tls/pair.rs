@@ -23,11 +23,13 @@ pub(crate) struct PairFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
     pub(crate) staple: Option<PathBuf>,
+    /// It comes later, from `[acme]`.
+    pub(crate) may_be_missing: bool,
 }
 
 impl PairFiles {
     pub(crate) fn new(certificate: PathBuf, key: PathBuf, staple: Option<PathBuf>) -> Self {
-        Self { certificate, key, staple }
+        Self { certificate, key, staple, may_be_missing: false }
     }
 
     /// What they look like now.

@@ -5,6 +5,7 @@
 // The judges stand outside the house: they prepare files and start programs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod acme;
 mod attacks;
 mod certificates;
 mod checkpassword;

@@ -87,3 +87,57 @@ fn a_certificate_that_has_ended_is_named() {
     let found = warnings(&folder, &format!("{LEAST}{FIRST}{}", pair("new")));
     assert_eq!(found, ["7: the certificate ./new.pem is not valid yet"]);
 }
+
+const ACME: &str =
+    "[[listen]]\nprotocol = \"acme\"\n[acme]\nnames = [\"mail.example.org\"]\nagree_terms = true\n";
+
+#[test]
+fn a_certificate_that_is_got_later_is_shown_as_written() {
+    let folder = folder();
+    let text = format!(
+        "{LEAST}{ACME}directory = \"https://ca.example/dir\"\nca = \"cert.pem\"\ncontact = [\"a@b.example\"]\nretry_s = 7\n"
+    );
+    let config = read(&folder, &text).map_err(|problems| format!("{problems:#?}")).unwrap();
+    let [listen] = config.listen.as_slice() else { panic!("{:?}", config.listen) };
+    assert_eq!((listen.address.to_string().as_str(), listen.tls), ("0.0.0.0:80", TlsMode::Off));
+    let again = parse(&config.show(), Path::new("/elsewhere/restante.toml")).unwrap();
+    assert_eq!(again.acme, config.acme);
+    // There will be a certificate, so port 995 is served.
+    let text =
+        format!("{LEAST}[acme]\nnames = [\"a.example\"]\nagree_terms = true\nchallenge = \"tls-alpn-01\"\n");
+    assert_eq!(read(&folder, &text).unwrap().listen.len(), 2);
+}
+
+#[test]
+fn what_no_acme_server_would_take_is_refused() {
+    let wrong = |more: &str| problems(&format!("{LEAST}{ACME}{more}"));
+    assert_eq!(
+        wrong("directory = \"http://ca.example/\"\n"),
+        ["8: acme.directory: \"http://ca.example/\" is no address of a directory"]
+    );
+    assert_eq!(wrong("contact = [\"mailto:a@b\"]\n"), ["8: acme.contact: \"mailto:a@b\" is no mail address"]);
+    assert_eq!(wrong("webroot = \"none\"\n"), ["8: acme.webroot: ./none is no folder"]);
+    assert!(wrong("ca = \"none.pem\"\n")[0].starts_with("8: acme.ca: ./none.pem cannot be read"));
+    for name in ["*.example.org", "192.0.2.1", "exämple.org", "a..b", ""] {
+        let text = format!("{LEAST}{}", ACME.replace("mail.example.org", name));
+        let what = format!("6: acme.names: {name:?} is no name that can be shown to be ours");
+        assert_eq!(problems(&text), [what]);
+    }
+    let text = format!("{LEAST}{}", ACME.replace("true", "false"));
+    assert_eq!(
+        problems(&text),
+        ["7: acme.agree_terms: nobody has agreed to the terms of service of the authority"]
+    );
+    let alone = format!("{LEAST}[acme]\nnames = [\"a.example\"]\nagree_terms = true\n");
+    assert_eq!(problems(&alone), ["3: acme.challenge: nobody would answer http-01"]);
+    let listen = "[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:1\"\n";
+    let alone =
+        format!("{LEAST}{listen}{}challenge = \"tls-alpn-01\"\n", &ACME[ACME.find("[acme]").unwrap()..]);
+    assert_eq!(problems(&alone), ["9: acme.challenge: nobody would answer tls-alpn-01"]);
+    assert_eq!(
+        problems(&format!("{LEAST}{}", ACME.replace("\"acme\"\n", "\"acme\"\ntls = \"starttls\"\n"))),
+        ["5: http-01 is asked for without TLS"]
+    );
+    let idle = warnings(&folder(), &format!("{LEAST}[[listen]]\nprotocol = \"acme\"\n"));
+    assert_eq!(idle, ["3: a listener with protocol = \"acme\", but no certificate is asked for"]);
+}
