@@ -23,6 +23,7 @@ mod charter;
 mod client;
 pub mod disk;
 mod identity;
+mod mount;
 mod packet;
 mod start;
 mod wire;

@@ -15,6 +15,7 @@ use restante_store::disk::{Access, Disk, DiskFile, Kind, LocalDisk, LocalFile, S
 
 use crate::charter::{Own, WorkerCharter};
 use crate::identity::{self, Borrowing, Identity};
+use crate::mount;
 use crate::packet::{Reading, Writing, broken};
 use crate::wire::{PACKET_OCTETS_MAX, Packet, Socket};
 
@@ -112,12 +113,15 @@ impl Worker {
     fn open(&self, path: &Path, access: Access) -> Result<OwnedFd, Trouble> {
         let opened = LocalDisk.open_descriptor(path, access);
         let is_new = matches!(access, Access::CreateNew(_));
-        match (opened, self.own(path)) {
+        let file = match (opened, self.own(path)) {
             (Err(error), Some((mail, own, _))) if is_denied(&error) && is_new => {
-                borrowing(mail, own, || LocalDisk.open_descriptor(path, access))
+                borrowing(mail, own, || LocalDisk.open_descriptor(path, access))?
             }
-            (opened, _) => Ok(opened?),
-        }
+            (opened, _) => opened?,
+        };
+        // The server reads it, and must not wait for whoever answers.
+        mount::check(&file)?;
+        Ok(file)
     }
 
     fn unlink(&self, path: &Path) -> Result<(), Trouble> {
