@@ -8,8 +8,9 @@ use crate::clock;
 use crate::control;
 use crate::event::defence::AuthFailure;
 use crate::event::{Event, Peer, Trace};
+use crate::limits::Turn;
 use crate::shared::{Settings, Shared};
-use restante_auth::directory::{Circumstances, SourceError};
+use restante_auth::directory::{Circumstances, Problem, SourceError};
 use restante_auth::network::Network;
 use restante_auth::throttle::{self, Tried, Try};
 use restante_auth::verify::scram::ScramParameters;
@@ -17,7 +18,7 @@ use restante_auth::verify::{Attempt, Grant, Verdict};
 use restante_proto::sasl::{Credentials, ScramQuery};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Somebody who wants to log in.
 #[derive(Clone, Copy)]
@@ -55,19 +56,18 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
     let account = name.as_ref().map_or_else(|_| user, |name| name.as_str().as_bytes());
     let attempt = Try { peer: counted_address(entrant.peer), account, secret: tried(credentials) };
 
-    let delay = counts.delay(&attempt, clock::now().into_std());
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    let began = clock::now().into_std();
+    let wait_max = Duration::from_secs(settings.config.auth.hash_wait_s);
+    let Approach { waited, began, is_known, turn } = approach(shared, &attempt, wait_max).await;
     if is_banned(shared, entrant.peer) {
-        refuse_banned(shared, entrant, user, delay).await;
+        refuse_banned(shared, entrant, user, waited).await;
         return Judgement::Refused;
     }
-    let at = Circumstances { now: began, is_known: counts.is_known(&attempt, began), ..entrant.at };
-    let verdict = authenticator
-        .verify(Attempt { credentials, certificate: entrant.certificate, at, today: clock::wall() })
-        .await;
+    let at = Circumstances { now: began, is_known, ..entrant.at };
+    let attempted = Attempt { credentials, certificate: entrant.certificate, at, today: clock::wall() };
+    let verdict = match &turn {
+        Ok(_) => authenticator.verify(attempted).await,
+        Err(TooMany) => Verdict::Unavailable(too_many()),
+    };
     let now = clock::now().into_std();
     let (judgement, penalty) = match verdict {
         Verdict::Granted(grant) => {
@@ -85,7 +85,7 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
                 user,
                 method: credentials.method().name(),
                 reason: &reason,
-                waited: delay,
+                waited,
                 penalty: failed.penalty,
                 guesses: failed.guesses,
             }));
@@ -99,9 +99,54 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
             (Judgement::Unavailable { is_temporary: error.is_temporary() }, Duration::ZERO)
         }
     };
+    // From here on it only waits.
+    drop(turn);
     // Whether the source that is away was asked at all can depend on the account: that is hidden as well.
     tokio::time::sleep_until(counts.answer_at(began, now, penalty).into()).await;
     judgement
+}
+
+/// A login whose credentials may be looked at.
+struct Approach<'t> {
+    /// How long it waited because of what was wrong before.
+    waited: Duration,
+    /// When it was let through: its refusal leaves so long after that.
+    began: Instant,
+    is_known: bool,
+    /// Its turn among those of its address, to be held while it is looked at; who is known needs none.
+    turn: Result<Option<Turn<'t>>, TooMany>,
+}
+
+/// Too many logins of one address wait for their turn.
+struct TooMany;
+
+/// Lets the time pass that the counts want, then waits for a turn.
+async fn approach<'s>(shared: &'s Shared, attempt: &Try<'_>, wait_max: Duration) -> Approach<'s> {
+    let counts = &shared.throttle;
+    let mut waited = Duration::ZERO;
+    loop {
+        let delay = counts.delay(attempt, clock::now().into_std());
+        if delay > waited {
+            tokio::time::sleep(delay - waited).await;
+            waited = delay;
+        }
+        let began = clock::now().into_std();
+        if counts.is_known(attempt, began) {
+            return Approach { waited, began, is_known: true, turn: Ok(None) };
+        }
+        let turn = shared.turns.take(attempt.peer, wait_max).await;
+        // Others of its address may have guessed wrong while it waited; each time it waits longer, up to the longest penalty.
+        if turn.is_none() || counts.delay(attempt, clock::now().into_std()) <= waited {
+            return Approach { waited, began, is_known: false, turn: turn.map(Some).ok_or(TooMany) };
+        }
+    }
+}
+
+fn too_many() -> SourceError {
+    let remedy =
+        "raise auth.hashes or auth.hash_wait_s, or name the proxy that they come through in proxy_from";
+    let problem = Problem::new("too many logins of one address wait to be checked", remedy);
+    SourceError::temporary("password check", problem)
 }
 
 fn is_banned(shared: &Shared, peer: &Peer) -> bool {

@@ -4,6 +4,7 @@
 //! themselves are keys of the configuration; the bounds that are not configurable stand at the end.
 
 mod strangers;
+mod turns;
 
 use crate::config::Limits;
 use crate::event::Peer;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use strangers::Leave;
 use strangers::{Stranger, Strangers};
 use tokio::sync::Notify;
+pub(crate) use turns::{Turn, Turns};
 
 /// Counts everything that is limited. One for the whole server; it outlives configurations.
 #[derive(Debug, Default)]
@@ -190,6 +192,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Logins of one address that are looked at at the same time: enough for a family or a webmail, whose accounts are known soon.
+pub(crate) const TURNS: usize = 4;
 /// Octets taken from the socket at once. On the stack of the reading thread, so an idle session holds none.
 pub(crate) const READ_OCTETS: usize = 16 * 1024;
 /// Output is written once it has grown to this; answers of a flight and small messages share a write until then.

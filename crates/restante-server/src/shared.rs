@@ -12,7 +12,7 @@ use crate::connection::Buffers;
 use crate::event::{Event, Log, Peer, Trace};
 use crate::file;
 use crate::holders::Holders;
-use crate::limits::Admission;
+use crate::limits::{Admission, Turns};
 use crate::login_delay::{self, LastLogins};
 use crate::policy::{self, Pop3Policies, Wish};
 use crate::submission::Submission;
@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) throttle: Throttle,
     /// What an ACME server finds when it looks for us.
     pub(crate) acme: Answers,
+    pub(crate) turns: Turns,
     pub(crate) bans: Bans,
     pub(crate) holders: Arc<Holders>,
     pub(crate) buffers: Arc<Buffers>,
@@ -66,6 +67,7 @@ impl Shared {
             acme: Answers::default(),
             holders: Arc::default(),
             throttle,
+            turns: Turns::default(),
             bans,
             buffers: Arc::default(),
             traces: Traces::default(),

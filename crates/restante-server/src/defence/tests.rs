@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::config::{Address, Protocol};
 use crate::event::Log;
+use crate::limits;
 use crate::shared::{Settings, Shared};
 use crate::tests::{Client, Site, serve_in_memory};
 use restante_auth::account::Account;
@@ -204,6 +205,51 @@ async fn penalties_come_on_top_and_are_settings() {
     // Others of the same address wait as well, as long as they are not known there.
     let (answer, waited) = attempt(&shared, "PASS", "wrong", "right").await;
     assert_eq!((waited.as_secs(), answer.starts_with("-ERR [AUTH]")), (10, false), "{answer}");
+    assert_eq!(attempt(&shared, "PASS", "wrong", "right").await.1, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_connections_of_one_address_get_no_more_guesses_than_one() {
+    let site = Site::new("[auth]\nfail_delay_s = 0\n[defence]\nfree_failures = 3\npenalty_s = 8\n");
+    let shared = shared(&site, "{PLAIN}right", true);
+    let began = clock::now();
+    let guesses = (0..40).map(|n| {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move { attempt(&shared, "PASS", "unknown", &format!("guess{n}")).await })
+    });
+    let guesses: Vec<_> = guesses.collect();
+    // At once only those that nothing spoke against yet and those that had their turn beside them.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let looked_at = shared.settings.load().authenticator.checks();
+    assert!((3..=3 + limits::TURNS as u64).contains(&looked_at), "{looked_at}");
+    for guess in guesses {
+        guess.await.unwrap();
+    }
+    assert!(clock::now() - began >= Duration::from_secs(15));
+    assert_eq!(shared.turns.lines(), 0, "what is over takes no memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_turn_does_not_come_is_told_to_come_again() {
+    let site = Site::new("");
+    let shared = shared(&site, "{PLAIN}right", true);
+    let address = "127.0.0.1".parse().unwrap();
+    let wait = Duration::from_secs(1);
+    let mut held = Vec::new();
+    for _ in 0..limits::TURNS {
+        held.push(shared.turns.take(address, wait).await.unwrap());
+    }
+    // Ten seconds for its turn, and the moment of a refusal after that.
+    let (answer, waited) = attempt(&shared, "PASS", "wrong", "right").await;
+    assert!(
+        answer.starts_with("-ERR [SYS/TEMP]") && waited == Duration::from_secs(12),
+        "{answer} {waited:?}"
+    );
+    assert!(shared.turns.take("192.0.2.1".parse().unwrap(), wait).await.is_some(), "others have their own");
+    held.pop();
+    assert!(attempt(&shared, "PASS", "wrong", "right").await.0.starts_with("+OK"));
+    // From now on it is known there, and needs none.
+    let _again = shared.turns.take(address, wait).await.unwrap();
     assert_eq!(attempt(&shared, "PASS", "wrong", "right").await.1, Duration::ZERO);
 }
 

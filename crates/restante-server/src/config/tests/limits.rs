@@ -71,6 +71,10 @@ fn what_is_fixed_is_as_the_table_says() {
             "Seconds that a login through a mail server waits for its client's next response.",
             restante_proto::dovecot::server::Limits::default().response_max.as_secs(),
         ),
+        (
+            "Logins of one address that are looked at at the same time, but for accounts that are known there.",
+            crate::limits::TURNS as u64,
+        ),
         ("Refusals at the same time that take a TLS handshake.", crate::limits::REFUSALS_MAX as u64),
         ("Seconds for our last words to whoever is refused or said farewell.", crate::limits::FAREWELL_S),
     ];
