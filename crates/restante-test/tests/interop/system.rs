@@ -257,7 +257,7 @@ fn known(paths: &[PathBuf]) -> Vec<String> {
 }
 
 #[test]
-fn an_account_cannot_reach_anothers_mail_whatever_it_puts_into_its_own() {
+fn an_account_cannot_reach_mail_of_another_whatever_it_puts_into_its_own() {
     let scene = Scene::new(SHADOW, &format!("{MAILDIR}\nguard = false"));
     let (ann, bob) = (&scene.ann, &scene.bob);
     let hidden = b"Subject: hidden\n\nOnly Bob may read this.\n";

@@ -219,7 +219,7 @@ fn r7628_3_2_2_1_forged_and_misused_tokens_are_refused_alike() {
 }
 
 #[test]
-fn an_old_token_of_ones_own_is_no_guess_and_anothers_is() {
+fn an_old_token_of_ones_own_is_no_guess_and_one_of_another_is() {
     let key = SigningKey::new("EdDSA", "one");
     let issuer = issuer(&[&key]);
     let server = serve(&jwks(&issuer, ""), &[]);
