@@ -78,6 +78,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "postgresql", proof: "psql", reason: "a real PostgreSQL with accounts" },
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },
     Package { name: "slapd", proof: "slapd", reason: "a real directory for accounts in LDAP" },
+    Package { name: "systemd", proof: "systemd-analyze", reason: "judges the units of contrib/systemd" },
     Package { name: "swaks", proof: "swaks", reason: "a real SMTP client that logs in" },
     Package { name: "tinyproxy-bin", proof: "tinyproxy", reason: "a real HTTP proxy" },
 ];

@@ -9,8 +9,8 @@ mod token;
 
 use crate::config::source::{AliasSource, AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
-    Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
-    TemplateError, Upgrades,
+    Auth, Config, Confine, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs,
+    Template, TemplateError, Upgrades,
 };
 use crate::header;
 use crate::system::{self, SystemDirectory};
@@ -124,12 +124,19 @@ pub fn expire(config: &Config) -> Expire {
 /// Where an account's maildrop lies: where its source says, else where the configuration does.
 ///
 /// # Errors
-/// The configured path needs a domain or a home that the account does not have.
+/// The configured path needs a domain or a home that the account does not have, or its source names a path that the server's walls
+/// shut out.
 pub fn location(config: &Config, account: &Account) -> Result<Location, TemplateError> {
     let path = match &account.maildrop {
         Some(path) => path.clone(),
         None => config.maildrop.path.render(account)?,
     };
+    if account.owner.is_none()
+        && config.server.confine != Confine::Off
+        && !config.maildrop_roots().iter().any(|root| path.starts_with(root))
+    {
+        return Err(TemplateError::Outside);
+    }
     Ok(match (config.maildrop.kind, &config.maildrop.control) {
         (MaildropType::Mbox, Some(control)) => {
             Location::Mbox { file: path, control: control.render(account)? }

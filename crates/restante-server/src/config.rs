@@ -315,6 +315,9 @@ impl Config {
         self.boards.iter_mut().for_each(|board| board.start_paths_at(folder));
         self.submission.spool_dir.iter_mut().for_each(start);
         self.log.path.iter_mut().for_each(start);
+        self.maildrop.roots.iter_mut().for_each(start);
+        self.server.readable.iter_mut().for_each(start);
+        self.server.writable.iter_mut().for_each(start);
     }
 }
 
@@ -642,6 +645,25 @@ section! {
         user: Option<String> = None;
         /// The group, by name or number. Default: that of the user.
         group: Option<String> = None;
+        /// Walls around the process, of files, ports and system calls, as far as the configuration lets them be known: `auto` (what
+        /// the kernel has), `required` (the server does not start without all of them) or `off`. Default `auto`.
+        confine: Confine = Confine::Auto;
+        /// Folders that are read beside those that the configuration names: by libraries of the machine, or programs that are started.
+        readable: Vec<PathBuf> = Vec::new();
+        /// Folders that are written to beside those that the configuration names, by programs that are started.
+        writable: Vec<PathBuf> = Vec::new();
+    }
+}
+
+choice! {
+    /// Walls around the process.
+    pub enum Confine {
+        /// Those that the kernel has.
+        Auto = "auto",
+        /// All, or no start.
+        Required = "required",
+        /// None.
+        Off = "off",
     }
 }
 

@@ -265,6 +265,9 @@ impl Event<'_> {
 fn walls(standing: &Standing, line: &mut Line<'_>) {
     line.text("user", &standing.user);
     line.text("capabilities", &standing.capabilities);
+    line.word("no_new_privileges", &standing.no_new_privileges);
+    line.text("files", &standing.files);
+    line.text("calls", &standing.calls);
 }
 
 /// Accounts that were read again.

@@ -50,7 +50,7 @@ use crate::listener::{BindError, Inherited, Listener, Listening};
 use crate::shared::{Settings, Shared};
 use crate::start::Prepared;
 use crate::system::SystemAccess;
-use crate::walls::WallsError;
+use crate::walls::{Standing, WallsError};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -72,6 +72,7 @@ pub struct Server {
     keeper: Keeper,
     _renewer: Renewer,
     control: Control,
+    standing: Option<Standing>,
 }
 
 impl Server {
@@ -117,7 +118,7 @@ impl Server {
         let keeper = Keeper::start(Arc::clone(&shared));
         let renewer = Renewer::start(Arc::clone(&shared));
         let control = Control::start(Arc::clone(&shared));
-        Ok(Self { shared, listeners, inherited, watch, keeper, _renewer: renewer, control })
+        Ok(Self { shared, listeners, inherited, watch, keeper, _renewer: renewer, control, standing })
     }
 
     /// Where the server listens; a port 0 of the configuration is the real port here. In the order of the
@@ -150,6 +151,9 @@ impl Server {
         SystemAccess::follow(&mut config, &self.shared.settings.load().config)
             .map_err(|error| ReloadError::Settings(SettingsError::Accounts(error)))?;
         // Everything that can fail comes first; from the exchange of the settings on nothing does.
+        if let Some(what) = self.standing.as_ref().and_then(|standing| standing.shuts_out(&config)) {
+            return Err(ReloadError::Walls(what));
+        }
         let mut bound = Vec::new();
         for listen in &config.listen {
             if !self.listeners.iter().any(|listener| listener.listen == *listen) {
@@ -298,11 +302,19 @@ pub enum ReloadError {
     Bind(BindError),
     /// Accounts, certificate or key cannot be used.
     Settings(SettingsError),
+    /// It needs this, which was outside of the configuration that the walls were made from.
+    Walls(String),
 }
 
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Walls(what) => {
+                return write!(
+                    f,
+                    "{what} is outside of the walls that the server was started with: restart it"
+                );
+            }
             Self::Bind(_) => "a listener cannot be bound",
             Self::Settings(_) => "the configuration cannot be used",
         })
@@ -314,6 +326,7 @@ impl Error for ReloadError {
         match self {
             Self::Bind(error) => Some(error),
             Self::Settings(error) => Some(error),
+            Self::Walls(_) => None,
         }
     }
 }

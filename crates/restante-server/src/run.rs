@@ -14,9 +14,23 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Interval;
 
-/// Serves until a signal ends it. `path` is the file that `config` comes from; `reload` reads it anew; `ready` is called once, when all
-/// listeners accept connections.
+/// Whoever wants to know how the server is: a person at a terminal, a service manager.
+pub trait Attendant {
+    /// All listeners accept connections; after a reload again, whatever came of it.
+    fn ready(&self, server: &Server);
+    /// The configuration is being read again.
+    fn reloading(&self);
+    /// The server ends as soon as it can.
+    fn stopping(&self);
+    /// How often it wants to hear that the server is not stuck; `None` for never.
+    fn rhythm(&self) -> Option<Duration>;
+    /// The server is not stuck.
+    fn alive(&self);
+}
+
+/// Serves until a signal ends it. `path` is the file that `config` comes from; `reload` reads it anew.
 ///
 /// # Errors
 /// The server cannot start.
@@ -25,7 +39,7 @@ pub fn run(
     path: &Path,
     inherited: Inherited,
     mut reload: impl FnMut() -> Result<Config, Vec<Problem>> + Send + 'static,
-    ready: impl FnOnce(&Server),
+    attendant: &impl Attendant,
 ) -> Result<(), StartError> {
     raise_descriptor_limit();
     let opened = Opened::new(config, inherited)?;
@@ -36,16 +50,33 @@ pub fn run(
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(StartError::Runtime)?;
         let mut server = Server::serve(prepared).await?;
-        ready(&server);
+        attendant.ready(&server);
+        let mut beat = Beat::new(attendant.rhythm());
         loop {
-            match signals.next().await {
+            let wish = tokio::select! {
+                wish = signals.next() => wish,
+                () = beat.next() => {
+                    attendant.alive();
+                    continue;
+                }
+            };
+            match wish {
                 Wish::Stop => break,
-                Wish::Reload => take_new_configuration(&mut server, &mut reload).await,
+                Wish::Reload => {
+                    attendant.reloading();
+                    take_new_configuration(&mut server, &mut reload).await;
+                    attendant.ready(&server);
+                }
             }
         }
-        tokio::select! {
-            _ = server.drain(grace) => {}
-            () = signals.stop() => {}
+        attendant.stopping();
+        let mut draining = std::pin::pin!(server.drain(grace));
+        loop {
+            tokio::select! {
+                _ = &mut draining => break,
+                () = signals.stop() => break,
+                () = beat.next() => attendant.alive(),
+            }
         }
         Ok(())
     })?;
@@ -87,6 +118,24 @@ fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     // If it stays low, accepting says so when it is reached.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// A watchdog's rhythm; without one it never comes.
+struct Beat(Option<Interval>);
+
+impl Beat {
+    fn new(rhythm: Option<Duration>) -> Self {
+        // An interval must not be 0.
+        Self(rhythm.map(|rhythm| tokio::time::interval(rhythm.max(Duration::from_millis(1)))))
+    }
+
+    /// Nothing is lost when this is cancelled.
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(beat) => drop(beat.tick().await),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 enum Wish {

@@ -32,9 +32,11 @@ impl Opened {
     pub fn new(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         let user = ServerUser::of(&config.server).map_err(StartError::Walls)?;
         if let Some(user) = &user {
+            user.check_possible().map_err(StartError::Walls)?;
             hand_over(&config, user).map_err(StartError::Walls)?;
         }
-        let bound = listener::bind_all(&config, &inherited, user.as_ref()).map_err(StartError::Bind)?;
+        let owner = user.as_ref().filter(|user| user.is_to_become());
+        let bound = listener::bind_all(&config, &inherited, owner).map_err(StartError::Bind)?;
         Ok(Self { config, inherited, bound, user })
     }
 

@@ -4,12 +4,18 @@
 //! (`start.rs`). What holds is a [`Standing`], which the log tells at the start. The choice, and what was refused, is in
 //! docs/design/0018-privileges.md.
 
+mod calls;
 mod capabilities;
+mod files;
+mod plan;
+pub mod probe;
 pub mod user;
 
-use crate::config::Config;
 use crate::config::places::{Place, Use};
+use crate::config::source::AuthSource;
+use crate::config::{Config, Confine};
 use crate::file;
+use plan::Plan;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::CapabilitySet;
 use std::error::Error;
@@ -27,6 +33,15 @@ pub struct Standing {
     pub(crate) capabilities: String,
     /// Is it root although it need not be?
     is_root: bool,
+    /// The wall of files and ports, as the log names it.
+    pub(crate) files: String,
+    /// The wall of system calls, as the log names it.
+    pub(crate) calls: String,
+    /// Can a program that is started get rights that we have not?
+    pub(crate) no_new_privileges: bool,
+    /// What the walls leave open; `None` where there are none of files.
+    plan: Option<Plan>,
+    problems: Vec<String>,
 }
 
 impl Standing {
@@ -34,7 +49,14 @@ impl Standing {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let root = "the server goes on as root, because server.user names nobody: whoever finds a fault in it has root's rights over files; make \
                     a user, give it the mail, and set server.user";
-        self.is_root.then(|| root.to_owned()).into_iter().collect()
+        self.is_root.then(|| root.to_owned()).into_iter().chain(self.problems.iter().cloned()).collect()
+    }
+
+    /// What a later configuration needs and the walls, which cannot be moved, shut out.
+    pub(crate) fn shuts_out(&self, config: &Config) -> Option<String> {
+        let plan = self.plan.as_ref()?;
+        // Its own file was read a moment ago.
+        plan.beyond(&Plan::of(config, None))
     }
 }
 
@@ -67,13 +89,76 @@ pub(crate) fn enter(
     }
     // A change of the user brings it back.
     leave_no_image().map_err(|error| WallsError::Rights("cannot switch core dumps off", error))?;
+    // A state folder that the first start makes must be there before the walls are.
+    let _ = file::make_folder(&config.state_dir);
     check_readable(config, configuration)?;
-    Ok(Standing {
+    let mut standing = Standing {
         user: user::now(),
         capabilities: capabilities::now()
             .map_err(|error| WallsError::Rights("cannot tell the capabilities", error))?,
         is_root: user::is_root(),
-    })
+        files: "off".to_owned(),
+        calls: "off".to_owned(),
+        no_new_privileges: false,
+        plan: None,
+        problems: Vec::new(),
+    };
+    let asks_programs = config.sources.iter().any(|table| matches!(table.own, AuthSource::Checkpassword(_)));
+    if asks_programs && config.server.confine == Confine::Auto {
+        standing.problems.push(
+            "there are no walls of files and system calls, because programs that check passwords mostly have rights of their own, which end \
+             behind them; write server.confine = \"required\" if yours need none"
+                .to_owned(),
+        );
+    } else if config.server.confine != Confine::Off {
+        raise(config, configuration, &mut standing)?;
+    }
+    Ok(standing)
+}
+
+/// Raises the walls of files, ports and system calls.
+fn raise(config: &Config, configuration: &Path, standing: &mut Standing) -> Result<(), WallsError> {
+    let plan = Plan::of(config, Some(configuration));
+    for missing in &plan.missing {
+        standing.problems.push(format!(
+            "{missing} is not there, so the server's walls are shut for it: make it, or mount it, and restart"
+        ));
+    }
+    let failed = |what| move |error: String| WallsError::Rights(what, io::Error::other(error));
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|error| WallsError::Rights("cannot renounce new privileges", error.into()))?;
+    standing.no_new_privileges = true;
+    let required = config.server.confine == Confine::Required;
+    match files::raise(&plan) {
+        Ok(Some(wall)) => {
+            if required && !wall.whole {
+                return Err(WallsError::Partial(wall.version));
+            }
+            let kept = if wall.files { "files" } else { "no files" };
+            standing.files = format!("landlock {} ({kept})", wall.version);
+            standing.plan = Some(plan.clone());
+        }
+        Ok(None) if required => return Err(WallsError::Partial("0".to_owned())),
+        Ok(None) => standing.files = "none".to_owned(),
+        Err(error) if required => {
+            return Err(failed("cannot raise the wall of files")(error.to_string()));
+        }
+        Err(error) => {
+            standing.files = "none".to_owned();
+            standing.problems.push(format!("there is no wall of files: {error}"));
+        }
+    }
+    match calls::bind(&plan) {
+        Ok(name) => standing.calls = format!("seccomp ({name})"),
+        Err(error) if required => {
+            return Err(failed("cannot raise the wall of system calls")(error.to_string()));
+        }
+        Err(error) => {
+            standing.calls = "none".to_owned();
+            standing.problems.push(format!("there is no wall of system calls: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// No image of our memory, which holds passwords and mail, is left behind by a crash or taken by a debugger of our own user.
@@ -124,6 +209,8 @@ pub enum WallsError {
     HandOver(PathBuf, io::Error),
     /// The user, and what it cannot read.
     Unreadable(String, Vec<String>),
+    /// All walls are required, and the kernel has this version of Landlock, which is not all of it.
+    Partial(String),
 }
 
 impl WallsError {
@@ -135,6 +222,9 @@ impl WallsError {
             Self::HandOver(path, _) => format!("give {} to the user, or name another place", path.display()),
             Self::Unreadable(user, _) => {
                 format!("let {user} read it, by its group: at a reload root is not there any more")
+            }
+            Self::Partial(_) => {
+                "run a kernel from 6.12 on with Landlock, or write server.confine = \"auto\"".to_owned()
             }
             Self::Threads(_) | Self::Rights(..) => return None,
         })
@@ -149,6 +239,9 @@ impl fmt::Display for WallsError {
             Self::Threads(threads) => write!(f, "there are {threads} threads before rights are given up"),
             Self::Rights(what, _) => f.write_str(what),
             Self::HandOver(path, _) => write!(f, "{} cannot be given to the server's user", path.display()),
+            Self::Partial(version) => {
+                write!(f, "server.confine is \"required\", and the kernel has version {version} of Landlock")
+            }
             Self::Unreadable(user, what) => write!(f, "as {user} the server cannot read {}", what.join("; ")),
         }
     }
@@ -158,7 +251,7 @@ impl Error for WallsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoUser(_, error) | Self::Rights(_, error) | Self::HandOver(_, error) => Some(error),
-            Self::NotRoot(_) | Self::Threads(_) | Self::Unreadable(..) => None,
+            Self::NotRoot(_) | Self::Threads(_) | Self::Unreadable(..) | Self::Partial(_) => None,
         }
     }
 }

@@ -68,6 +68,13 @@ impl Url {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The port that is connected to.
+    pub fn port(&self) -> u16 {
+        let uri: Option<ureq::http::Uri> = self.0.parse().ok();
+        let port = uri.as_ref().and_then(ureq::http::Uri::port_u16);
+        port.unwrap_or_else(|| if self.0.starts_with("https") { 443 } else { 80 })
+    }
 }
 
 fn is_here(host: &str) -> bool {

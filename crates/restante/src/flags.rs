@@ -119,6 +119,16 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Raise the server's walls around this command, try them, and tell what was refused
+    ///
+    /// Becomes server.user when root calls it, gives up what the server gives up, and then does what somebody would who has taken the
+    /// server over. Ends with 1 when something was not refused. No server need run, and none is disturbed.
+    Walls {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        json: Json,
+    },
 }
 
 /// Deliver one message from standard input into a maildrop

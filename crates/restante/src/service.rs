@@ -54,12 +54,16 @@ impl Manager {
 
     /// When to call [`Self::alive`]: twice in the time after which the manager takes us for stuck.
     pub(crate) fn beat(&self) -> Beat {
-        let limit = if self.is_silent.load(Ordering::Relaxed) { None } else { sd_notify::watchdog_enabled() };
-        Beat(limit.map(|limit| {
+        Beat(self.patience().map(|limit| {
             let mut beat = interval((limit / 2).max(BEAT_MIN));
             beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
             beat
         }))
+    }
+
+    /// The time after which the manager takes us for stuck, if it wants to hear of us.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        if self.is_silent.load(Ordering::Relaxed) { None } else { sd_notify::watchdog_enabled() }
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {

@@ -18,6 +18,7 @@ const LIFTED: &[(&str, &str)] = &[
     ("crates/restante-server/src/file.rs", "the only door to the server's own small files"),
     ("crates/restante-auth/src/directory/", "sources of accounts that are files"),
     ("crates/restante-server/src/submission/command.rs", "starts the program that messages are handed to"),
+    ("crates/restante-server/src/walls/probe.rs", "tries what nobody else may"),
     ("crates/restante-broker/src/asker/shadow.rs", "accounts expire on a day"),
     ("crates/restante-broker/src/start.rs", "starts this same program with other rights"),
     ("crates/restante-sources/src/checkpassword.rs", "starts the program that checks passwords"),

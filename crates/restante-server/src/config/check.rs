@@ -3,8 +3,8 @@
 //! Everything is looked at; nothing stops at the first fault. Nothing is opened for good, bound or changed.
 
 use super::{
-    Address, Config, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm, Plaintext,
-    Process, Protocol, TlsMode, bulletins, pop3, quota,
+    Address, Config, Confine, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm,
+    Plaintext, Process, Protocol, TlsMode, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::file;
@@ -291,6 +291,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     bulletins::check(&config.bulletins, lines, problems);
     last_logins(config, lines, problems);
     server_user(&config.server, lines, problems);
+    walled_programs(config, lines, problems);
     super::board::check(&config.boards, lines, problems);
     super::submission::check(&config.submission, &config.state_dir, lines, problems);
     if config.log.target == LogTarget::File && config.log.path.is_none() {
@@ -329,6 +330,29 @@ fn server_user(process: &Process, lines: &Lines, problems: &mut Problems<'_>) {
                 );
             }
         }
+    }
+}
+
+/// Programs that are started live behind the same walls.
+fn walled_programs(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let program = config.submission.command.as_ref().and_then(|words| words.first());
+    let is_sendmail = program.is_some_and(|program| Path::new(program).ends_with("sendmail"));
+    if is_sendmail && config.server.confine != Confine::Off {
+        problems.warning(
+            lines.at("submission.command"),
+            "submission.command: behind the server's walls a sendmail that gets rights by its file (set-group-id, as Postfix's) cannot queue \
+             mail",
+            "write relay = \"smtp://127.0.0.1:25\" instead, or confine = \"off\" in [server]",
+        );
+    }
+    if config.server.confine == Confine::Required
+        && config.maildrop_roots().iter().any(|root| root == Path::new("/"))
+    {
+        problems.error(
+            lines.at("server.confine"),
+            "server.confine is \"required\", but maildrops may lie anywhere",
+            "name the folders that they lie below in maildrop.roots, for instance [\"/home\"]",
+        );
     }
 }
 

@@ -30,6 +30,9 @@ section! {
         dot_lock: DotLock = DotLock::Required;
         /// Is a maildrop that does not exist made at the first delivery or login? Default true.
         create: bool = true;
+        /// The folders that maildrops lie below, beside what stands in `path` before the first place: where sources of accounts name
+        /// maildrops or homes. The server reaches no mail outside of them, unless `server.confine` is `off`. Default: none.
+        roots: Vec<PathBuf> = Vec::new();
         /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a file system that
         /// is not mounted. Default: none.
         marker: Option<PathBuf> = None;

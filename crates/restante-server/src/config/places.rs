@@ -5,8 +5,9 @@
 
 use super::source::{AliasSource, AuthSource, EmbeddedSource, FileSource};
 use super::token::TokenSource;
-use super::{Address, Config, Template};
+use super::{Address, Config, SubmissionWay, Template};
 use crate::assemble;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// One place.
@@ -35,6 +36,8 @@ pub(crate) enum Use {
     Socket,
     /// Makes a file and appends to it.
     Log,
+    /// Starts a program.
+    Program,
 }
 
 impl Config {
@@ -67,11 +70,12 @@ impl Config {
         for table in &self.tokens {
             places.tokens(&table.own);
         }
-        let root = self.maildrop.path.root();
-        // Homes of system accounts are other processes' to touch.
-        let is_ours = root.parent().is_some()
-            || !self.sources.iter().any(|table| matches!(table.own, AuthSource::System(_)));
-        places.maybe("the maildrops in", is_ours.then_some(root.as_path()), Use::Write);
+        for root in self.maildrop_roots() {
+            // Homes of system accounts are other processes' to touch.
+            let is_ours = root.parent().is_some()
+                || !self.sources.iter().any(|table| matches!(table.own, AuthSource::System(_)));
+            places.maybe("the maildrops in", is_ours.then_some(root.as_path()), Use::Write);
+        }
         let control = self.maildrop.control.as_ref().map(Template::root);
         places.maybe("the control folders in", control.as_deref(), Use::Write);
         places.maybe("the bulletins in", self.bulletins.path.as_deref(), Use::ReadBelow);
@@ -80,8 +84,62 @@ impl Config {
             places.maybe("the archive", board.archive.as_deref(), Use::Write);
         }
         places.maybe("the spool folder", self.submission.spool_dir.as_deref(), Use::Write);
+        for program in assemble::programs::all(self) {
+            places.one("the program", &program, Use::Program);
+        }
+        for path in &self.server.readable {
+            places.one("the folder", path, Use::ReadBelow);
+        }
+        for path in &self.server.writable {
+            places.one("the folder", path, Use::Write);
+        }
         places.maybe("the log", self.log.path.as_deref(), Use::Log);
         places.0
+    }
+
+    /// The folders that maildrops lie below. The root of everything where they may lie anywhere.
+    pub(crate) fn maildrop_roots(&self) -> Vec<PathBuf> {
+        let mut roots = self.maildrop.roots.clone();
+        let own = self.maildrop.path.root();
+        if roots.is_empty() || own != Path::new("/") {
+            roots.push(own);
+        }
+        roots
+    }
+
+    /// The ports of TCP that the server connects to, on this machine or another; `None` where that cannot be known.
+    pub(crate) fn connects(&self) -> Option<BTreeSet<u16>> {
+        let mut ports = BTreeSet::new();
+        for source in &self.sources {
+            match &source.own {
+                AuthSource::File(_)
+                | AuthSource::Embedded(_)
+                | AuthSource::Dovecot(_)
+                | AuthSource::System(_)
+                | AuthSource::Aliases(_) => {}
+                // A program connects to whatever it wants.
+                AuthSource::Checkpassword(_) => return None,
+                AuthSource::Ldap(source) => {
+                    let servers = source.servers().ok()?;
+                    ports.extend(servers.iter().filter_map(|server| server.port()));
+                }
+                AuthSource::Http(source) => drop(ports.insert(source.url().ok()?.port())),
+                AuthSource::Sql(source) => ports.extend(source.database()?.port()),
+            }
+        }
+        if let Some(SubmissionWay::Relay(relay)) = self.submission.way() {
+            ports.insert(relay.port);
+        }
+        // An authority names its addresses itself.
+        if self.acme.is_on() {
+            return None;
+        }
+        // What an issuer has to say may lie anywhere: its discovery document names the places.
+        if self.tokens.iter().any(|table| !matches!(table.own, TokenSource::File(_))) {
+            return None;
+        }
+        // A program connects to whatever it wants.
+        if self.submission.command.is_some() { None } else { Some(ports) }
     }
 }
 
@@ -126,7 +184,7 @@ impl Places {
             AuthSource::Aliases(AliasSource { path }) => {
                 self.maybe("the aliases in", path.as_deref(), Use::Read);
             }
-            // A program that is started is no place: `assemble::programs` names those.
+            // A program that is started is no place of a source: `assemble::programs` names those.
             AuthSource::Dovecot(_) | AuthSource::System(_) | AuthSource::Checkpassword(_) => {}
         }
     }

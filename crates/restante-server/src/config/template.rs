@@ -158,6 +158,8 @@ pub enum TemplateError {
     NoDomain,
     /// `{home}` is in the template, and the account's source gives none.
     NoHome,
+    /// The path is not below `maildrop.path` or one of `maildrop.roots`, where the walls of the server are open.
+    Outside,
 }
 
 impl fmt::Display for TemplateError {
@@ -165,6 +167,7 @@ impl fmt::Display for TemplateError {
         f.write_str(match self {
             Self::NoDomain => "the path of maildrops needs {domain}, but the account has none",
             Self::NoHome => "the path of maildrops needs {home}, but the account's source gives none",
+            Self::Outside => "the account's maildrop is outside of the folder of maildrop.path; add its folder to maildrop.roots",
         })
     }
 }

@@ -79,17 +79,22 @@ impl ServerUser {
         unistd::geteuid().is_root()
     }
 
+    /// Are we it already, or root, who can become it?
+    ///
+    /// # Errors
+    /// We are somebody else.
+    pub(crate) fn check_possible(&self) -> Result<(), WallsError> {
+        let is_us = unistd::getresuid().is_ok_and(|ids| ids.real == self.uid && ids.effective == self.uid);
+        if is_us || self.is_to_become() { Ok(()) } else { Err(WallsError::NotRoot(self.clone())) }
+    }
+
     /// Becomes it: groups, group and user, real, effective and saved, without a capability that could undo it. Changes all threads.
     ///
     /// # Errors
     /// The system refuses, or root could be had back. The process must end then.
     pub(super) fn assume(&self) -> Result<(), WallsError> {
         if !self.is_to_become() {
-            return if unistd::getresuid().is_ok_and(|ids| ids.real == self.uid && ids.effective == self.uid) {
-                Ok(())
-            } else {
-                Err(WallsError::NotRoot(self.clone()))
-            };
+            return Ok(());
         }
         let failed = |what: &'static str| move |error: nix::Error| WallsError::Rights(what, error.into());
         // While we may still: nothing that is executed later can have more than this.

@@ -54,6 +54,14 @@ impl Server {
         Ok(Self { address, tls })
     }
 
+    /// The port that is connected to; `None` for a socket of this machine.
+    pub fn port(&self) -> Option<u16> {
+        match &self.address {
+            Address::Unix(_) => None,
+            Address::Tcp { port, .. } => Some(*port),
+        }
+    }
+
     /// Whether passwords would go over a network in clear.
     pub fn is_in_clear(&self) -> bool {
         self.tls == Tls::Off && !self.address.is_here()

@@ -29,9 +29,10 @@ fn restante(dovecot: &Path) -> Server {
         "[[auth.source]]\ntype = \"dovecot\"\nsocket = \"{0}/run/auth-client\"\nuserdb_socket = \"{0}/run/auth-userdb\"\ncache_s = 0",
         dovecot.display()
     );
+    let roots = format!("roots = [\"{}/mail\"]", dovecot.display());
     let setup = Setup {
         accounts: vec![("bob".to_owned(), "builder".to_owned())],
-        restante: vec![("auth.source".to_owned(), source)],
+        restante: vec![("auth.source".to_owned(), source), ("maildrop".to_owned(), roots)],
         ..Setup::default()
     };
     Server::start(Kind::Restante, &setup)

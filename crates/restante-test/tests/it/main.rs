@@ -9,4 +9,6 @@ mod aliases;
 mod conformance;
 mod issuers;
 mod robustness;
+mod service;
 mod tokens;
+mod walls;

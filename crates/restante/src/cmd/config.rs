@@ -1,4 +1,4 @@
-//! `restante config check|show`.
+//! `restante config check|show|walls`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,21 @@ use restante_auth::verify::Authenticator;
 use restante_config::problem::{Problem, Severity};
 use restante_server::assemble;
 use restante_server::config;
+use restante_server::walls::probe::{self, Attempt};
 use serde::Serialize;
 
 use super::configuration;
 use crate::clock;
-use crate::exit::{Code, Failure};
+use crate::exit::{self, Code, Failure};
 use crate::flags::{ConfigCommand, ConfigFile};
 use crate::terminal;
 
-/// Runs `config check` or `config show`.
+/// Runs `config check`, `config show` or `config walls`.
 pub(crate) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check { connect, file, json } => check(file, *connect, json.json),
         ConfigCommand::Show { file } => terminal::print(&configuration::load(file)?.show()),
+        ConfigCommand::Walls { file, json } => walls(file, json.json),
     }
 }
 
@@ -90,6 +92,54 @@ fn ask(authenticator: &Authenticator, path: &Path) -> Result<Asked, Failure> {
         }
     }
     Ok(asked)
+}
+
+/// Prints what holds of the server's rights, and what somebody could do who has taken it over.
+fn walls(file: &ConfigFile, as_json: bool) -> Result<(), Failure> {
+    let path = configuration::find(file)?;
+    let config = configuration::load(file)?;
+    let (standing, attempts) = probe::probe(&config, &path).map_err(|error| {
+        let failure = Failure::new(Code::Permission, exit::chain(&error));
+        match error.remedy() {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
+        }
+    })?;
+    if as_json {
+        let entries: Vec<AttemptEntry<'_>> = attempts.iter().map(AttemptEntry::new).collect();
+        terminal::print_json(&entries)?;
+    } else {
+        let mut text = standing.to_string();
+        for attempt in &attempts {
+            let outcome = match &attempt.refusal {
+                Some(why) => format!("refused ({why})"),
+                None => "DONE".to_owned(),
+            };
+            text.push_str(&terminal::visible(&format!("{}: {outcome}", attempt.what)));
+            text.push('\n');
+        }
+        terminal::print(&text)?;
+    }
+    match attempts.iter().all(|attempt| attempt.refusal.is_some()) {
+        true => Ok(()),
+        false => Err(Failure::said(Code::NotAll)),
+    }
+}
+
+/// What was tried, for programs.
+#[derive(Serialize)]
+struct AttemptEntry<'a> {
+    what: &'a str,
+    is_refused: bool,
+    /// What the system said.
+    why: Option<&'a str>,
+}
+
+impl<'a> AttemptEntry<'a> {
+    fn new(attempt: &'a Attempt) -> Self {
+        let why = attempt.refusal.as_deref();
+        Self { what: &attempt.what, is_refused: why.is_some(), why }
+    }
 }
 
 /// What is wrong inside a source of accounts, such as a line of a passwd-file: the server would not start with it.

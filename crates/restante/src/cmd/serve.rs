@@ -1,7 +1,9 @@
 //! `restante serve`: hands the configuration to the server and says when it is ready.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use restante_config::problem::Problem;
 use restante_server::config::{self, Config};
@@ -11,6 +13,7 @@ use restante_server::{Server, StartError, run};
 use super::configuration;
 use crate::exit::{self, Code, Failure};
 use crate::flags::Serve;
+use crate::service::Manager;
 use crate::terminal;
 
 /// Serves until SIGTERM or SIGINT.
@@ -20,7 +23,8 @@ pub(crate) fn run(flags: &Serve) -> Result<(), Failure> {
     let names = socket_names();
     let again = path.clone();
     let reload = move || -> Result<Config, Vec<Problem>> { config::load(&again) };
-    run::run(config, &path, Inherited::from_environment(names.as_deref()), reload, say_ready)
+    let attendant = Attendant { manager: Manager::of(true), is_told: Cell::new(false) };
+    run::run(config, &path, Inherited::from_environment(names.as_deref()), reload, &attendant)
         .map_err(|error| not_started(&error))
 }
 
@@ -31,9 +35,39 @@ fn socket_names() -> Option<String> {
     std::env::var("LISTEN_FDNAMES").ok()
 }
 
-/// One line on standard error, for people and for programs that wait for it.
-fn say_ready(server: &Server) {
-    terminal::report(&ready(&server.addresses()));
+/// The service manager, and whoever reads standard error.
+struct Attendant {
+    manager: Manager,
+    /// The line on standard error has been written.
+    is_told: Cell<bool>,
+}
+
+impl run::Attendant for Attendant {
+    /// One line on standard error, once, for people and for programs that wait for it.
+    fn ready(&self, server: &Server) {
+        let line = ready(&server.addresses());
+        if !self.is_told.replace(true) {
+            terminal::report(&line);
+        }
+        self.manager.ready(line.strip_prefix("READY ").unwrap_or(&line));
+    }
+
+    fn reloading(&self) {
+        self.manager.reloading();
+    }
+
+    fn stopping(&self) {
+        self.manager.stopping();
+    }
+
+    /// Twice in the time that the manager waits.
+    fn rhythm(&self) -> Option<Duration> {
+        self.manager.patience().map(|patience| patience / 2)
+    }
+
+    fn alive(&self) {
+        self.manager.alive();
+    }
 }
 
 /// `READY pop3/starttls=127.0.0.1:110 lmtp/off=unix:/run/restante/lmtp`

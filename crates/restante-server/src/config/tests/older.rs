@@ -151,6 +151,9 @@ fn submission_is_off_unless_written_and_shown_as_written() {
     let doubtful = |way: &str| {
         read(&folder, &format!("state_dir = \".\"\n[submission]\n{way}\n{LEAST}")).unwrap().warnings
     };
-    assert!(doubtful("command = [\"/nonexistent/sendmail\"]")[0].what.contains("does not exist"));
+    let sendmail = doubtful("command = [\"/nonexistent/sendmail\"]");
+    assert!(sendmail[0].what.contains("behind the server's walls"), "{sendmail:?}");
+    assert!(sendmail[1].what.contains("does not exist"), "{sendmail:?}");
+    assert_eq!(doubtful("command = [\"/nonexistent/sendmail\"]\n[server]\nconfine = \"off\"").len(), 1);
     assert!(doubtful("relay = \"smtp://mail.example.org\"")[0].what.contains("in clear"));
 }

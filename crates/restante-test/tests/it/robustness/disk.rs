@@ -7,7 +7,14 @@ use restante_test::mail::{dotted, sized};
 use restante_test::real::Server;
 use restante_test::real::small_disk::SmallDisk;
 
+use restante_test::judge::Case;
+
 use super::ours;
+
+/// A server that lets a disk be mounted after its start: walls know what was there before alone.
+fn late() -> Case {
+    ours().restante("server", "confine = \"off\"")
+}
 
 /// Moves the maildrop of alice onto a file system with room for `octets`.
 fn small(server: &Server, octets: u64) -> SmallDisk {
@@ -34,7 +41,7 @@ fn deliver(server: &Server, accounts: &[&str], octets: usize) -> Vec<u16> {
 
 #[test]
 fn a_full_disk_is_452_and_leaves_nothing_behind() {
-    ours().run(|server| {
+    late().run(|server| {
         let disk = small(server, 1_000_000);
         let free = || fs::read_dir(disk.path().join("tmp")).unwrap().count();
         assert_eq!(deliver(server, &["alice"], 100_000), [250]);
@@ -49,7 +56,7 @@ fn a_full_disk_is_452_and_leaves_nothing_behind() {
 
 #[test]
 fn a_full_disk_is_full_for_those_who_live_there_only() {
-    ours().run(|server| {
+    late().run(|server| {
         let _disk = small(server, 1_000_000);
         // The temporary file of a large message lies with one of its recipients, in turn another one: with alice it
         // fails for all, and the next attempt of the sender's may lie with bob.
@@ -72,7 +79,7 @@ fn a_full_disk_is_full_for_those_who_live_there_only() {
 
 #[test]
 fn a_full_disk_can_still_be_read_and_emptied() {
-    ours().run(|server| {
+    late().run(|server| {
         let disk = small(server, 1_000_000);
         assert_eq!(deliver(server, &["alice"], 300_000), [250]);
         let ballast = disk.path().join("ballast");

@@ -53,7 +53,9 @@ fn a_reload_begins_and_ends_the_delay_and_keeps_what_it_knows() {
 fn a_delay_that_cannot_be_kept_is_refused_and_the_old_configuration_stays() {
     ours().run(|server| {
         let state = server.site().path().join("state");
-        let _ = fs::remove_dir_all(&state);
+        // The last that the server makes there at its start.
+        wait::until("the control socket", || state.join("control").exists());
+        fs::remove_dir_all(&state).unwrap();
         fs::write(&state, "no folder").unwrap();
         reload(server, "configuration_kept", |text| format!("{text}[pop3]\nlogin_delay_s = 3600\n"));
         assert!(try_login(server).starts_with("+OK"));
