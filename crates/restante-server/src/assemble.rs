@@ -9,8 +9,8 @@ mod token;
 
 use crate::config::source::{AliasSource, AuthSource, EmbeddedSource, FileSource, SourcePart};
 use crate::config::{
-    Auth, Config, Confine, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs,
-    Template, TemplateError, Upgrades,
+    Auth, Config, DAY_S, DotLock, ForeignLocks, LineEnds, MaildropType, MboxForm, NameForm, Syncs, Template,
+    TemplateError, Upgrades,
 };
 use crate::header;
 use crate::system::{self, SystemDirectory};
@@ -132,7 +132,7 @@ pub fn location(config: &Config, account: &Account) -> Result<Location, Template
         None => config.maildrop.path.render(account)?,
     };
     if account.owner.is_none()
-        && config.server.confine != Confine::Off
+        && config.is_walled()
         && !config.maildrop_roots().iter().any(|root| path.starts_with(root))
     {
         return Err(TemplateError::Outside);

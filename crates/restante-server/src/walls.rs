@@ -12,7 +12,6 @@ pub mod probe;
 pub mod user;
 
 use crate::config::places::{Place, Use};
-use crate::config::source::AuthSource;
 use crate::config::{Config, Confine};
 use crate::file;
 use plan::Plan;
@@ -103,15 +102,14 @@ pub(crate) fn enter(
         plan: None,
         problems: Vec::new(),
     };
-    let asks_programs = config.sources.iter().any(|table| matches!(table.own, AuthSource::Checkpassword(_)));
-    if asks_programs && config.server.confine == Confine::Auto {
+    if config.is_walled() {
+        raise(config, configuration, &mut standing)?;
+    } else if config.server.confine != Confine::Off {
         standing.problems.push(
             "there are no walls of files and system calls, because programs that check passwords mostly have rights of their own, which end \
              behind them; write server.confine = \"required\" if yours need none"
                 .to_owned(),
         );
-    } else if config.server.confine != Confine::Off {
-        raise(config, configuration, &mut standing)?;
     }
     Ok(standing)
 }

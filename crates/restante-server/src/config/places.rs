@@ -5,7 +5,7 @@
 
 use super::source::{AliasSource, AuthSource, EmbeddedSource, FileSource};
 use super::token::TokenSource;
-use super::{Address, Config, SubmissionWay, Template};
+use super::{Address, Config, Confine, SubmissionWay, Template};
 use crate::assemble;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,18 @@ impl Config {
         }
         places.maybe("the log", self.log.path.as_deref(), Use::Log);
         places.0
+    }
+
+    /// Are there walls of files and system calls? Not by themselves where programs check passwords: those mostly have rights of their
+    /// own, which end behind walls.
+    pub(crate) fn is_walled(&self) -> bool {
+        match self.server.confine {
+            Confine::Off => false,
+            Confine::Required => true,
+            Confine::Auto => {
+                !self.sources.iter().any(|table| matches!(table.own, AuthSource::Checkpassword(_)))
+            }
+        }
     }
 
     /// The folders that maildrops lie below. The root of everything where they may lie anywhere.
