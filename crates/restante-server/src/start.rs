@@ -45,12 +45,13 @@ impl Opened {
         &self.config
     }
 
-    /// Starts the broker of system accounts, if there are any. Becomes the user of the server, gives up every capability, and raises the walls, for good. Everything that is needed
-    /// later, at a reload too, is tried with the rights that are left. `configuration` is the file of the configuration.
+    /// Starts the broker of system accounts, if there are any. Becomes the user of the server, gives up every capability, and raises
+    /// the walls, for good. Everything that is needed later, at a reload too, is tried with the rights that are left.
+    /// `configuration` is the file of the configuration.
     ///
     /// # Errors
-    /// The broker does not start, which takes root; rights cannot be given up or root could be had back; there are threads already; a file that is needed later cannot be read;
-    /// the log cannot be opened.
+    /// The broker does not start, which takes root; rights cannot be given up or root could be had back; there are threads already; a
+    /// file that is needed later cannot be read; the log cannot be opened.
     pub fn enter_walls(self, configuration: &Path) -> Result<Prepared, StartError> {
         let Self { config, inherited, bound, user } = self;
         // The one process that stays root, and has to be started while we are.
