@@ -79,7 +79,9 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3", proof: "/usr/bin/python3", reason: "a real client: poplib" },
     Package { name: "slapd", proof: "slapd", reason: "a real directory for accounts in LDAP" },
     Package { name: "systemd", proof: "systemd-analyze", reason: "judges the units of contrib/systemd" },
+    Package { name: "sslscan", proof: "sslscan", reason: "a real scanner: looks for weak TLS" },
     Package { name: "swaks", proof: "swaks", reason: "a real SMTP client that logs in" },
+    Package { name: "testssl.sh", proof: "testssl", reason: "a real scanner: looks for known faults of TLS" },
     Package { name: "tinyproxy-bin", proof: "tinyproxy", reason: "a real HTTP proxy" },
 ];
 

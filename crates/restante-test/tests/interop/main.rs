@@ -24,6 +24,7 @@ mod migration;
 mod others;
 mod quota;
 mod sasl;
+mod scanners;
 mod schemes;
 mod servers;
 mod sessions;
