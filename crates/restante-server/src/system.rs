@@ -2,7 +2,7 @@
 //!
 //! The broker is started once, as root (`start.rs`), and goes from one configuration to the next ([`SystemAccess`]). Commands that need
 //! it start one of their own when they are run by root. What it does is in `restante_broker`; that an account's mail is touched
-//! through it, and when, is decided in [`disk_of`].
+//! through it, and when, is decided in `disk_of`.
 
 use crate::config::source::AuthSource;
 use crate::config::{Config, Template};

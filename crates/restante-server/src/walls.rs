@@ -1,6 +1,6 @@
 //! With what rights the server works: whom it becomes, what it gives up, and that it leaves no image of its memory.
 //!
-//! Everything is done once, by [`enter`], while the process has one thread, between the binding of the sockets and the runtime
+//! Everything is done once, by `enter`, while the process has one thread, between the binding of the sockets and the runtime
 //! (`start.rs`). What holds is a [`Standing`], which the log tells at the start. The choice, and what was refused, is in
 //! docs/design/0018-privileges.md.
 
