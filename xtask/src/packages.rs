@@ -63,6 +63,7 @@ const PACKAGES: &[Package] = &[
         reason: "how passwords are got from the keyring",
     },
     Package { name: "gsasl", proof: "gsasl", reason: "a real SMTP client that speaks SCRAM" },
+    Package { name: "haproxy", proof: "haproxy", reason: "a real proxy that ends TLS and says so" },
     Package { name: "hydra", proof: "hydra", reason: "a real attacker: guesses passwords" },
     Package { name: "mariadb-server", proof: "mariadbd", reason: "a real MariaDB with accounts" },
     Package { name: "microsocks", proof: "microsocks", reason: "a real SOCKS5 proxy" },

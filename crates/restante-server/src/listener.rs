@@ -113,7 +113,7 @@ async fn accept_all(socket: Socket, door: Arc<Door>, shared: Arc<Shared>) {
             Ok((raw, peer)) => {
                 pause = PAUSE_FIRST;
                 if door.proxy_from.is_empty() {
-                    welcome(raw, peer, false, &door, &shared);
+                    welcome(raw, peer, None, &door, &shared);
                 } else {
                     welcome_proxy(raw, peer, &door, &shared);
                 }
@@ -168,15 +168,21 @@ fn welcome_proxy(mut raw: Raw, proxy: Peer, door: &Arc<Door>, shared: &Arc<Share
                     proxy::Client::Tcp(address) => Peer::Tcp(address),
                     proxy::Client::Unix => Peer::Unix,
                 };
-                welcome(raw, peer, door.proxy_tls && header.is_tls, &door, &shared);
+                let tls = header.tls.filter(|_| door.proxy_tls);
+                // R9325-3.8.1, as under our own TLS: such a client is being led astray.
+                if tls.is_some() && protocol == Protocol::Pop3 && header.alpn == proxy::Alpn::Other {
+                    let error = NotAProxy::OtherProtocol;
+                    return shared.log.write(&Event::ProxyRefused { protocol, peer: &peer, error: &error });
+                }
+                welcome(raw, peer, tls, &door, &shared);
             }
             Err(error) => shared.log.write(&Event::ProxyRefused { protocol, peer: &proxy, error: &error }),
         }
     });
 }
 
-/// Lets one connection in, or says why not. `proxy_tls`: a proxy that is believed says that the client speaks TLS.
-fn welcome(raw: Raw, peer: Peer, proxy_tls: bool, door: &Door, shared: &Arc<Shared>) {
+/// Lets one connection in, or says why not. `proxy_tls`: what a proxy that is believed says of the client's TLS.
+fn welcome(raw: Raw, peer: Peer, proxy_tls: Option<proxy::Tls>, door: &Door, shared: &Arc<Shared>) {
     let listening = &door.listening;
     // Before anything is spent on it, and without a line in the log: that has one for the ban.
     if let Peer::Tcp(address) = peer
@@ -238,8 +244,8 @@ pub(crate) struct Visit {
     pub(crate) trace: Trace,
     pub(crate) peer: Peer,
     pub(crate) tls: TlsMode,
-    /// TLS ends at a proxy that is believed.
-    pub(crate) proxy_tls: bool,
+    /// TLS ends at a proxy that is believed: its version and suite.
+    pub(crate) proxy_tls: Option<(&'static str, &'static str)>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     /// Held until the connection is closed; none for a guest behind a mail server, which holds its own.
@@ -254,7 +260,7 @@ impl Visit {
             trace: self.trace,
             peer: client,
             tls: TlsMode::Off,
-            proxy_tls: false,
+            proxy_tls: None,
             settings: self.shared.settings.load_full(),
             shared: Arc::clone(&self.shared),
             pass: None,
@@ -300,12 +306,12 @@ impl Visit {
     /// What protects the session from its first octet on, or may: TLS that ends at a believed proxy counts as our own
     /// (PROXY-2.2.6.1). Whether *we* make a handshake is `tls`'s to say.
     pub(crate) const fn protection(&self) -> TlsMode {
-        if self.proxy_tls { TlsMode::Implicit } else { self.tls }
+        if self.proxy_tls.is_some() { TlsMode::Implicit } else { self.tls }
     }
 
     /// What the log says of TLS: its version and cipher suite, if there is any.
     pub(crate) fn tls_note(&self, connection: &Connection) -> Option<(&'static str, &'static str)> {
-        connection.tls().or_else(|| self.proxy_tls.then_some(TLS_OF_PROXY))
+        connection.tls().or(self.proxy_tls)
     }
 }
 
@@ -377,6 +383,7 @@ impl Drop for Place {
 enum NotAProxy {
     Stranger,
     TooMany,
+    OtherProtocol,
 }
 
 impl fmt::Display for NotAProxy {
@@ -384,14 +391,12 @@ impl fmt::Display for NotAProxy {
         f.write_str(match self {
             Self::Stranger => "the connection does not come from an address in proxy_from",
             Self::TooMany => "too many connections wait for their PROXY header",
+            Self::OtherProtocol => "the client and the proxy have agreed to speak another protocol",
         })
     }
 }
 
 impl Error for NotAProxy {}
-
-/// What the log says of TLS that ends at the proxy.
-const TLS_OF_PROXY: (&str, &str) = ("proxy", "unknown");
 
 /// A listener's socket cannot be opened.
 #[derive(Debug)]

@@ -183,7 +183,7 @@ pub(crate) fn spawn_in_memory(
         _registered: Some(shared.register(trace)),
         peer,
         tls: TlsMode::Off,
-        proxy_tls: false,
+        proxy_tls: None,
         pass: Some(shared.admission.admit(&peer, Standing::Stranger, &settings.config.limits).unwrap()),
         settings,
         shared: Arc::clone(shared),

@@ -4,6 +4,8 @@
 //! nothing is ever guessed (PROXY-2.2). Nothing is said before it is whole (PROXY-2.1). What is read here is the header
 //! and not one octet more: TLS or POP3 begins right behind it. Parsing is strict and pure.
 
+mod tls;
+
 use crate::listener::Raw;
 use std::error::Error;
 use std::fmt;
@@ -16,8 +18,22 @@ use tokio::io::AsyncReadExt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) client: Client,
-    /// The client speaks TLS with the proxy (PP2_TYPE_SSL).
-    pub(super) is_tls: bool,
+    /// Version and cipher suite, if the client speaks TLS with the proxy (PP2_TYPE_SSL).
+    pub(super) tls: Option<Tls>,
+    /// What the client and the proxy have agreed to speak (PP2_TYPE_ALPN).
+    pub(super) alpn: Alpn,
+}
+
+/// Version and cipher suite of a client's TLS, as the log has them. Words of our own: nothing of the proxy's gets into a line.
+pub(super) type Tls = (&'static str, &'static str);
+
+/// What was agreed on by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alpn {
+    /// Nothing, or the proxy does not say.
+    None,
+    Pop3,
+    Other,
 }
 
 /// Who the client is.
@@ -100,7 +116,7 @@ fn parse_text(octets: &[u8]) -> Result<Option<(Header, usize)>, &'static str> {
         Some(b"TCP6") => Client::Tcp(text_address::<Ipv6Addr>(words)?),
         _ => return Err("the protocol is neither TCP4 nor TCP6 nor UNKNOWN"),
     };
-    Ok(Some((Header { client, is_tls: false }, end + 2)))
+    Ok(Some((Header { client, tls: None, alpn: Alpn::None }, end + 2)))
 }
 
 /// Source, destination and their ports; the source is wanted, the destination must be right all the same (PROXY-2.1.4).
@@ -143,7 +159,7 @@ fn parse_binary(octets: &[u8]) -> Result<Option<(Header, usize)>, &'static str> 
     let rest = whole.get(FIXED_OCTETS..).unwrap_or_default();
     let header = if is_local {
         // PROXY-2.2.3
-        Header { client: Client::Unnamed, is_tls: false }
+        Header { client: Client::Unnamed, tls: None, alpn: Alpn::None }
     } else {
         parse_proxied(family, rest, whole)?
     };
@@ -172,22 +188,28 @@ fn parse_proxied(family: u8, rest: &[u8], whole: &[u8]) -> Result<Header, &'stat
         0x31 => (Client::Unix, rest.get(216..).ok_or(SHORT)?),
         // Families and transports that exist, in combinations that POP3 has no use for.
         0x00..=0x02 | 0x10 | 0x12 | 0x20 | 0x22 | 0x30 | 0x32 => {
-            return Ok(Header { client: Client::Unnamed, is_tls: false });
+            return Ok(Header { client: Client::Unnamed, tls: None, alpn: Alpn::None });
         }
         _ => return Err("the family or the transport is not known"),
     };
-    Ok(Header { client, is_tls: read_extensions(extensions, whole)? })
+    let (tls, alpn) = read_extensions(extensions, whole)?;
+    Ok(Header { client, tls, alpn })
+}
+
+/// The first extension: its kind, its value, and what follows it. PROXY-2.2.6
+fn split_extension(extensions: &[u8]) -> Result<(u8, &[u8], &[u8]), &'static str> {
+    const BEYOND: &str = "an extension is longer than what it stands in";
+    let (&[kind, high, low], rest) = extensions.split_first_chunk::<3>().ok_or(BEYOND)?;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let (value, rest) = rest.split_at_checked(length).ok_or(BEYOND)?;
+    Ok((kind, value, rest))
 }
 
 /// Looks through the TLVs for what matters: a checksum that must be right, and TLS on the other side.
-fn read_extensions(mut extensions: &[u8], whole: &[u8]) -> Result<bool, &'static str> {
-    // PROXY-2.2.6
-    const BEYOND: &str = "an extension is longer than the header";
-    let mut is_tls = false;
+fn read_extensions(mut extensions: &[u8], whole: &[u8]) -> Result<(Option<Tls>, Alpn), &'static str> {
+    let (mut found, mut alpn) = (None, Alpn::None);
     while !extensions.is_empty() {
-        let (&[kind, high, low], rest) = extensions.split_first_chunk::<3>().ok_or(BEYOND)?;
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let (value, rest) = rest.split_at_checked(length).ok_or(BEYOND)?;
+        let (kind, value, rest) = split_extension(extensions)?;
         extensions = rest;
         match kind {
             // PROXY-2.2.3.1
@@ -201,11 +223,16 @@ fn read_extensions(mut extensions: &[u8], whole: &[u8]) -> Result<bool, &'static
                 }
             }
             // PROXY-2.2.6.1
-            PP2_TYPE_SSL => is_tls = value.first().is_some_and(|flags| flags & PP2_CLIENT_SSL != 0),
+            PP2_TYPE_SSL => found = tls::read(value)?,
+            PP2_TYPE_ALPN => alpn = if value == b"pop3" { Alpn::Pop3 } else { Alpn::Other },
+            // A name, and a certificate chooses nobody here: but it is one, or the header is none.
+            PP2_TYPE_AUTHORITY if value.len() > 255 || std::str::from_utf8(value).is_err() => {
+                return Err("the name that the client asked for is no name");
+            }
             _ => {}
         }
     }
-    Ok(is_tls)
+    Ok((found, alpn))
 }
 
 /// CRC-32C, octet by octet: headers are short.
@@ -253,9 +280,10 @@ const FIXED_OCTETS: usize = 16;
 const VARIABLE_OCTETS_MAX: usize = 4096;
 const TEXT_OCTETS_MAX: usize = 107;
 const PIECE_OCTETS: usize = 512;
+const PP2_TYPE_ALPN: u8 = 0x01;
+const PP2_TYPE_AUTHORITY: u8 = 0x02;
 const PP2_TYPE_CRC32C: u8 = 0x03;
 const PP2_TYPE_SSL: u8 = 0x20;
-const PP2_CLIENT_SSL: u8 = 0x01;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ mod mboxes;
 mod mechanisms;
 mod migration;
 mod others;
+mod proxies;
 mod quota;
 mod sasl;
 mod scanners;

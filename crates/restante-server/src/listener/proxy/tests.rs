@@ -6,10 +6,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 fn tcp(address: &str) -> Header {
-    Header { client: Client::Tcp(address.parse().unwrap()), is_tls: false }
+    Header { client: Client::Tcp(address.parse().unwrap()), tls: None, alpn: Alpn::None }
 }
 
-const UNNAMED: Header = Header { client: Client::Unnamed, is_tls: false };
+const UNNAMED: Header = Header { client: Client::Unnamed, tls: None, alpn: Alpn::None };
 
 /// A header that is whole, and what follows it stays out of it.
 fn whole(octets: &[u8]) -> Header {
@@ -160,14 +160,94 @@ fn proxy_2_2_3_1_a_checksum_must_be_right() {
 
 #[test]
 fn proxy_2_2_6_1_tls_in_front() {
-    let with = |flags: u8| {
-        let tls = [b"\x20\x00\x0d".as_slice(), &[flags], b"\0\0\0\0\x21\x00\x05TLSv1"].concat();
-        whole(&binary(0x21, 0x11, &[IPV4, &tls].concat())).is_tls
-    };
-    assert!(with(0x01));
-    assert!(with(0x07));
-    assert!(!with(0x00));
-    assert!(!whole(&binary(0x21, 0x11, &[IPV4, b"\x20\x00\x00"].concat())).is_tls);
+    let with = |flags: u8| whole(&binary(0x21, 0x11, &[IPV4, &ssl(flags, &[])].concat())).tls;
+    assert_eq!(with(0x01), Some(("proxy", "unknown")));
+    assert_eq!(with(0x07), Some(("proxy", "unknown")));
+    assert_eq!(with(0x00), None);
+    assert!(is_refused(&binary(0x21, 0x11, &[IPV4, b"\x20\x00\x00"].concat())), "shorter than it must be");
+    assert!(is_refused(&binary(0x21, 0x11, &[IPV4, b"\x20\x00\x04\x01\0\0\0"].concat())));
+}
+
+/// PP2_TYPE_SSL with these flags and extensions of its own.
+fn ssl(flags: u8, inner: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut value = vec![flags, 0, 0, 0, 0];
+    for (kind, inside) in inner {
+        value.extend(extension(*kind, inside));
+    }
+    extension(0x20, &value)
+}
+
+fn extension(kind: u8, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+    [&[kind], length.as_slice(), value].concat()
+}
+
+#[test]
+fn proxy_2_2_6_1_version_and_suite_are_told_in_our_own_words() {
+    let told = |inner: &[(u8, &[u8])]| whole(&binary(0x21, 0x11, &[IPV4, &ssl(0x01, inner)].concat())).tls;
+    let haproxy =
+        told(&[(0x21, b"TLSv1.3"), (0x22, b"alice"), (0x23, b"TLS_AES_256_GCM_SHA384"), (0x25, b"RSA2048")]);
+    assert_eq!(haproxy, Some(("TLSv1_3", "TLS13_AES_256_GCM_SHA384")));
+    let older = told(&[(0x21, b"TLSv1.2"), (0x23, b"ECDHE-RSA-AES128-GCM-SHA256")]);
+    assert_eq!(older, Some(("TLSv1_2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")));
+    // R8997-3.1: what we would not speak ourselves protects nobody because a proxy does.
+    for old in ["SSLv3", "TLSv1", "TLSv1.1"] {
+        assert_eq!(told(&[(0x21, old.as_bytes())]), None, "{old}");
+    }
+    // Nothing of it gets into a line of the log.
+    assert_eq!(told(&[(0x21, b"x\nevent=forged"), (0x23, b"y\nevent=forged")]), Some(("proxy", "unknown")));
+    let cut = [IPV4, &extension(0x20, b"\x01\0\0\0\0\x21\x00\x08TLSv1.3")].concat();
+    assert!(is_refused(&binary(0x21, 0x11, &cut)), "an inner extension that is longer than the outer one");
+    let cut = [IPV4, &extension(0x20, b"\x01\0\0\0\0\x21\x00")].concat();
+    assert!(is_refused(&binary(0x21, 0x11, &cut)));
+}
+
+/// Cut at every octet, with lengths that say so: only where an extension ends it is a header.
+#[test]
+fn proxy_2_2_6_nothing_that_is_cut_off_is_a_header() {
+    let inner =
+        [extension(0x21, b"TLSv1.3"), extension(0x22, b"alice"), extension(0x23, b"TLS_AES_256_GCM_SHA384")];
+    let mut value = vec![1, 0, 0, 0, 0];
+    let mut ends = vec![value.len()];
+    for extension in &inner {
+        value.extend(extension);
+        ends.push(value.len());
+    }
+    for cut in 0..=value.len() {
+        let octets = binary(0x21, 0x11, &[IPV4, &extension(0x20, &value[..cut])].concat());
+        assert_eq!(!is_refused(&octets), ends.contains(&cut), "inner extensions cut at {cut}");
+    }
+    let outer = [extension(0x01, b"pop3"), extension(0x20, &value), extension(0x02, b"mail.example.org")];
+    let (mut extensions, mut ends) = (Vec::new(), vec![0]);
+    for extension in &outer {
+        extensions.extend(extension);
+        ends.push(extensions.len());
+    }
+    for cut in 0..=extensions.len() {
+        let octets = binary(0x21, 0x11, &[IPV4, &extensions[..cut]].concat());
+        assert_eq!(!is_refused(&octets), ends.contains(&cut), "extensions cut at {cut}");
+    }
+    // And one that has not come yet is waited for, at every octet.
+    let octets = binary(0x21, 0x11, &[IPV4, &extensions].concat());
+    for cut in 0..octets.len() {
+        assert_eq!(parse(&octets[..cut]), Ok(None), "come until {cut}");
+    }
+    // A length that says one octet more than there is.
+    for start in [IPV4.len() + 7 + 2, IPV4.len() + 7 + 3 + 5 + 2] {
+        let mut rest = [IPV4, &outer[0], &outer[1]].concat();
+        rest[start] += u8::try_from(value.len()).unwrap();
+        assert!(is_refused(&binary(0x21, 0x11, &rest)), "{start}");
+    }
+}
+
+#[test]
+fn proxy_2_2_6_names_and_protocols_of_the_client() {
+    let with = |kind, value: &[u8]| binary(0x21, 0x11, &[IPV4, &extension(kind, value)].concat());
+    assert_eq!(whole(&with(0x01, b"pop3")).alpn, Alpn::Pop3);
+    assert_eq!(whole(&with(0x01, b"imap")).alpn, Alpn::Other);
+    assert_eq!(whole(&with(0x02, b"mail.example.org")), tcp("192.0.2.1:56324"));
+    assert!(is_refused(&with(0x02, b"\xff\xfe")));
+    assert!(is_refused(&with(0x02, &[b'a'; 256])));
 }
 
 /// PROXY-2.6: one octet at a time, each behind the one before, and not one of what follows.
