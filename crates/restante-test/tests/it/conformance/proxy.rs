@@ -130,6 +130,44 @@ fn proxy_2_2_6_1_tls_of_a_proxy_counts_only_where_it_is_believed() {
     });
 }
 
+/// BINARY and PP2_TYPE_SSL, which says TLS of this version, behind `before`, another extension.
+fn told(before: &[u8], version: &[u8]) -> Vec<u8> {
+    let length = |octets: usize| u16::try_from(octets).unwrap().to_be_bytes();
+    let tls = [b"\x01\0\0\0\0\x21", &length(version.len())[..], version].concat();
+    let rest = [&BINARY[16..], before, b"\x20", &length(tls.len()), &tls].concat();
+    [&BINARY[..14], &length(rest.len()), &rest].concat()
+}
+
+#[test]
+fn r9325_3_8_1_a_client_that_agreed_with_the_proxy_on_another_protocol_is_cut_off() {
+    case("proxy_from = [\"127.0.0.1\"]\nproxy_tls = true").run(|server| {
+        connect(server, &told(b"\x01\x00\x04pop3", b"TLSv1.3")).greeting();
+        let mut peer = connect(server, &told(b"\x01\x00\x04imap", b"TLSv1.3"));
+        assert_eq!(peer.rest(), b"", "{}", peer.transcript());
+        wait::until("the log to say so", || {
+            server.log().lines().any(|line| {
+                line.contains("event=proxy_refused")
+                    && line.contains("192.0.2.1:56324")
+                    && line.contains("another protocol")
+            })
+        });
+    });
+}
+
+#[test]
+fn r8997_3_1_old_tls_of_a_proxy_is_none() {
+    let case = case("proxy_from = [\"127.0.0.1\"]\nproxy_tls = true");
+    case.site(|setup| setup.plaintext = false).run(|server| {
+        let mut peer = connect(server, &told(b"", b"TLSv1.2"));
+        peer.greeting();
+        peer.login("alice", "secret");
+        peer.ok("QUIT");
+        let mut peer = connect(server, &told(b"", b"TLSv1.1"));
+        peer.greeting();
+        peer.err("USER alice");
+    });
+}
+
 #[test]
 fn proxy_2_2_6_1_tls_of_a_proxy_counts_for_pop2_too() {
     let case = case_of("pop2", "tls = \"off\"\nproxy_from = [\"127.0.0.1\"]\nproxy_tls = true");
