@@ -200,7 +200,7 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: Option<proxy::Tls>, door: &Door, sha
                 trace,
                 peer,
                 tls: offered(listening.tls, &settings),
-                proxy_tls,
+                proxy_tls: proxy_tls.map(Box::new),
                 settings,
                 shared: Arc::clone(shared),
                 pass: Some(pass),
@@ -244,8 +244,8 @@ pub(crate) struct Visit {
     pub(crate) trace: Trace,
     pub(crate) peer: Peer,
     pub(crate) tls: TlsMode,
-    /// TLS ends at a proxy that is believed: its version and suite.
-    pub(crate) proxy_tls: Option<(&'static str, &'static str)>,
+    /// TLS ends at a proxy that is believed: its version and suite. Aside: a session that waits shall be small.
+    pub(crate) proxy_tls: Option<Box<(&'static str, &'static str)>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     /// Held until the connection is closed; none for a guest behind a mail server, which holds its own.
@@ -305,13 +305,13 @@ impl Visit {
 
     /// What protects the session from its first octet on, or may: TLS that ends at a believed proxy counts as our own
     /// (PROXY-2.2.6.1). Whether *we* make a handshake is `tls`'s to say.
-    pub(crate) const fn protection(&self) -> TlsMode {
+    pub(crate) fn protection(&self) -> TlsMode {
         if self.proxy_tls.is_some() { TlsMode::Implicit } else { self.tls }
     }
 
     /// What the log says of TLS: its version and cipher suite, if there is any.
     pub(crate) fn tls_note(&self, connection: &Connection) -> Option<(&'static str, &'static str)> {
-        connection.tls().or(self.proxy_tls)
+        connection.tls().or_else(|| self.proxy_tls.as_deref().copied())
     }
 }
 
