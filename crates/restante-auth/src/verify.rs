@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::account::{Access, Account, AccountName, InvalidName};
 use crate::address;
+use crate::credential::CredentialName;
 use crate::directory::aliases::{self, AliasDirectory};
 use crate::directory::census::Coverage;
 use crate::directory::embedded::{self, EmbeddedDirectory};
@@ -466,11 +467,13 @@ pub struct Grant {
     pub access: Access,
     /// What shows a client of SCRAM that we know its verifier; `None` for all other credentials.
     pub server_signature: Option<ServerSignature>,
+    /// Which of the account's app passwords it was, if it was one.
+    pub app_password: Option<CredentialName>,
 }
 
 impl Grant {
     fn full(account: Account) -> Self {
-        Self { account, access: Access::Full, server_signature: None }
+        Self { account, access: Access::Full, server_signature: None, app_password: None }
     }
 }
 

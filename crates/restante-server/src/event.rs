@@ -16,6 +16,7 @@ use certificate::CertificateEvent;
 use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
+use restante_auth::credential::CredentialName;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -63,6 +64,7 @@ pub(crate) enum Event<'a> {
         account: &'a AccountName,
         service: &'a [u8],
         method: &'a str,
+        app_password: Option<&'a CredentialName>,
     },
     /// A login has taken over the maildrop of a session that was silent.
     TakenOver { trace: Trace, peer: &'a Peer, account: &'a AccountName, superseded: &'a Superseded },
@@ -211,10 +213,11 @@ impl Event<'_> {
                 line.word("method", method);
                 line.text("reason", reason);
             }
-            Self::Authenticated { trace, peer, account, service, method } => {
+            Self::Authenticated { trace, peer, account, service, method, app_password } => {
                 session(*trace, peer, Some(account), line);
                 line.text("service", &shown(service));
                 line.word("method", method);
+                write_app_password(*app_password, line);
             }
             Self::TakenOver { trace, peer, account, superseded } => {
                 session(*trace, peer, Some(account), line);
@@ -335,10 +338,8 @@ pub(crate) struct SessionEnd {
     pub(crate) trace: Trace,
     pub(crate) protocol: Protocol,
     pub(crate) peer: Peer,
-    /// The account that logged in (POP3, POP2).
-    pub(crate) account: Option<AccountName>,
-    /// How it logged in.
-    pub(crate) method: Option<&'static str>,
+    /// Who logged in (POP3, POP2).
+    pub(crate) login: Option<LoggedIn>,
     // R8314-4.4
     /// Version and cipher suite.
     pub(crate) tls: Option<(&'static str, &'static str)>,
@@ -359,16 +360,30 @@ pub(crate) struct SessionEnd {
     pub(crate) end: End,
 }
 
+/// Who logged in, and how.
+#[derive(Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) account: AccountName,
+    pub(crate) method: &'static str,
+    /// Which of the account's app passwords it was, if it was one.
+    pub(crate) app_password: Option<CredentialName>,
+}
+
+fn write_app_password(name: Option<&CredentialName>, line: &mut Line<'_>) {
+    if let Some(name) = name {
+        line.text("app_password", name);
+    }
+}
+
 impl SessionEnd {
     fn fields(&self, line: &mut Line<'_>) {
         line.word("trace", &self.trace);
         line.word("protocol", &self.protocol.as_str());
         line.text("peer", &self.peer);
-        if let Some(account) = &self.account {
+        if let Some(LoggedIn { account, method, app_password }) = &self.login {
             line.text("account", account);
-        }
-        if let Some(method) = self.method {
-            line.word("method", &method);
+            line.word("method", method);
+            write_app_password(app_password.as_ref(), line);
         }
         if let Some((version, cipher)) = self.tls {
             line.word("tls", &version);

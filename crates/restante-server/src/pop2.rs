@@ -148,7 +148,7 @@ impl Guest {
             Err(refusal) => return self.session.refused(refusal, &mut self.connection.output),
         };
         for warning in opened.warnings() {
-            self.visit.note_warning(self.login.as_ref().map(|login| &login.account.name), warning);
+            self.visit.note_warning(self.login.as_ref().map(|login| &login.account().name), warning);
         }
         self.messages.get_or_insert(opened.listing().len() as u64);
         self.session.opened(opened.listing_as(self.view()), &mut self.connection.output);
@@ -231,7 +231,7 @@ impl Guest {
                 if outcome.is_ok()
                     && let Err(failure) = held.maildrop.keep_shown(self.session.marks()).await
                 {
-                    let account = self.login.as_ref().map(|login| &login.account.name);
+                    let account = self.login.as_ref().map(|login| &login.account().name);
                     self.visit.note_warning(account, &Warning::Guard(failure));
                 }
                 self.visit.keep_retrieved(&mut held, &noted, self.session.marks(), self.login.as_ref()).await;
@@ -241,7 +241,7 @@ impl Guest {
                     Ok(removed) => &removed.gone,
                     Err(error) => &*error.gone,
                 };
-                let account = self.login.as_ref().map(|login| &login.account.name);
+                let account = self.login.as_ref().map(|login| &login.account().name);
                 self.visit.audit(account, &listing, gone).await;
                 outcome
             }
@@ -251,7 +251,7 @@ impl Guest {
         match outcome {
             Ok(removed) => {
                 self.deleted += removed.messages as u64;
-                let account = self.login.as_ref().map(|login| &login.account.name);
+                let account = self.login.as_ref().map(|login| &login.account().name);
                 removed.warnings.iter().for_each(|warning| self.visit.note_warning(account, warning));
                 self.session.released();
             }
@@ -276,13 +276,12 @@ impl Guest {
         let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         self.connection.leave(&end).await;
-        let (account, method) = self.login.take().map(|login| (login.account.name, login.method)).unzip();
+        let login = self.login.take().map(Login::noted);
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,
             protocol: Protocol::Pop2,
             peer: self.visit.peer,
-            account,
-            method,
+            login,
             tls,
             octets_in,
             octets_out,
@@ -298,6 +297,6 @@ impl Guest {
     }
 
     fn note_fault(&self, doing: &str, error: &dyn Error) {
-        self.visit.note_fault(self.login.as_ref().map(|login| &login.account.name), doing, error);
+        self.visit.note_fault(self.login.as_ref().map(|login| &login.account().name), doing, error);
     }
 }

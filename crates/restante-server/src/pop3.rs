@@ -331,18 +331,12 @@ impl Guest {
         let tls = self.visit.tls_note(&self.connection);
         let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
         self.connection.leave(&end).await;
-        let (account, method) = self
-            .login
-            .take()
-            .filter(|_| self.messages.is_some())
-            .map(|login| (login.account.name, login.method))
-            .unzip();
+        let login = self.login.take().filter(|_| self.messages.is_some()).map(Login::noted);
         self.visit.shared.log.write(&Event::Session(&SessionEnd {
             trace: self.visit.trace,
             protocol: Protocol::Pop3,
             peer: self.visit.peer,
-            account,
-            method,
+            login,
             tls,
             octets_in,
             octets_out,

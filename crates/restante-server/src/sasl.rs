@@ -226,8 +226,7 @@ impl MailServer {
             trace: self.visit.trace,
             protocol: Protocol::Sasl,
             peer: self.visit.peer,
-            account: None,
-            method: None,
+            login: None,
             tls: None,
             octets_in,
             octets_out,
@@ -272,6 +271,7 @@ async fn verify(guest: Visit, ticket: Ticket, request: &Request, credentials: Cr
                 account: &grant.account.name,
                 service: &request.service,
                 method: credentials.method().name(),
+                app_password: grant.app_password.as_ref(),
             });
             let user = grant.account.name.as_str().as_bytes().into();
             Answer { ticket, user, finding: Ok(Finding::Granted(grant.server_signature)) }

@@ -36,6 +36,7 @@ impl Inner {
             })
         })?;
         let mut grant = self.granted(found.origin, found.entry.account.clone(), at).await?;
+        grant.app_password = Some(credential.name.clone());
         if credential.access == Access::ReadOnly {
             grant.access = Access::ReadOnly;
         }

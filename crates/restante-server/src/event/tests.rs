@@ -18,8 +18,11 @@ fn session() -> SessionEnd {
         trace: Trace(0xc0ffee),
         protocol: Protocol::Pop3,
         peer: Peer::Tcp("192.0.2.7:40000".parse().unwrap()),
-        account: Some(AccountName::new("bob").unwrap()),
-        method: Some("PLAIN"),
+        login: Some(LoggedIn {
+            account: AccountName::new("bob").unwrap(),
+            method: "PLAIN",
+            app_password: None,
+        }),
         tls: Some(("TLSv1_3", "TLS13_AES_256_GCM_SHA384")),
         octets_in: 70,
         octets_out: 4711,

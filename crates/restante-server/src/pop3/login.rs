@@ -11,7 +11,7 @@ use crate::assemble;
 use crate::clock;
 use crate::connection::Connection;
 use crate::defence::{self, Entrant, Judgement};
-use crate::event::Peer;
+use crate::event::{LoggedIn, Peer};
 use crate::limits::AccountPass;
 use crate::listener::Visit;
 use crate::login_delay::{Claim, LastLogins};
@@ -32,10 +32,22 @@ use std::time::Duration;
 /// Whose credentials were right, and how they came.
 pub(crate) struct Login {
     /// Aside: a session that waits shall be small.
-    pub(crate) account: Box<Account>,
+    grant: Box<Grant>,
     pub(crate) method: &'static str,
-    access: Access,
     _pass: AccountPass,
+}
+
+impl Login {
+    /// The account that is open to it.
+    pub(crate) fn account(&self) -> &Account {
+        &self.grant.account
+    }
+
+    /// What the log says of it. Lets go of the account's place.
+    pub(crate) fn noted(self) -> LoggedIn {
+        let Grant { account, app_password, .. } = *self.grant;
+        LoggedIn { account: account.name, method: self.method, app_password }
+    }
 }
 
 impl Guest {
@@ -155,27 +167,28 @@ impl Visit {
         certificate: Option<&str>,
         at: Circumstances,
     ) -> Result<(Login, Option<ServerSignature>), Refusal> {
-        let Grant { account, access, server_signature, .. } =
-            self.verify(credentials, certificate, at).await?;
+        let mut grant = self.verify(credentials, certificate, at).await?;
+        let account = &grant.account;
         if let Some(pass) = &self.pass {
             pass.settle();
         }
         let method = credentials.method().name();
         // R2449-8.1.1.2, R2449-8.1.2: who has not shown what opens the account learns nothing of its logins.
-        if let Some((logins, delay)) = self.login_delay(access) {
+        if let Some((logins, delay)) = self.login_delay(grant.access) {
             let wait = logins.wait(&account.name, clock::wall(), delay);
             if !wait.is_zero() {
-                return Err(self.refuse_early(&account, method, wait));
+                return Err(self.refuse_early(account, method, wait));
             }
         }
-        let Some(pass) = self.shared.admission.enter(&account, &self.settings.config.limits) else {
-            self.note_refused_account(&account, method, &"too many sessions of the account");
+        let Some(pass) = self.shared.admission.enter(account, &self.settings.config.limits) else {
+            self.note_refused_account(account, method, &"too many sessions of the account");
             return Err(Refusal::TooManySessions);
         };
         if let Credentials::Anonymous { trace } = credentials {
             self.note_anonymous(trace);
         }
-        Ok((Login { account: Box::new(account), method, access, _pass: pass }, server_signature))
+        let signature = grant.server_signature.take();
+        Ok((Login { grant, method, _pass: pass }, signature))
     }
 
     /// Whose credentials these are. The answer to wrong ones waits; the wait holds this task and nothing else.
@@ -184,10 +197,10 @@ impl Visit {
         credentials: &Credentials,
         certificate: Option<&str>,
         at: Circumstances,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Box<Grant>, Refusal> {
         let entrant = Entrant { trace: self.trace, peer: &self.peer, credentials, certificate, at };
         match defence::judge(&self.shared, &self.settings, entrant).await {
-            Judgement::Granted(grant) => Ok(*grant),
+            Judgement::Granted(grant) => Ok(grant),
             Judgement::Refused => Err(Refusal::Credentials),
             Judgement::Unavailable { is_temporary } => {
                 Err(by_time(is_temporary, Refusal::Temporary, Refusal::Permanent))
@@ -198,14 +211,14 @@ impl Visit {
     /// Takes the lock of an account's maildrop and lists it; one that may only be read is listed without the lock. From here on
     /// the login counts for LOGIN-DELAY.
     pub(crate) async fn open(&self, login: &Login) -> Result<Opened, Refusal> {
-        let Login { account, method, .. } = login;
+        let (account, method) = (login.account(), login.method);
         let (settings, now) = (&self.settings, clock::wall());
         let location = assemble::location(&settings.config, account).map_err(|error| {
             self.note_fault(Some(&account.name), "find the maildrop", &error);
             Refusal::Permanent
         })?;
         let store = assemble::store_of(&settings.config, &settings.store, account);
-        let opened = match login.access {
+        let opened = match login.grant.access {
             Access::Full => self.open_exclusively(&store, account, &location).await.map(Opened::Exclusive),
             Access::ReadOnly => store.inspect(&location, now).await.map(Opened::Inspection),
         };
@@ -258,15 +271,15 @@ impl Visit {
 
     /// Notes that the account is logged in now. Of two sessions that came this far at once the second is refused.
     async fn claim(&self, login: &Login) -> Result<(), Refusal> {
-        let Some((logins, delay)) = self.login_delay(login.access) else { return Ok(()) };
-        match logins.claim(&login.account.name, clock::wall(), delay).await {
+        let Some((logins, delay)) = self.login_delay(login.grant.access) else { return Ok(()) };
+        match logins.claim(&login.account().name, clock::wall(), delay).await {
             Claim::Noted => Ok(()),
             // R2449-6.5.4 still holds, but for a restart.
             Claim::Unwritten(error) => {
-                self.note_fault(Some(&login.account.name), "keep the time of the login", &error);
+                self.note_fault(Some(&login.account().name), "keep the time of the login", &error);
                 Ok(())
             }
-            Claim::Early(wait) => Err(self.refuse_early(&login.account, login.method, wait)),
+            Claim::Early(wait) => Err(self.refuse_early(login.account(), login.method, wait)),
         }
     }
 

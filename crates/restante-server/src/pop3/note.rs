@@ -17,18 +17,18 @@ use std::fmt::Display;
 
 impl Guest {
     pub(super) fn note_fault(&self, doing: &str, error: &dyn Error) {
-        self.visit.note_fault(self.login.as_ref().map(|login| &login.account.name), doing, error);
+        self.visit.note_fault(self.login.as_ref().map(|login| &login.account().name), doing, error);
     }
 
     pub(super) fn note_warning(&self, problem: &dyn Display) {
-        self.visit.note_warning(self.login.as_ref().map(|login| &login.account.name), problem);
+        self.visit.note_warning(self.login.as_ref().map(|login| &login.account().name), problem);
     }
 }
 
 impl Guest {
     /// Writes down what was removed, where that is wanted.
     pub(super) async fn audit(&self, listing: &Listing, gone: &Gone) {
-        self.visit.audit(self.login.as_ref().map(|login| &login.account.name), listing, gone).await;
+        self.visit.audit(self.login.as_ref().map(|login| &login.account().name), listing, gone).await;
     }
 }
 
@@ -44,7 +44,7 @@ impl Visit {
         if !retrieved.is_empty()
             && let Err(failure) = held.maildrop.keep_retrieved(retrieved, removed, clock::wall()).await
         {
-            self.note_warning(login.map(|login| &login.account.name), &Warning::Index(failure));
+            self.note_warning(login.map(|login| &login.account().name), &Warning::Index(failure));
         }
     }
 

@@ -31,7 +31,7 @@ impl Guest {
         let (Some(submission), Some(login)) = (&settings.submission, &self.login) else {
             return Err(End::Closed);
         };
-        let account = login.account.name.clone();
+        let account = login.account().name.clone();
         self.connection.write().await?;
         let (received, spooled) = self.spool(submission, octets_max, patience).await?;
         if received.is_too_large {

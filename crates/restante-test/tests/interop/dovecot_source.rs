@@ -42,7 +42,13 @@ fn try_login(server: &Server, user: &str, password: &str) -> String {
     let mut peer = Peer::connect(server.pop3_address());
     peer.greeting();
     peer.ok(&format!("USER {user}"));
-    peer.command(&format!("PASS {password}"))
+    let said = peer.command(&format!("PASS {password}"));
+    if said.starts_with("+OK") {
+        // The maildrop is free again when the connection is closed.
+        peer.ok("QUIT");
+        peer.end();
+    }
+    said
 }
 
 fn recipient(server: &Server, address: &str) -> u16 {

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod aliases;
+mod app_passwords;
 mod conformance;
 mod issuers;
 mod robustness;
