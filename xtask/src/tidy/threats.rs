@@ -1,8 +1,8 @@
-//! The threats in SECURITY.md: every one names the tests that show what stops it, and every test that is named is there.
+//! The threats in SECURITY.md: every one names the tests that show what stops it, and every test that is named is there, once.
 //!
 //! A table that is believed must not rot: whoever renames or removes a test is told here where it was relied on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -20,11 +20,19 @@ const HEADING: &str = "## Threats";
 /// What the rows of the table get wrong.
 pub(super) fn check(root: &Path, sources: &[Source]) -> Result<Vec<Finding>> {
     let text = std::fs::read_to_string(root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
-    let tests: BTreeSet<String> = sources.iter().flat_map(tests).map(|test| test.name).collect();
-    Ok(findings(&text, &tests))
+    Ok(findings(&text, &counted(sources)))
 }
 
-fn findings(text: &str, tests: &BTreeSet<String>) -> Vec<Finding> {
+/// How many tests have each name.
+fn counted(sources: &[Source]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for test in sources.iter().flat_map(tests) {
+        *counts.entry(test.name).or_default() += 1;
+    }
+    counts
+}
+
+fn findings(text: &str, tests: &BTreeMap<String, usize>) -> Vec<Finding> {
     let finding = |line: usize, what: String| Finding { path: PAGE.to_owned(), line, what };
     let lines = text.lines().enumerate().skip_while(|(_, line)| *line != HEADING).skip(1);
     let table = lines.take_while(|(_, line)| !line.starts_with("## "));
@@ -40,9 +48,17 @@ fn findings(text: &str, tests: &BTreeSet<String>) -> Vec<Finding> {
         if named.is_empty() {
             findings.push(finding(at + 1, "a threat without a test that shows what stops it".to_owned()));
         }
-        let missing = named.into_iter().filter(|name| !tests.contains(*name));
-        findings
-            .extend(missing.map(|name| finding(at + 1, format!("names the test {name}, and there is none"))));
+        for name in named {
+            match tests.get(name) {
+                None => findings.push(finding(at + 1, format!("names the test {name}, and there is none"))),
+                Some(1) => {}
+                // Whoever removes the one that is meant would not be told.
+                Some(_) => findings.push(finding(
+                    at + 1,
+                    format!("names the test {name}, and there are several: rename all but one"),
+                )),
+            }
+        }
     }
     findings
 }
@@ -52,19 +68,20 @@ mod tests {
     use super::*;
 
     fn found(page: &str) -> Vec<(usize, String)> {
-        let source = Source::new("a.rs", "#[test]\nfn there() {}\nfn helper() {}\n");
-        let tests = tests(&source).into_iter().map(|test| test.name).collect();
-        findings(page, &tests).into_iter().map(|each| (each.line, each.what)).collect()
+        let one = "#[test]\nfn there() {}\nfn helper() {}\n#[test]\nfn twice() {}\n";
+        let sources = [Source::new("a.rs", one), Source::new("b.rs", "#[test]\nfn twice() {}\n")];
+        findings(page, &counted(&sources)).into_iter().map(|each| (each.line, each.what)).collect()
     }
 
     #[test]
-    fn a_threat_without_a_test_and_a_test_that_is_not_there_are_found() {
+    fn a_threat_without_a_test_and_tests_that_are_not_there_once_are_found() {
         let page = "| a | `gone` |\n## Threats\n\nText with `code`.\n\n| who | test |\n|---|---|\n| a | `there` |\n| b | |\n\
-                    | c | `there`, `gone` |\n| d | `helper` |\n## Other\n| e | `gone` |\n";
+                    | c | `there`, `gone` |\n| d | `helper` |\n| e | `twice` |\n## Other\n| e | `gone` |\n";
         let expected = [
             (9, "a threat without a test that shows what stops it".to_owned()),
             (10, "names the test gone, and there is none".to_owned()),
             (11, "names the test helper, and there is none".to_owned()),
+            (12, "names the test twice, and there are several: rename all but one".to_owned()),
         ];
         assert_eq!(found(page), expected);
     }

@@ -97,7 +97,7 @@ async fn a_program_that_is_not_there_is_a_temporary_fault() {
 }
 
 #[tokio::test]
-async fn a_program_that_hangs_is_killed_with_what_it_has_started() {
+async fn a_program_that_takes_no_message_is_killed_with_what_it_has_started() {
     let folder = TempDir::new().unwrap();
     let pid = folder.path().join("pid");
     // The grandchild would write its message when it is not killed; it holds a pipe that tells when it is gone.
