@@ -309,6 +309,24 @@ impl Server {
         peer
     }
 
+    /// Tries a login and answers what PASS was answered with. A session that began has been ended when this returns, and
+    /// its maildrop is free again.
+    ///
+    /// # Panics
+    /// When USER or QUIT is refused.
+    #[must_use]
+    pub fn try_login(&self, account: &str, password: &str) -> String {
+        let mut peer = self.pop3();
+        peer.ok(&format!("USER {account}"));
+        let said = peer.command(&format!("PASS {password}"));
+        if said.starts_with("+OK") {
+            peer.ok("QUIT");
+            // The maildrop is free when the connection is closed, not sooner.
+            peer.end();
+        }
+        said
+    }
+
     /// Waits until `account` can log in: the session before may still be ending.
     ///
     /// # Panics

@@ -20,19 +20,6 @@ fn restante(source: &str) -> Server {
     Server::start(Kind::Restante, &setup)
 }
 
-fn try_login(server: &Server, user: &str, password: &str) -> String {
-    let mut peer = Peer::connect(server.pop3_address());
-    peer.greeting();
-    peer.ok(&format!("USER {user}"));
-    let said = peer.command(&format!("PASS {password}"));
-    if said.starts_with("+OK") {
-        // The maildrop is free again when the connection is closed.
-        peer.ok("QUIT");
-        peer.end();
-    }
-    said
-}
-
 #[test]
 fn a_real_checkpassword_program_lets_in_whom_it_knows() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,17 +31,17 @@ fn a_real_checkpassword_program_lets_in_whom_it_knows() {
         "command = [\"/usr/bin/env\", \"CVM_PWFILE_PATH={}\", \"/usr/bin/cvm-checkpassword\", \"/usr/bin/cvm-pwfile\"]\npart = \"passwords\"\ncache_s = 0",
         passwd.display()
     ));
-    assert!(try_login(&server, "ann", "tulip").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("ann", "tulip").starts_with("+OK"), "{}", server.log());
     for (name, password) in [("ann", "rose"), ("nobody-here", "tulip"), ("ann", "tulip "), ("root", "tulip")]
     {
-        assert!(try_login(&server, name, password).starts_with("-ERR [AUTH]"), "{name}: {}", server.log());
+        assert!(server.try_login(name, password).starts_with("-ERR [AUTH]"), "{name}: {}", server.log());
     }
-    assert!(try_login(&server, "bob", "builder").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("bob", "builder").starts_with("+OK"), "{}", server.log());
     // Without its file it cannot say.
     fs::remove_file(&passwd).unwrap();
-    let said = try_login(&server, "ann", "tulip");
+    let said = server.try_login("ann", "tulip");
     assert!(said.starts_with("-ERR [SYS/TEMP]"), "{said}\n{}", server.log());
-    assert!(try_login(&server, "bob", "builder").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("bob", "builder").starts_with("+OK"), "{}", server.log());
     wait::until("the fault in the log", || server.log().contains("it ends with 4"));
     assert!(!server.log().contains("tulip"), "{}", server.log());
 }
@@ -99,7 +86,7 @@ fn a_program_that_answers_look_ups_says_where_mail_goes() {
     peer.ok("USER ann");
     peer.ok("PASS tulip");
     assert!(peer.command("STAT").starts_with("+OK 1 "));
-    assert!(try_login(&server, "nobody-here", "tulip").starts_with("-ERR [AUTH]"), "{}", server.log());
+    assert!(server.try_login("nobody-here", "tulip").starts_with("-ERR [AUTH]"), "{}", server.log());
 }
 
 #[test]
@@ -117,13 +104,13 @@ fn what_is_remembered_of_a_password_is_forgotten_on_command() {
     make_maildir(&folder.path().join("elsewhere"));
     let server =
         restante(&format!("command = [{:?}]\nlookups = true\ncache_s = 600", program.display().to_string()));
-    assert!(try_login(&server, "ann", "tulip").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("ann", "tulip").starts_with("+OK"), "{}", server.log());
     write(&PROGRAM.replace("tulip", "daisy"));
-    assert!(try_login(&server, "ann", "tulip").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("ann", "tulip").starts_with("+OK"), "{}", server.log());
     let (code, said) = server.restante(&["account", "forget", "ANN"]);
     assert!(code == 0 && said.contains("forgot what is remembered of ann"), "{said}");
-    assert!(try_login(&server, "ann", "tulip").starts_with("-ERR [AUTH]"), "{}", server.log());
-    assert!(try_login(&server, "ann", "daisy").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("ann", "tulip").starts_with("-ERR [AUTH]"), "{}", server.log());
+    assert!(server.try_login("ann", "daisy").starts_with("+OK"), "{}", server.log());
     let (code, said) = server.restante(&["account", "forget", "a/b"]);
     assert!(code == 65 && said.contains("cannot be an account"), "{said}");
 }

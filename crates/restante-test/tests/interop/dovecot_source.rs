@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use restante_test::mail::numbered;
-use restante_test::peer::Peer;
 use restante_test::real::{Kind, Server, Setup};
 use restante_test::wait;
 
@@ -38,19 +37,6 @@ fn restante(dovecot: &Path) -> Server {
     Server::start(Kind::Restante, &setup)
 }
 
-fn try_login(server: &Server, user: &str, password: &str) -> String {
-    let mut peer = Peer::connect(server.pop3_address());
-    peer.greeting();
-    peer.ok(&format!("USER {user}"));
-    let said = peer.command(&format!("PASS {password}"));
-    if said.starts_with("+OK") {
-        // The maildrop is free again when the connection is closed.
-        peer.ok("QUIT");
-        peer.end();
-    }
-    said
-}
-
 fn recipient(server: &Server, address: &str) -> u16 {
     let mut peer = server.lmtp();
     assert_eq!(peer.code("MAIL FROM:<a@b.example>"), 250);
@@ -61,13 +47,13 @@ fn recipient(server: &Server, address: &str) -> u16 {
 fn dovecot_says_who_may_log_in_and_where_the_mail_lies() {
     let mut dovecot = dovecot();
     let server = restante(dovecot.site().path());
-    assert!(try_login(&server, "alice", "secret").starts_with("+OK"), "{}\n{}", server.log(), dovecot.log());
-    assert!(try_login(&server, "alice", "wrong").starts_with("-ERR [AUTH]"), "{}", server.log());
-    assert!(try_login(&server, "nobody-here", "secret").starts_with("-ERR [AUTH]"), "{}", server.log());
-    assert!(try_login(&server, "tom", "secret").starts_with("-ERR [AUTH]"), "{}", server.log());
+    assert!(server.try_login("alice", "secret").starts_with("+OK"), "{}\n{}", server.log(), dovecot.log());
+    assert!(server.try_login("alice", "wrong").starts_with("-ERR [AUTH]"), "{}", server.log());
+    assert!(server.try_login("nobody-here", "secret").starts_with("-ERR [AUTH]"), "{}", server.log());
+    assert!(server.try_login("tom", "secret").starts_with("-ERR [AUTH]"), "{}", server.log());
     // What lies in a form that is not ours is not an empty maildrop.
-    assert!(try_login(&server, "eve", "secret").starts_with("-ERR [SYS/"), "{}", server.log());
-    assert!(try_login(&server, "bob", "builder").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("eve", "secret").starts_with("-ERR [SYS/"), "{}", server.log());
+    assert!(server.try_login("bob", "builder").starts_with("+OK"), "{}", server.log());
 
     // Delivered here, it lies where Dovecot keeps it.
     assert_eq!(recipient(&server, "nobody-here@example.org"), 550);
@@ -87,14 +73,12 @@ fn dovecot_says_who_may_log_in_and_where_the_mail_lies() {
 
     dovecot.stop();
     // Its auth process outlives its master for a moment.
-    wait::until("Dovecot to be gone", || {
-        try_login(&server, "alice", "secret").starts_with("-ERR [SYS/TEMP]")
-    });
+    wait::until("Dovecot to be gone", || server.try_login("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
     assert_eq!(recipient(&server, "alice@example.org"), 451);
-    assert!(try_login(&server, "bob", "builder").starts_with("+OK"), "{}", server.log());
+    assert!(server.try_login("bob", "builder").starts_with("+OK"), "{}", server.log());
     wait::until("the fault in the log", || server.log().contains("Dovecot cannot be reached"));
     dovecot.start_again();
-    assert!(try_login(&server, "alice", "secret").starts_with("+OK"), "{}\n{}", server.log(), dovecot.log());
+    assert!(server.try_login("alice", "secret").starts_with("+OK"), "{}\n{}", server.log(), dovecot.log());
     assert_eq!(recipient(&server, "alice@example.org"), 250);
     assert!(!server.log().contains("secret"), "{}", server.log());
 }

@@ -58,12 +58,6 @@ impl Scene {
         self.server.start_again();
     }
 
-    fn password(&self, name: &str, password: &str) -> String {
-        let mut peer = self.server.pop3();
-        peer.ok(&format!("USER {name}"));
-        peer.command(&format!("PASS {password}"))
-    }
-
     fn recipient(&self, name: &str) -> u16 {
         let mut peer = self.server.lmtp();
         assert_eq!(peer.code("MAIL FROM:<sender@example.org> SMTPUTF8"), 250);
@@ -89,7 +83,7 @@ fn accounts_log_in_and_get_mail(brand: Brand) {
     let scene =
         Scene::new(brand, "list = \"SELECT name AS account, maildrop FROM accounts WHERE name <> 'dave'\"");
     for (name, password) in [("alice", "secret"), ("ALICE", "secret")] {
-        assert!(scene.password(name, password).starts_with("+OK"), "{}", scene.server.log());
+        assert!(scene.server.try_login(name, password).starts_with("+OK"), "{}", scene.server.log());
     }
     for (name, password) in [
         ("alice", "Secret"),
@@ -102,7 +96,7 @@ fn accounts_log_in_and_get_mail(brand: Brand) {
         ("carol", "secret"),
         ("bob", "{SSHA}v0a8uXFR/YrJTO76cX9MaOzlnHHyS3gE"),
     ] {
-        let said = scene.password(name, password);
+        let said = scene.server.try_login(name, password);
         assert!(said.starts_with("-ERR [AUTH]"), "{name} {password}: {said}");
     }
     // What a database's collation takes for the same name is another account.
@@ -116,28 +110,28 @@ fn accounts_log_in_and_get_mail(brand: Brand) {
     let (code, listed) = scene.server.restante(&["maildrop", "list"]);
     assert!(code == 0 && listed.contains("470  alice") && listed.contains("carol"), "{listed}");
     // Two rows for one name are nobody's guess.
-    assert!(scene.password("dave", "x").starts_with("-ERR [SYS/PERM]"));
+    assert!(scene.server.try_login("dave", "x").starts_with("-ERR [SYS/PERM]"));
     scene.logs("`lookup` answers with more than one row for one account");
     assert_eq!(scene.recipient("dave"), 451);
 }
 
 fn a_database_goes_and_comes_back(brand: Brand) {
     let mut scene = Scene::new(brand, "");
-    assert!(scene.password("alice", "secret").starts_with("+OK"));
+    assert!(scene.server.try_login("alice", "secret").starts_with("+OK"));
     scene.database.stop();
-    assert!(scene.password("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
+    assert!(scene.server.try_login("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
     assert_eq!(scene.recipient("alice"), 451);
     scene.logs("the database cannot be reached");
     // The server starts without it, too.
     scene.server.stop();
     scene.server.start_again();
-    assert!(scene.password("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
+    assert!(scene.server.try_login("alice", "secret").starts_with("-ERR [SYS/TEMP]"));
     scene.database.start_again();
-    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    assert!(scene.server.try_login("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
     // Connections that died in a restart are no reason to refuse anybody.
     scene.database.stop();
     scene.database.start_again();
-    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    assert!(scene.server.try_login("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
     assert_eq!(scene.recipient("alice"), 250);
 }
 
@@ -169,7 +163,7 @@ fn what_is_wrong_is_in_the_log(brand: Brand) {
         ),
     ] {
         scene.reconfigure(&keys);
-        let answered = scene.password("alice", "secret");
+        let answered = scene.server.try_login("alice", "secret");
         assert!(answered.starts_with(&format!("-ERR {code}")), "{keys}: {answered}\n{}", scene.server.log());
         assert_eq!(scene.recipient("alice"), 451, "{keys}");
         scene.logs(said);
@@ -181,7 +175,7 @@ fn the_database_checks_passwords(brand: Brand) {
     let check =
         "check = \"SELECT password = CONCAT('{PLAIN}', :password) FROM accounts WHERE name = :account\"";
     let scene = Scene::new(brand, check);
-    assert!(scene.password("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
+    assert!(scene.server.try_login("alice", "secret").starts_with("+OK"), "{}", scene.server.log());
     for (name, password) in [
         ("alice", "wrong"),
         ("alice", "' OR 1=1 --"),
@@ -189,7 +183,7 @@ fn the_database_checks_passwords(brand: Brand) {
         ("carol", "secret"),
         ("nobody", "secret"),
     ] {
-        assert!(scene.password(name, password).starts_with("-ERR [AUTH]"), "{name} {password}");
+        assert!(scene.server.try_login(name, password).starts_with("-ERR [AUTH]"), "{name} {password}");
     }
     assert_eq!(scene.recipient("alice"), 250);
 }

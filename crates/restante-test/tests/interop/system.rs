@@ -36,12 +36,6 @@ impl Scene {
         Self { server, ann, bob, serving }
     }
 
-    fn password(&self, name: &str, password: &str) -> String {
-        let mut peer = self.server.pop3();
-        peer.ok(&format!("USER {name}"));
-        peer.command(&format!("PASS {password}"))
-    }
-
     fn login(&self, user: &User) -> Peer {
         let password = if user.name == self.ann.name { "secret" } else { "hidden" };
         let mut peer = self.server.pop3();
@@ -107,7 +101,7 @@ fn accounts_of_the_machine_log_in_and_get_mail() {
         ("root", "secret"),
         ("daemon", "x"),
     ] {
-        let said = scene.password(name, password);
+        let said = scene.server.try_login(name, password);
         assert!(said.starts_with("-ERR"), "{name} {password}: {said}");
     }
     // A large message, and a small one; to both at once.
@@ -149,7 +143,7 @@ fn accounts_of_the_machine_log_in_and_get_mail() {
     ] {
         ann.change(changer, words);
         let is_open = ["--unlock", "-1", "2025-01-01"].contains(words.last().unwrap());
-        let said = scene.password(&ann.name, "secret");
+        let said = scene.server.try_login(&ann.name, "secret");
         assert_eq!(said.starts_with("+OK"), is_open, "{words:?} {said}");
         assert!(is_open || said.starts_with("-ERR [AUTH]"), "{said}");
     }
@@ -309,7 +303,7 @@ fn an_account_cannot_reach_mail_of_another_whatever_it_puts_into_its_own() {
     // A clear answer, and the reason in the log.
     let _ = fs::remove_dir_all(&maildir);
     symlink(bob.home.join("Maildir"), &maildir).unwrap();
-    assert!(scene.password(&ann.name, "secret").starts_with("-ERR [SYS/TEMP]"));
+    assert!(scene.server.try_login(&ann.name, "secret").starts_with("-ERR [SYS/TEMP]"));
     scene.logs("Permission denied");
     let mut peer = scene.login(bob);
     assert!(peer.message("RETR 1").windows(4).any(|part| part == b"Only"));
@@ -403,7 +397,7 @@ fn a_broker_that_ends_is_told_and_a_server_that_is_asked_to_end_drains() {
     peer.ok("QUIT");
     signal(broker, Signal::KILL);
     wait::until("a login to be refused", || {
-        scene.password(&scene.bob.name, "hidden").starts_with("-ERR [SYS/TEMP]")
+        scene.server.try_login(&scene.bob.name, "hidden").starts_with("-ERR [SYS/TEMP]")
     });
     scene.logs("restart the server");
 }
@@ -461,7 +455,7 @@ fn mboxes_are_in_a_folder_that_only_a_group_may_write_to() {
     let (theirs, hers) = (spool.join(&bob.name), spool.join(&ann.name));
     for is_hard in [true, false] {
         if is_hard { fs::hard_link(&theirs, &hers) } else { symlink(&theirs, &hers) }.unwrap();
-        let said = scene.password(&ann.name, "secret");
+        let said = scene.server.try_login(&ann.name, "secret");
         // Rights can be put right, so clients keep asking.
         assert!(said.starts_with("-ERR [SYS/TEMP]"), "{said} {}", scene.server.log());
         fs::remove_file(spool.join(&ann.name)).unwrap();
@@ -492,23 +486,23 @@ fn passwords_are_checked_by_pam_and_a_module_that_hangs_stops_nobody_else() {
         MAILDIR,
     );
     let (ann, bob) = (&scene.ann, &scene.bob);
-    assert!(scene.password(&ann.name, "secret").starts_with("+OK"), "{}", scene.server.log());
+    assert!(scene.server.try_login(&ann.name, "secret").starts_with("+OK"), "{}", scene.server.log());
     for (name, password) in
         [(&*ann.name, "Secret"), (&bob.name, "secret"), ("nobody-at-all", "x"), ("root", "x")]
     {
-        let said = scene.password(name, password);
+        let said = scene.server.try_login(name, password);
         assert!(said.starts_with("-ERR [AUTH]"), "{name}: {said}");
     }
     // The account phase.
     ann.change("chage", &["--expiredate", "1"]);
-    assert!(scene.password(&ann.name, "secret").starts_with("-ERR [AUTH]"));
+    assert!(scene.server.try_login(&ann.name, "secret").starts_with("-ERR [AUTH]"));
     ann.change("chage", &["--expiredate", "-1"]);
     // A module that never answers for Ann.
     fs::write(&victim, &ann.name).unwrap();
     let mut hung = scene.server.pop3();
     hung.ok(&format!("USER {}", ann.name));
     hung.send(b"PASS secret\r\n");
-    assert!(scene.password(&bob.name, "hidden").starts_with("+OK"));
+    assert!(scene.server.try_login(&bob.name, "hidden").starts_with("+OK"));
     let said = hung.status();
     assert!(said.starts_with("-ERR [SYS/TEMP]"), "{said}");
     scene.logs("the system's accounts cannot be asked");
@@ -523,7 +517,7 @@ fn what_the_broker_may_do_changes_with_a_restart_alone() {
     let mut scene = scene;
     scene.server.process().signal(Signal::HUP);
     scene.logs("restart the server");
-    assert!(scene.password(&scene.ann.name, "secret").starts_with("+OK"));
+    assert!(scene.server.try_login(&scene.ann.name, "secret").starts_with("+OK"));
     // The bounds hold for whoever asks.
     fs::write(
         &path,
@@ -534,5 +528,5 @@ fn what_the_broker_may_do_changes_with_a_restart_alone() {
     scene.server.start_again();
     let outside =
         if scene.ann.uid < scene.bob.uid { (&scene.bob.name, "hidden") } else { (&scene.ann.name, "secret") };
-    assert!(scene.password(outside.0, outside.1).starts_with("-ERR [AUTH]"));
+    assert!(scene.server.try_login(outside.0, outside.1).starts_with("-ERR [AUTH]"));
 }

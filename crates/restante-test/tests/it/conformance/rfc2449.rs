@@ -462,14 +462,6 @@ fn delaying() -> Case {
     Case::with_mail(two()).restante("pop3", "login_delay_s = 3600").dovecot_not_asked("it has no LOGIN-DELAY")
 }
 
-/// A login with this password; the reply.
-fn try_login(server: &restante_test::real::Server, account: &str, password: &str) -> String {
-    let mut peer = server.pop3();
-    // R2449-8.1.1.2
-    assert!(peer.ok(&format!("USER {account}")).starts_with("+OK"), "{}", peer.transcript());
-    peer.command(&format!("PASS {password}"))
-}
-
 fn logged_out(mut peer: Peer) {
     peer.ok("QUIT");
     peer.end();
@@ -479,7 +471,7 @@ fn logged_out(mut peer: Peer) {
 fn r2449_6_5_1_a_second_login_within_the_delay_is_refused() {
     delaying().run(|server| {
         logged_out(server.login("alice"));
-        let reply = try_login(server, "alice", "secret");
+        let reply = server.try_login("alice", "secret");
         assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{reply:?}");
         // The other account's delay is its own, and its mail is still delivered.
         logged_out(server.login("bob"));
@@ -521,13 +513,13 @@ fn r2449_6_5_4_the_delay_is_enforced_after_a_restart_and_after_a_death() {
         logged_out(server.login("alice"));
         server.kill();
         server.start_again();
-        let reply = try_login(server, "alice", "secret");
+        let reply = server.try_login("alice", "secret");
         assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{reply:?}");
         logged_out(server.login("bob"));
         server.stop();
         server.start_again();
         for account in ["alice", "bob"] {
-            let reply = try_login(server, account, "secret");
+            let reply = server.try_login(account, "secret");
             assert!(reply.starts_with("-ERR [LOGIN-DELAY]"), "{account}: {reply:?}");
         }
     });
@@ -537,14 +529,14 @@ fn r2449_6_5_4_the_delay_is_enforced_after_a_restart_and_after_a_death() {
 fn r2449_6_5_4_what_was_no_login_delays_nobody() {
     delaying().run(|server| {
         // A wrong password, a connection that is dropped before it, and a maildrop that does not open.
-        let reply = try_login(server, "alice", "wrong");
+        let reply = server.try_login("alice", "wrong");
         assert!(reply.starts_with("-ERR [AUTH]"), "{reply:?}");
         server.pop3().ok("USER alice");
         let maildrop = server.site().maildrop("alice");
         let (new, away) = (maildrop.join("new"), maildrop.join("away"));
         std::fs::rename(&new, &away).unwrap();
         std::fs::write(&new, b"no folder").unwrap();
-        let reply = try_login(server, "alice", "secret");
+        let reply = server.try_login("alice", "secret");
         assert!(reply.starts_with("-ERR [SYS/"), "{reply:?}");
         std::fs::remove_file(&new).unwrap();
         std::fs::rename(&away, &new).unwrap();
@@ -568,7 +560,7 @@ fn r2449_8_1_1_1_login_delay_is_said_to_whoever_has_the_password() {
 fn r2449_8_1_1_2_who_does_not_know_the_password_learns_nothing_of_the_last_login() {
     delaying().run(|server| {
         logged_out(server.login("alice"));
-        let (early, unknown) = (try_login(server, "alice", "wrong"), try_login(server, "nobody", "wrong"));
+        let (early, unknown) = (server.try_login("alice", "wrong"), server.try_login("nobody", "wrong"));
         assert!(early.starts_with("-ERR [AUTH]"), "{early:?}");
         assert_eq!(early, unknown);
     });

@@ -19,33 +19,28 @@ fn reload(server: &mut Server, said: &str, change: impl Fn(&str) -> String) {
     wait::until("the new configuration", || server.log().matches(said).count() > before);
 }
 
-fn try_login(server: &Server) -> String {
-    let mut peer = server.pop3();
-    peer.ok("USER alice");
-    let reply = peer.command("PASS secret");
-    peer.command("QUIT");
-    peer.end();
-    reply
+fn log_in(server: &Server) -> String {
+    server.try_login("alice", "secret")
 }
 
 #[test]
 fn a_reload_begins_and_ends_the_delay_and_keeps_what_it_knows() {
     ours().run(|server| {
-        assert!(try_login(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
         reload(server, "configuration_reloaded", |text| format!("{text}[pop3]\nlogin_delay_s = 3600\n"));
         // What came before was not noted.
-        assert!(try_login(server).starts_with("+OK"));
-        assert!(try_login(server).starts_with("-ERR [LOGIN-DELAY]"));
+        assert!(log_in(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("-ERR [LOGIN-DELAY]"));
         reload(server, "configuration_reloaded", |text| text.replace("3600", "3601"));
-        assert!(try_login(server).starts_with("-ERR [LOGIN-DELAY]"));
+        assert!(log_in(server).starts_with("-ERR [LOGIN-DELAY]"));
         reload(server, "configuration_reloaded", |text| text.replace("3601", "0"));
-        assert!(try_login(server).starts_with("+OK"));
-        assert!(try_login(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
         // Logins without a delay are not noted, and those of before still stand.
         reload(server, "configuration_reloaded", |text| {
             text.replace("login_delay_s = 0", "login_delay_s = 3600")
         });
-        assert!(try_login(server).starts_with("-ERR [LOGIN-DELAY]"));
+        assert!(log_in(server).starts_with("-ERR [LOGIN-DELAY]"));
     });
 }
 
@@ -58,8 +53,8 @@ fn a_delay_that_cannot_be_kept_is_refused_and_the_old_configuration_stays() {
         fs::remove_dir_all(&state).unwrap();
         fs::write(&state, "no folder").unwrap();
         reload(server, "configuration_kept", |text| format!("{text}[pop3]\nlogin_delay_s = 3600\n"));
-        assert!(try_login(server).starts_with("+OK"));
-        assert!(try_login(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
         let file = server.site().path().join("restante.toml");
         let check = Command::new(restante::binary())
             .args(["config", "check", "--config"])
@@ -75,7 +70,7 @@ fn a_delay_that_cannot_be_kept_is_refused_and_the_old_configuration_stays() {
 #[test]
 fn a_file_of_logins_that_is_damaged_is_told_and_keeps_nobody_out() {
     ours().restante("pop3", "login_delay_s = 3600").run(|server| {
-        assert!(try_login(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("+OK"));
         server.kill();
         let file = server.site().path().join("state/logins");
         let mut octets = fs::read(&file).unwrap();
@@ -83,7 +78,7 @@ fn a_file_of_logins_that_is_damaged_is_told_and_keeps_nobody_out() {
         fs::write(&file, octets).unwrap();
         server.start_again();
         wait::until("the log to say so", || server.log().contains("logins: damaged records left out: 1"));
-        assert!(try_login(server).starts_with("+OK"));
-        assert!(try_login(server).starts_with("-ERR [LOGIN-DELAY]"));
+        assert!(log_in(server).starts_with("+OK"));
+        assert!(log_in(server).starts_with("-ERR [LOGIN-DELAY]"));
     });
 }
