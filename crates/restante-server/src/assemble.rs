@@ -243,7 +243,7 @@ fn source(config: &Config, own: &AuthSource) -> Option<Result<Source, SourceErro
         AuthSource::Aliases(AliasSource { path }) => {
             Ok(Source::Aliases(aliases::Settings::new(path.as_ref()?)))
         }
-        AuthSource::Ldap(ldap) => source::ldap(ldap),
+        AuthSource::Ldap(ldap) => source::ldap(ldap, addresses(config)),
         AuthSource::Http(http) => source::http(http),
         AuthSource::Sql(sql) => {
             let settings = sql.assemble(addresses(config)).transpose()?;

@@ -6,14 +6,16 @@
 //! whether a password is right.
 //!
 //! The wire belongs to the library `ldap3`; connections, their bounds and TLS are in `ldap/connection` and `ldap/pool`, what is
-//! made of an account's name in `ldap/template`. The server makes one of these for each `[[auth.source]]` of this type.
+//! made of an account's name in `ldap/template`, aliases in `ldap/alias`. The server makes one of these for each `[[auth.source]]` of this type.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use restante_auth::account::AccountName;
 use restante_auth::directory::census::Census;
-use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
+use restante_auth::directory::{
+    Alias, Answer, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError,
+};
 use restante_auth::password::{Scheme, StoredPassword};
 use restante_auth::prepare;
 use restante_auth::settings::Given;
@@ -21,16 +23,19 @@ use restante_proto::secret::Secret;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+mod alias;
 mod connection;
 mod found;
 mod pool;
 mod server;
 mod template;
 
+pub use alias::Aliases;
 use connection::{Bind, Failure};
 use found::Found;
 use pool::Pool;
 pub use server::{InvalidServer, Server};
+use template::Names;
 pub use template::{InvalidTemplate, Template};
 
 /// What an LDAP source needs.
@@ -48,6 +53,8 @@ pub struct Settings {
     pub fields: Vec<(&'static str, String)>,
     /// The scheme of a stored password that names none.
     pub scheme: Scheme,
+    /// How the account of an alias is found; `None`: there are no aliases here.
+    pub aliases: Option<Aliases>,
     /// So many questions are asked at the same time, and so many idle connections kept of each kind (for searches, for binds).
     pub connections_max: usize,
     /// The longest wait for an answer, with all that it takes: a place, a connection, TLS, searches, binds.
@@ -106,6 +113,7 @@ struct Inner {
     place: Place,
     fields: Vec<(&'static str, String)>,
     scheme: Scheme,
+    aliases: Option<Aliases>,
     timeout: Duration,
     /// Passwords are read, not bound with.
     is_stored: bool,
@@ -119,8 +127,17 @@ impl LdapDirectory {
     /// # Errors
     /// No server, or authorities that cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SourceError> {
-        let Settings { servers, authorities, service, place, fields, scheme, connections_max, timeout } =
-            settings;
+        let Settings {
+            servers,
+            authorities,
+            service,
+            place,
+            fields,
+            scheme,
+            aliases,
+            connections_max,
+            timeout,
+        } = settings;
         let source = match servers.first() {
             Some(first) => format!("ldap {first}"),
             None => "ldap".to_owned(),
@@ -129,7 +146,7 @@ impl LdapDirectory {
             .map_err(|problem| SourceError::permanent(&source, vec![problem]))?;
         let is_stored = fields.iter().any(|(field, _)| *field == "password");
         let decoy = Mutex::new(None);
-        let inner = Inner { source, pool, place, fields, scheme, timeout, is_stored, decoy };
+        let inner = Inner { source, pool, place, fields, scheme, aliases, timeout, is_stored, decoy };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -174,15 +191,34 @@ impl Directory for LdapDirectory {
         Box::pin(self.ask(async move { inner.checked(&name, &password, now).await }))
     }
 
-    /// Who may not look is asked with a password that nobody has.
+    /// Who may not look is asked with a password that nobody has. Aliases are searched too.
     fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
         Box::pin(async {
             if matches!(self.inner.place, Place::Name { .. }) && !self.inner.pool.has_service() {
                 let nobodys = Secret::new(question.name.as_str().as_bytes().to_vec());
-                return self.check(question, &nobodys).await.map(|_| ());
+                self.check(question, &nobodys).await?;
+            } else {
+                self.lookup(question).await?;
             }
-            self.lookup(question).await.map(|_| ())
+            self.alias(Alias::Name(question.name), question.at).await.map(|_| ())
         })
+    }
+
+    fn alias<'a>(&'a self, alias: Alias<'a>, at: Circumstances) -> Answer<'a, Option<AccountName>> {
+        if self.inner.aliases.is_none() {
+            return Box::pin(async { Ok(None) });
+        }
+        let inner = Arc::clone(&self.inner);
+        // The task may outlive whoever asks.
+        let (name, domain) = match alias {
+            Alias::Name(name) => (Some(name.clone()), String::new()),
+            Alias::Domain(domain) => (None, domain.to_owned()),
+        };
+        Box::pin(self.ask(async move {
+            let Some(aliases) = &inner.aliases else { return Ok(None) };
+            let alias = name.as_ref().map_or(Alias::Domain(&domain), Alias::Name);
+            inner.aliased(aliases, alias, at.now).await
+        }))
     }
 
     /// There is nothing to read again; connections are made anew, as a changed address of the server may want it.
@@ -317,15 +353,12 @@ impl Inner {
     fn query(&self, name: &AccountName) -> Result<Query, Failure> {
         let query = match &self.place {
             Place::Search { base, scope, filter } => {
-                let scope = match scope {
-                    Scope::One => ldap3::Scope::OneLevel,
-                    Scope::Subtree => ldap3::Scope::Subtree,
-                };
-                base.name(name).zip(filter.filter(name)).map(|(base, filter)| Query {
-                    base,
-                    scope,
+                base.name(name).zip(filter.filter(name)).map(|(name, filter)| Query {
+                    base: name,
+                    scope: (*scope).into(),
                     filter,
-                    may_be_absent: base_is_of_account(&self.place),
+                    may_be_absent: base.has_placeholders(),
+                    of: "account",
                 })
             }
             Place::Name { dn, filter } => {
@@ -338,6 +371,7 @@ impl Inner {
                     scope: ldap3::Scope::Base,
                     filter,
                     may_be_absent: true,
+                    of: "account",
                 })
             }
         };
@@ -377,22 +411,30 @@ struct Query {
     base: String,
     scope: ldap3::Scope,
     filter: String,
-    /// That the base is not there means that the account is not; else that something is wrong.
+    /// That the base is not there means that what is looked for is not; else that something is wrong.
     may_be_absent: bool,
+    /// What is looked for, for the log: an account or an alias.
+    of: &'static str,
 }
 
-fn base_is_of_account(place: &Place) -> bool {
-    matches!(place, Place::Search { base, .. } if base.has_placeholders())
+impl From<Scope> for ldap3::Scope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::One => Self::OneLevel,
+            Scope::Subtree => Self::Subtree,
+        }
+    }
 }
 
 /// A name that nothing else matches: directories ignore blanks at both ends and take several for one (RFC 4518 section 2.6.1), so
 /// `bob` and `bob ` would be two accounts here and one there.
 fn plain(name: &AccountName) -> Option<&AccountName> {
-    let text = name.as_str();
-    let is_plain = [name.local(), name.domain().unwrap_or_default()]
-        .iter()
-        .all(|part| part.trim() == *part && !part.contains("  "));
-    (is_plain && !text.is_empty()).then_some(name)
+    is_plain(&Names::from(name)).then_some(name)
+}
+
+fn is_plain(names: &Names<'_>) -> bool {
+    let mut parts = [names.local, names.domain].into_iter().flatten();
+    parts.all(|part| part.trim() == part && !part.contains("  ")) && !names.account.is_empty()
 }
 
 /// The forms of a typed password that may be meant: as typed, which is what most programs have stored, and prepared (RFC 4513

@@ -2,6 +2,7 @@
 
 use crate::config::source::{HttpSource, LdapSource};
 use crate::file;
+use restante_auth::address;
 use restante_auth::directory::{Problem, SourceError};
 use restante_auth::verify::Source;
 use restante_config::value::Hidden;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A directory that speaks LDAP.
-pub(super) fn ldap(source: &LdapSource) -> Result<Source, SourceError> {
+pub(super) fn ldap(source: &LdapSource, addresses: address::Settings) -> Result<Source, SourceError> {
     // `config::check` has refused what is wrong with single keys.
     let wrong = |(_, what, remedy): (&str, String, &str)| {
         SourceError::permanent("ldap", vec![Problem::new(what, remedy)])
@@ -31,6 +32,7 @@ pub(super) fn ldap(source: &LdapSource) -> Result<Source, SourceError> {
         place: source.place().map_err(wrong)?,
         fields: source.fields.0.clone(),
         scheme: source.scheme().map_err(wrong)?,
+        aliases: source.aliases(addresses).map_err(wrong)?,
         connections_max: usize::try_from(source.connections).unwrap_or(usize::MAX),
         timeout: source.timeout(),
     };

@@ -181,7 +181,7 @@ impl Connection {
         let result = stream.finish().await;
         if let Some((one, other)) = found.as_ref().zip(second) {
             return Err(Failure::permanent(
-                format!("two entries for one account: {:?} and {:?}", one.dn, other.dn),
+                format!("two entries for one {}: {:?} and {:?}", query.of, one.dn, other.dn),
                 "make the filter match one of them alone",
             ));
         }
@@ -190,8 +190,11 @@ impl Connection {
             NO_SUCH_OBJECT if query.may_be_absent => return Ok(None),
             NO_SUCH_OBJECT => {
                 return Err(Failure::permanent(
-                    format!("there is no entry {:?}, or it must not be seen", query.base),
-                    "correct base, or give the service account the right to search there",
+                    format!(
+                        "there is no entry {:?} to search for an {}, or it must not be seen",
+                        query.base, query.of
+                    ),
+                    "correct the base of the search, or give the service account the right to search there",
                 ));
             }
             code => return Err(refused("a search", code, &result.text)),
@@ -199,7 +202,7 @@ impl Connection {
         match found {
             Some(found) if found.dn.is_empty() => Err(Failure::permanent(
                 "the search found the root of the directory",
-                "make base and filter match entries of accounts alone",
+                "make base and filter match entries of accounts and aliases alone",
             )),
             found => Ok(found),
         }

@@ -36,25 +36,34 @@ impl Found {
     ) -> Result<Vec<(&'static str, String)>, Failure> {
         let mut fields = Vec::new();
         for (field, attribute) in mapped {
-            let is_it = |(name, _): &&(String, Option<Vec<String>>)| name.eq_ignore_ascii_case(attribute);
-            let Some((_, values)) = self.attributes.iter().find(is_it) else { continue };
-            let wrong = |what: &str, remedy: &str| {
-                Failure::Permanent(Problem::new(
-                    format!("the entry {:?}: the attribute {attribute} {what}", self.dn),
-                    remedy,
-                ))
-            };
-            let values =
-                values.as_ref().ok_or_else(|| wrong("is no text", "map an attribute that holds text"))?;
-            let value = match values.as_slice() {
-                [] => continue,
-                [value] => value.clone(),
-                several if LISTS.contains(field) => several.join(","),
-                _ => return Err(wrong("has several values", "leave one value, or map another attribute")),
-            };
-            fields.push((*field, value));
+            if let Some(value) = self.value(attribute, LISTS.contains(field))? {
+                fields.push((*field, value));
+            }
         }
         Ok(fields)
+    }
+
+    /// What an attribute says; several values with commas between them, where it `is_list`. `None` for one that is not there.
+    ///
+    /// # Errors
+    /// It is no text, or has several values and is no list.
+    pub(super) fn value(&self, attribute: &str, is_list: bool) -> Result<Option<String>, Failure> {
+        let is_it = |(name, _): &&(String, Option<Vec<String>>)| name.eq_ignore_ascii_case(attribute);
+        let Some((_, values)) = self.attributes.iter().find(is_it) else { return Ok(None) };
+        let wrong = |what: &str, remedy: &str| {
+            Failure::Permanent(Problem::new(
+                format!("the entry {:?}: the attribute {attribute} {what}", self.dn),
+                remedy,
+            ))
+        };
+        let values =
+            values.as_ref().ok_or_else(|| wrong("is no text", "map an attribute that holds text"))?;
+        match values.as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some(value.clone())),
+            several if is_list => Ok(Some(several.join(","))),
+            _ => Err(wrong("has several values", "leave one value, or map another attribute")),
+        }
     }
 }
 

@@ -66,18 +66,20 @@ impl Template {
     }
 
     /// Whether what comes out depends on the account.
-    pub(super) fn has_placeholders(&self) -> bool {
+    pub fn has_placeholders(&self) -> bool {
         self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_)))
     }
 
-    /// The name of an entry for this account, escaped by RFC 4514; `None` when a domain is wanted and there is none.
-    pub(super) fn name(&self, name: &AccountName) -> Option<String> {
-        self.render(|piece| value(piece, name), ldap3::dn_escape)
+    /// The name of an entry for these names, escaped by RFC 4514; `None` when one is wanted that is not there.
+    pub(super) fn name<'a>(&self, names: impl Into<Names<'a>>) -> Option<String> {
+        let names = names.into();
+        self.render(|piece| names.value(piece), ldap3::dn_escape)
     }
 
-    /// The filter for this account, escaped by RFC 4515; `None` when a domain is wanted and there is none.
-    pub(super) fn filter(&self, name: &AccountName) -> Option<String> {
-        self.render(|piece| value(piece, name), ldap3::ldap_escape)
+    /// The filter for these names, escaped by RFC 4515; `None` when one is wanted that is not there.
+    pub(super) fn filter<'a>(&self, names: impl Into<Names<'a>>) -> Option<String> {
+        let names = names.into();
+        self.render(|piece| names.value(piece), ldap3::ldap_escape)
     }
 
     fn render<'a>(
@@ -96,12 +98,28 @@ impl Template {
     }
 }
 
-fn value<'a>(piece: &Piece, name: &'a AccountName) -> Option<&'a str> {
-    match piece {
-        Piece::Text(_) => None,
-        Piece::Account => Some(name.as_str()),
-        Piece::Local => Some(name.local()),
-        Piece::Domain => name.domain(),
+/// What is put in the place of placeholders.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) account: &'a str,
+    pub(super) local: Option<&'a str>,
+    pub(super) domain: Option<&'a str>,
+}
+
+impl<'a> From<&'a AccountName> for Names<'a> {
+    fn from(name: &'a AccountName) -> Self {
+        Self { account: name.as_str(), local: Some(name.local()), domain: name.domain() }
+    }
+}
+
+impl<'a> Names<'a> {
+    fn value(&self, piece: &Piece) -> Option<&'a str> {
+        match piece {
+            Piece::Text(_) => None,
+            Piece::Account => Some(self.account),
+            Piece::Local => self.local,
+            Piece::Domain => self.domain,
+        }
     }
 }
 

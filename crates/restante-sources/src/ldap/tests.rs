@@ -100,6 +100,31 @@ fn r4513_5_1_2_nothing_empty_is_tried() {
 }
 
 #[test]
+fn r4515_3_r4514_2_4_aliases_are_escaped_where_they_are_put() {
+    let aliases = |base: &str, filter: &str| Aliases {
+        base: Template::of_name(base).unwrap(),
+        scope: Scope::Subtree,
+        filter: Template::of_filter(filter).unwrap(),
+        attribute: "uid".to_owned(),
+        addresses: restante_auth::address::Settings::default(),
+    };
+    let place = aliases("ou={domain},dc=example", "(|(mail={account})(uid={local}))");
+    let odd = name("*)(uid=*\\@x.example");
+    let query = place.query(Alias::Name(&odd)).unwrap();
+    assert_eq!(query.filter, "(|(mail=\\2a\\29\\28uid=\\2a\\5c@x.example)(uid=\\2a\\29\\28uid=\\2a\\5c))");
+    assert_eq!((query.base.as_str(), query.may_be_absent), ("ou=x.example,dc=example", true));
+    // Nobody's name but a wish: what is left of a filter without it may match everybody.
+    assert!(place.query(Alias::Domain("x.example")).is_none());
+    let place = aliases("dc=example", "(mail={account})");
+    assert_eq!(place.query(Alias::Domain("a+b)(x=*")).unwrap().filter, "(mail=@a+b\\29\\28x=\\2a)");
+    assert!(!place.query(Alias::Name(&odd)).unwrap().may_be_absent);
+    for blank in ["info ", "info  desk", "info@ example.org"] {
+        assert!(place.query(Alias::Name(&name(blank))).is_none(), "{blank}");
+    }
+    assert!(place.query(Alias::Domain(" x.example")).is_none());
+}
+
+#[test]
 fn names_that_directories_take_for_others_are_nobodys() {
     assert!(plain(&name("bob")).is_some() && plain(&name("bob smith@example.org")).is_some());
     for odd in ["bob ", " bob", "bob  smith", "bob @example.org", "bob@ example.org"] {
@@ -136,13 +161,13 @@ fn r4511_4_14_1_an_answer_put_behind_starttls_opens_nothing() {
         place: Place::Name { dn: Template::of_name("uid={local},dc=example").unwrap(), filter: None },
         fields: Vec::new(),
         scheme: Scheme::Plain,
+        aliases: None,
         connections_max: 1,
         timeout: Duration::from_secs(60),
     })
     .unwrap();
     let name = name("bob");
-    let at =
-        restante_auth::directory::Circumstances::new(restante_auth::directory::Service::Pop3, Instant::now());
+    let at = Circumstances::new(restante_auth::directory::Service::Pop3, Instant::now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let question = Question { name: &name, at };
     let checked = runtime.block_on(directory.check(&question, &Secret::new(b"tulip-in-clear".to_vec())));

@@ -1,13 +1,14 @@
 //! `[[auth.source]]` with `type = "ldap"`: keys, and what they mean to `restante_sources::ldap`.
 
 use super::{Wrong, check_authorities, check_secret};
+use restante_auth::address;
 use restante_auth::password::Scheme;
 use restante_auth::settings::FIELDS;
 use restante_config::problem::Problems;
 use restante_config::section::{Lines, nearest};
 use restante_config::value::{Fault, Hidden, Value, quote};
 use restante_config::{choice, section};
-use restante_sources::ldap::{Place, Scope, Server, Template};
+use restante_sources::ldap::{Aliases, InvalidTemplate, Place, Scope, Server, Template};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -42,6 +43,13 @@ section! {
         fields: Attributes = Attributes::default();
         /// The scheme of a password that is read and names none. Default `PLAIN`.
         scheme: String = "PLAIN".to_owned();
+        /// What the entry of an alias is like, such as `(mailAlternateAddress={account})`; `{account}` is `@example.org` for what is for no
+        /// other name of that domain. Default: none, and there are no aliases here.
+        alias_filter: Option<String> = None;
+        /// The attribute of that entry with the name of the account that mail goes to: `uid`, `mail`, `mailRoutingAddress`.
+        alias_account: Option<String> = None;
+        /// Below which entry aliases are searched, as far as `scope` says. Default: `base`.
+        alias_base: Option<String> = None;
         /// Questions at the same time, and idle connections of each kind (searches, binds). From 1 to 256; default 8.
         connections: u64 = 8, in 1..=256;
         /// Seconds for one answer, with all that it takes. From 1 to 60; default 3.
@@ -56,6 +64,15 @@ choice! {
         One = "one",
         /// At it and everywhere below.
         Subtree = "subtree",
+    }
+}
+
+impl From<LdapScope> for Scope {
+    fn from(scope: LdapScope) -> Self {
+        match scope {
+            LdapScope::One => Self::One,
+            LdapScope::Subtree => Self::Subtree,
+        }
     }
 }
 
@@ -80,11 +97,7 @@ impl Value for Attributes {
                 Fault::new(format!("there is no field {field:?}"), remedy)
             })?;
             let attribute = String::read(attribute.get_ref())?;
-            // RFC 4512, 2.5: letters, digits and hyphens, with options behind semicolons.
-            let is_name = |letter: u8| {
-                letter.is_ascii_alphanumeric() || letter == b'-' || letter == b';' || letter == b'.'
-            };
-            if attribute.is_empty() || !attribute.bytes().all(is_name) {
+            if !is_attribute(&attribute) {
                 return Err(Fault::new(format!("{attribute:?} is no attribute"), remedy));
             }
             attributes.push((known, attribute));
@@ -99,6 +112,12 @@ impl Value for Attributes {
         let pairs = self.0.iter().map(|(field, attribute)| format!("{field} = {}", quote(attribute)));
         Some(format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", ")))
     }
+}
+
+/// Whether it can be the name of an attribute. RFC 4512, 2.5: letters, digits and hyphens, with options behind semicolons.
+fn is_attribute(text: &str) -> bool {
+    let is_of_name = |letter: u8| letter.is_ascii_alphanumeric() || b"-;.".contains(&letter);
+    !text.is_empty() && text.bytes().all(is_of_name)
 }
 
 impl LdapSource {
@@ -122,11 +141,7 @@ impl LdapSource {
         };
         match (&self.base, &self.bind_dn, filter) {
             (Some(base), None, Some(filter)) => {
-                let scope = match self.scope {
-                    LdapScope::One => Scope::One,
-                    LdapScope::Subtree => Scope::Subtree,
-                };
-                Ok(Place::Search { base: name("base", base)?, scope, filter })
+                Ok(Place::Search { base: name("base", base)?, scope: self.scope.into(), filter })
             }
             (None, Some(dn), filter) => Ok(Place::Name { dn: name("bind_dn", dn)?, filter }),
             (Some(_), Some(_), _) => Err((
@@ -140,6 +155,44 @@ impl LdapSource {
                 "add base and filter, or bind_dn",
             )),
         }
+    }
+
+    /// How the accounts of aliases are found, if they are.
+    pub(crate) fn aliases(&self, addresses: address::Settings) -> Result<Option<Aliases>, Wrong> {
+        let (filter, attribute) = match (&self.alias_filter, &self.alias_account) {
+            (None, None) if self.alias_base.is_none() => return Ok(None),
+            (Some(filter), Some(attribute)) => (filter, attribute),
+            _ => {
+                let what = "it is said in part how aliases are found".to_owned();
+                return Err(("", what, "add alias_filter and alias_account, or leave all alias_ keys out"));
+            }
+        };
+        let Some(base) = self.alias_base.as_ref().or(self.base.as_ref()) else {
+            return Err((
+                "alias_filter",
+                "it is not said where aliases are searched".to_owned(),
+                "add alias_base",
+            ));
+        };
+        let read = |key, read: Result<Template, InvalidTemplate>| {
+            read.map_err(|why| (key, why.to_string(), "correct it"))
+        };
+        let filter = read("alias_filter", Template::of_filter(filter))?;
+        let key = if self.alias_base.is_some() { "alias_base" } else { "base" };
+        let base = read(key, Template::of_name(base))?;
+        if !filter.has_placeholders() && !base.has_placeholders() {
+            let what = "whatever the name, this finds the same entry".to_owned();
+            return Err((
+                "alias_filter",
+                what,
+                "put {account} where the alias stands: (mailAlternateAddress={account})",
+            ));
+        }
+        if !is_attribute(attribute) {
+            let what = format!("{attribute:?} is no attribute");
+            return Err(("alias_account", what, "name one, such as uid or mail"));
+        }
+        Ok(Some(Aliases { base, scope: self.scope.into(), filter, attribute: attribute.clone(), addresses }))
     }
 
     /// The scheme of passwords that name none.
@@ -163,7 +216,8 @@ impl LdapSource {
 
     pub(super) fn check(&self, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
         let at = |key: &str| if key.is_empty() { name.to_owned() } else { format!("{name}.{key}") };
-        let wrong = [self.servers().err(), self.place().err(), self.scheme().err()];
+        let aliases = self.aliases(address::Settings::default());
+        let wrong = [self.servers().err(), self.place().err(), self.scheme().err(), aliases.err()];
         for (key, what, remedy) in wrong.into_iter().flatten() {
             problems.error(lines.at(&at(key)), what, remedy);
         }

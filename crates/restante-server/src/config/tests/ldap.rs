@@ -67,3 +67,48 @@ fn what_is_wrong_with_a_directory_is_said_at_its_line() {
         ]
     );
 }
+
+#[test]
+fn aliases_are_found_where_accounts_are_or_where_it_is_said() {
+    let folder = folder();
+    let base = |text: &str| {
+        let config = read(&folder, text).unwrap();
+        assert_eq!(config.warnings, []);
+        let shown = config.show();
+        assert!(shown.contains("alias_filter = \"(mailAlternateAddress={account})\""), "{shown}");
+        let AuthSource::Ldap(source) = &config.sources[0].own else { panic!("{:?}", config.sources) };
+        let aliases = source.aliases(restante_auth::address::Settings::default()).unwrap().unwrap();
+        assert_eq!(aliases.attribute, "uid");
+        format!("{:?} {:?}", aliases.base, aliases.scope)
+    };
+    const ALIASES: &str = "alias_filter = \"(mailAlternateAddress={account})\"\nalias_account = \"uid\"\n";
+    let same = base(&format!("{LDAP}{SEARCH}scope = \"one\"\n{ALIASES}"));
+    assert!(same.contains("dc=example") && same.ends_with("One"), "{same}");
+    let direct = "urls = [\"ldaps://a.example\"]\nbind_dn = \"uid={local},dc=example\"\n";
+    let own = base(&format!("{LDAP}{direct}{ALIASES}alias_base = \"ou=aliases\"\n"));
+    assert!(own.contains("ou=aliases") && own.ends_with("Subtree"), "{own}");
+    let wrong = |lines: &str| problems(&format!("{LDAP}{lines}"));
+    assert_eq!(wrong(&format!("{direct}{ALIASES}")), ["5: it is not said where aliases are searched"]);
+    for part in ["alias_filter = \"(mail={account})\"", "alias_account = \"uid\"", "alias_base = \"dc=x\""] {
+        assert_eq!(
+            wrong(&format!("{SEARCH}{part}\n")),
+            ["1: it is said in part how aliases are found"],
+            "{part}"
+        );
+    }
+    let with = |filter: &str, account: &str, base: &str| {
+        let text = format!("alias_filter = {filter:?}\nalias_account = {account:?}\nalias_base = {base:?}\n");
+        wrong(&format!("{SEARCH}{text}"))
+    };
+    assert_eq!(with("(x=1)", "uid", "dc=x"), ["6: whatever the name, this finds the same entry"]);
+    assert_eq!(with("(x={local})", "u id", "dc=x"), ["7: \"u id\" is no attribute"]);
+    assert_eq!(
+        with("(x={user})", "uid", "dc=x"),
+        ["6: a brace that begins no placeholder; there are {account}, {local} and {domain}"]
+    );
+    assert_eq!(
+        with("(x={local}", "uid", "dc=x"),
+        ["6: this is no filter of LDAP (RFC 4515), such as (&(objectClass=person)(mail={account}))"]
+    );
+    assert_eq!(with("(x={local})", "uid", " "), ["8: the name of an entry is empty"]);
+}
