@@ -45,14 +45,8 @@ fn is_of_user(mounts: &str, major: u32, minor: u32) -> bool {
 fn mounts() -> io::Result<String> {
     let file = LocalDisk.open(Path::new("/proc/self/mountinfo"), Access::Read)?;
     let mut text = vec![0; MOUNTS_OCTETS_MAX];
-    let mut at = 0;
-    while let Some(rest) = text.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at as u64)? {
-            0 => break,
-            read => at += read,
-        }
-    }
-    text.truncate(at);
+    let read = file.read_up_to(&mut text, 0)?;
+    text.truncate(read);
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -359,14 +359,8 @@ impl Quarantine {
         let read = || -> io::Result<Vec<u8>> {
             let file = self.disk.open(&path, Access::Read)?;
             let mut text = vec![0; DESCRIPTION_OCTETS_MAX];
-            let mut filled = 0;
-            while let Some(rest) = text.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                match file.read_at(rest, filled as u64)? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            text.truncate(filled);
+            let read = file.read_up_to(&mut text, 0)?;
+            text.truncate(read);
             Ok(text)
         };
         let text = read().map_err(Failure::at("read", &path))?;

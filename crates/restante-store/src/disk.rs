@@ -101,6 +101,31 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// As the file system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Reads at `offset` until the buffer is full or the file ends, and answers how much there was.
+    ///
+    /// # Errors
+    /// As the file system says; what is in the buffer then means nothing.
+    fn read_up_to(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(rest, offset + filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Fills the buffer from `offset` on.
+    ///
+    /// # Errors
+    /// As the file system says; `UnexpectedEof` when the file ends before.
+    fn read_exactly(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let length = buffer.len();
+        let is_full = self.read_up_to(buffer, offset)? == length;
+        if is_full { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
     /// Like [`DiskFile::read_at`], but gives `None` rather than waiting for the disk.
     ///
     /// # Errors

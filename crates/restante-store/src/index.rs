@@ -348,14 +348,8 @@ pub(crate) fn read_whole(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     }
     let length = usize::try_from(stat.size.min(FILE_BYTES_MAX)).unwrap_or(0);
     let mut buffer = vec![0; length];
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    buffer.truncate(filled);
+    let read = file.read_up_to(&mut buffer, 0)?;
+    buffer.truncate(read);
     Ok(buffer)
 }
 

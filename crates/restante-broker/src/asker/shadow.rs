@@ -34,14 +34,8 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         ));
     }
     let mut text = Zeroizing::new(vec![0; usize::try_from(size).unwrap_or(0)]);
-    let mut at = 0;
-    while let Some(rest) = text.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at as u64)? {
-            0 => break,
-            read => at += read,
-        }
-    }
-    text.truncate(at);
+    let read = file.read_up_to(&mut text, 0)?;
+    text.truncate(read);
     Ok(text)
 }
 

@@ -233,7 +233,7 @@ impl Opened {
         }
         // Octets in doubt are read back, not kept: this is once in an opening.
         let mut bytes = vec![0; usize::try_from(self.end - self.doubt).map_err(io::Error::other)?];
-        read_exactly(&*self.file, &mut bytes, self.doubt)?;
+        self.file.read_exactly(&mut bytes, self.doubt)?;
         for block in log.blocks() {
             let at = self.doubt + bytes.len() as u64;
             Block::write(block, self.nonce, at, self.doubt, &mut bytes);
@@ -357,7 +357,7 @@ impl<'a> Window<'a> {
             let rest = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
             self.octets.resize(rest.min(octets.max(WINDOW_OCTETS)), 0);
             self.start = at;
-            let filled = read_up_to(self.file, &mut self.octets, at)?;
+            let filled = self.file.read_up_to(&mut self.octets, at)?;
             self.octets.truncate(filled);
         }
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
@@ -393,23 +393,6 @@ fn account(folder: &Path) -> Box<str> {
         rest = if decoded.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
     String::from_utf8_lossy(&octets).into()
-}
-
-fn read_up_to(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
-}
-
-fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    let length = buffer.len();
-    let is_whole = read_up_to(file, buffer, offset)? == length;
-    if is_whole { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 fn folder_failed(failure: Failure) -> JournalError {

@@ -264,14 +264,8 @@ fn read_whole(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, TokenErro
         file => file.map_err(failed("open", path))?,
     };
     let mut octets = vec![0; GRANT_OCTETS_MAX];
-    let mut length = 0;
-    while let Some(rest) = octets.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, length as u64).map_err(failed("read", path))? {
-            0 => break,
-            read => length += read,
-        }
-    }
-    octets.truncate(length);
+    let read = file.read_up_to(&mut octets, 0).map_err(failed("read", path))?;
+    octets.truncate(read);
     Ok(Some(octets))
 }
 

@@ -50,14 +50,7 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Secret, FileFault> {
     }
     // At its full size from the start: a vector that grows leaves copies behind that nobody wipes.
     let mut octets = vec![0; SECRET_OCTETS_MAX + 1];
-    let mut length = 0;
-    while let Some(rest) = octets.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, length as u64) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) => return Err(FileFault::Io(error)),
-        }
-    }
+    let length = file.read_up_to(&mut octets, 0).map_err(FileFault::Io)?;
     octets.truncate(length);
     let secret = Secret::new(octets);
     if length > SECRET_OCTETS_MAX { Err(FileFault::TooLong) } else { Ok(secret) }

@@ -282,7 +282,7 @@ fn lead(file: &dyn DiskFile, size: u64) -> io::Result<&'static [u8]> {
     let mut end = [0; 2];
     let length = usize::try_from(size).unwrap_or(end.len()).min(end.len());
     let end = end.get_mut(..length).unwrap_or_default();
-    read_exactly(file, end, size - length as u64)?;
+    file.read_exactly(end, size - length as u64)?;
     Ok(match end {
         [] | [b'\n'] | [b'\n', b'\n'] => b"",
         [.., b'\n'] => b"\n",
@@ -294,7 +294,7 @@ fn lead(file: &dyn DiskFile, size: u64) -> io::Result<&'static [u8]> {
 fn context(file: &dyn DiskFile, end: u64) -> io::Result<[u8; 32]> {
     let length = end.min(CONTEXT_OCTETS);
     let mut octets = vec![0; usize::try_from(length).unwrap_or(0)];
-    read_exactly(file, &mut octets, end - length)?;
+    file.read_exactly(&mut octets, end - length)?;
     Ok(Sha256::digest(&octets).into())
 }
 
@@ -307,17 +307,6 @@ fn check_form(file: &dyn DiskFile) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::InvalidData, "it is no mbox: it does not begin with a From_ line"))
-}
-
-fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], at: u64) -> io::Result<()> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, at + filled as u64)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => filled += count,
-        }
-    }
-    Ok(())
 }
 
 /// So much is gathered before it is written.

@@ -203,14 +203,8 @@ fn start(disk: &dyn Disk, maildir: &Path, deleted: &Deleted, octets: usize) -> R
     let read = || {
         let file = disk.open(&path, Access::Read)?;
         let mut start = vec![0; octets];
-        let mut filled = 0;
-        while let Some(rest) = start.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, filled as u64)? {
-                0 => break,
-                read => filled += read,
-            }
-        }
-        start.truncate(filled);
+        let read = file.read_up_to(&mut start, 0)?;
+        start.truncate(read);
         Ok(start)
     };
     read().map_err(Failure::at("read", &path))

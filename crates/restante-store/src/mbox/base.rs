@@ -10,7 +10,6 @@ use memchr::memchr;
 
 use super::contents::name_of_field;
 use super::index::Index;
-use super::journal::read_exactly;
 use super::rewrite::Kept;
 use crate::disk::DiskFile;
 
@@ -42,7 +41,7 @@ pub(super) fn to_be_kept(
 fn find(file: &dyn DiskFile, start: u64, head: u16, octets: u64) -> io::Result<Option<(u64, u64)>> {
     let wanted = usize::try_from(octets).unwrap_or(HEADER_OCTETS_MAX).min(HEADER_OCTETS_MAX);
     let mut header = vec![0; wanted];
-    read_exactly(file, &mut header, start)?;
+    file.read_exactly(&mut header, start)?;
     let mut at = usize::from(head);
     let mut found: Option<(usize, usize)> = None;
     while let Some(end) = header.get(at..).and_then(|rest| memchr(b'\n', rest)).map(|length| at + length + 1)

@@ -179,23 +179,8 @@ impl Entry {
     /// # Errors
     /// As the disk says; `UnexpectedEof` when there is less.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        read_exactly(&*self.file, buffer, self.data_at + offset)
+        self.file.read_exactly(buffer, self.data_at + offset)
     }
-}
-
-/// Fills the buffer from a file.
-///
-/// # Errors
-/// As the disk says; `UnexpectedEof` when the file ends before.
-pub(super) fn read_exactly(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + filled as u64)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => filled += read,
-        }
-    }
-    Ok(())
 }
 
 fn read(file: Box<dyn DiskFile>) -> io::Result<Option<Entry>> {
@@ -204,14 +189,14 @@ fn read(file: Box<dyn DiskFile>) -> io::Result<Option<Entry>> {
     if size < HEADER_BYTES {
         return Ok(None);
     }
-    read_exactly(&*file, &mut header, 0)?;
+    file.read_exactly(&mut header, 0)?;
     let Some((number, body_octets, data_octets, checksum)) = read_header(&header) else { return Ok(None) };
     let is_there = HEADER_BYTES.checked_add(body_octets).and_then(|end| end.checked_add(data_octets));
     if body_octets > BODY_BYTES_MAX || is_there.is_none_or(|end| end > size) {
         return Ok(None);
     }
     let mut body = vec![0; usize::try_from(body_octets).unwrap_or(0)];
-    read_exactly(&*file, &mut body, HEADER_BYTES)?;
+    file.read_exactly(&mut body, HEADER_BYTES)?;
     let data_at = HEADER_BYTES + body_octets;
     let mut hasher = Hasher::new();
     hasher.update(&body);
@@ -220,7 +205,7 @@ fn read(file: Box<dyn DiskFile>) -> io::Result<Option<Entry>> {
     while at < data_octets {
         let wanted = usize::try_from(data_octets - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         let piece = buffer.get_mut(..wanted).unwrap_or_default();
-        read_exactly(&*file, piece, data_at + at)?;
+        file.read_exactly(piece, data_at + at)?;
         hasher.update(piece);
         at += wanted as u64;
     }

@@ -79,14 +79,8 @@ pub(crate) async fn raw_header(
     let wanted = usize::try_from(found.octets).unwrap_or(max).min(max);
     let read = move || {
         let mut octets = vec![0; wanted];
-        let mut filled = 0;
-        while let Some(rest) = octets.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, start + filled as u64)? {
-                0 => break,
-                read => filled += read,
-            }
-        }
-        octets.truncate(filled);
+        let read = file.read_up_to(&mut octets, start)?;
+        octets.truncate(read);
         Ok(octets)
     };
     let failed = Failure::at("read", &session.place.file);

@@ -5,7 +5,7 @@ use std::io;
 
 use memchr::{memchr, memmem};
 
-use super::journal::{self, Change, Cut, Entry, PIECE_BYTES, read_exactly};
+use super::journal::{self, Change, Cut, Entry, PIECE_BYTES};
 use super::layout::{FROM, FROM_LINE_OCTETS_MAX, is_from_line};
 use super::locks::Guard;
 use super::rewrite::{checksum_of_tail, cut_as, go_on, move_down, new_size, read_runs, write_step};
@@ -57,7 +57,7 @@ fn is_whole(file: &dyn DiskFile, entry: &Entry) -> io::Result<bool> {
         let length = usize::try_from(entry.data_octets() - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         let (written, wanted) =
             (written.get_mut(..length).unwrap_or_default(), wanted.get_mut(..length).unwrap_or_default());
-        read_exactly(file, written, entry.size + at)?;
+        file.read_exactly(written, entry.size + at)?;
         entry.read(wanted, at)?;
         if written != wanted {
             return Ok(false);
@@ -77,7 +77,7 @@ fn find_other(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<Optio
     while start < size {
         let length = usize::try_from(size - start).unwrap_or(usize::MAX).min(window.len());
         let read = window.get_mut(..length).unwrap_or_default();
-        read_exactly(file, read, start)?;
+        file.read_exactly(read, start)?;
         for found in memmem::find_iter(read, FROM) {
             let rest = read.get(found..).unwrap_or_default();
             let line = rest.get(..memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default();
@@ -110,7 +110,7 @@ fn end_of_ours(file: &dyn DiskFile, entry: &Entry, size: u64) -> io::Result<u64>
         let length = usize::try_from(there - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         let (written, wanted) =
             (written.get_mut(..length).unwrap_or_default(), wanted.get_mut(..length).unwrap_or_default());
-        read_exactly(file, written, entry.size + at)?;
+        file.read_exactly(written, entry.size + at)?;
         entry.read(wanted, at)?;
         let blocks = written.chunks(BLOCK_BYTES).zip(wanted.chunks(BLOCK_BYTES));
         let last = blocks.enumerate().rfind(|(_, (written, wanted))| written == wanted);
@@ -129,7 +129,7 @@ fn is_text(file: &dyn DiskFile, from: u64, size: u64) -> io::Result<bool> {
     while at < size {
         let length = usize::try_from(size - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
         let read = window.get_mut(..length).unwrap_or_default();
-        read_exactly(file, read, at)?;
+        file.read_exactly(read, at)?;
         if memchr(0, read).is_some() {
             return Ok(false);
         }

@@ -10,7 +10,7 @@
 
 use std::io;
 
-use super::journal::{self, Change, Cut, PIECE_BYTES, RESERVE_BYTES, read_exactly};
+use super::journal::{self, Change, Cut, PIECE_BYTES, RESERVE_BYTES};
 use super::locks::Guard;
 use crate::disk::DiskFile;
 use crate::failure::Failure;
@@ -224,7 +224,7 @@ pub(super) fn read_runs(
             let rest = buffer.get_mut(filled..).unwrap_or_default();
             let wanted = usize::try_from(length - skipped).unwrap_or(usize::MAX).min(rest.len());
             let piece = rest.get_mut(..wanted).unwrap_or_default();
-            read_exactly(file, piece, place + skipped)?;
+            file.read_exactly(piece, place + skipped)?;
             filled += wanted;
         }
         before += length;
@@ -245,7 +245,7 @@ pub(super) fn new_size(start: u64, runs: &[(u64, u64)]) -> u64 {
 pub(super) fn checksum_of_tail(file: &dyn DiskFile, size: u64, from: u64) -> io::Result<u32> {
     let length = size.saturating_sub(from).min(PIECE_BYTES as u64);
     let mut tail = vec![0; usize::try_from(length).unwrap_or(0)];
-    read_exactly(file, &mut tail, size - length)?;
+    file.read_exactly(&mut tail, size - length)?;
     Ok(crc32fast::hash(&tail))
 }
 

@@ -10,7 +10,6 @@ use memchr::{memchr, memmem};
 
 use super::Form;
 use super::contents::{Filter, Trim};
-use super::journal::read_exactly;
 use super::layout::{FROM, FROM_LINE_OCTETS_MAX, is_from_line};
 use crate::disk::DiskFile;
 use crate::maildrop::Shape;
@@ -121,7 +120,7 @@ pub(super) fn begins_at(file: &dyn DiskFile, at: u64, end: u64) -> io::Result<bo
     let before = at.min(3);
     let length = (end.saturating_sub(at) + before).min(before + FROM_LINE_OCTETS_MAX as u64);
     let mut octets = vec![0; usize::try_from(length).unwrap_or(0)];
-    read_exactly(file, &mut octets, at - before)?;
+    file.read_exactly(&mut octets, at - before)?;
     let Some((before, rest)) = octets.split_at_checked(usize::try_from(before).unwrap_or(0)) else {
         return Ok(false);
     };
@@ -153,7 +152,7 @@ impl Window<'_> {
         let filled = self.buffer.len();
         let wanted = usize::try_from(self.end - self.at).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
         self.buffer.resize(filled + wanted, 0);
-        read_exactly(self.file, self.buffer.get_mut(filled..).unwrap_or_default(), self.at)?;
+        self.file.read_exactly(self.buffer.get_mut(filled..).unwrap_or_default(), self.at)?;
         self.at += wanted as u64;
         Ok(())
     }
@@ -285,7 +284,7 @@ impl Message {
         while at < end && goes_on {
             let wanted = usize::try_from(end - at).unwrap_or(WINDOW_BYTES).min(buffer.len());
             let piece = buffer.get_mut(..wanted).unwrap_or_default();
-            read_exactly(file, piece, at)?;
+            file.read_exactly(piece, at)?;
             trim.push(piece, |part| filter.push(part, &mut output));
             goes_on = measure.update(&output);
             output.clear();

@@ -251,7 +251,7 @@ fn lead(file: &dyn DiskFile, size: u64) -> io::Result<&'static [u8]> {
     let mut end = [0; 3];
     let length = usize::try_from(size).unwrap_or(end.len()).min(end.len());
     let end = end.get_mut(..length).unwrap_or_default();
-    journal::read_exactly(file, end, size - length as u64)?;
+    file.read_exactly(end, size - length as u64)?;
     Ok(match end {
         [] | [b'\n'] | [.., b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => b"",
         [.., b'\n'] => b"\n",

@@ -150,14 +150,8 @@ fn encode(state: &State) -> String {
 
 fn read(file: &dyn DiskFile, slot: u64) -> io::Result<Option<State>> {
     let mut text = vec![0; SLOT_OCTETS];
-    let mut filled = 0;
-    while let Some(rest) = text.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, slot * SLOT_OCTETS as u64 + filled as u64)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(decode(text.get(..filled).unwrap_or_default()))
+    let read = file.read_up_to(&mut text, slot * SLOT_OCTETS as u64)?;
+    Ok(decode(text.get(..read).unwrap_or_default()))
 }
 
 /// `None` for what is empty, torn or damaged.

@@ -127,13 +127,7 @@ fn next_other(file: &dyn DiskFile, part: Range<u64>, ours: &[&Note]) -> io::Resu
     let mut start = part.start;
     while start < part.end {
         let length = usize::try_from(part.end - start).unwrap_or(usize::MAX).min(window.len());
-        let mut filled = 0;
-        while let Some(rest) = window.get_mut(filled..length).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, start + filled as u64)? {
-                0 => break,
-                count => filled += count,
-            }
-        }
+        let filled = file.read_up_to(window.get_mut(..length).unwrap_or_default(), start)?;
         let read = window.get(..filled).unwrap_or_default();
         for found in memmem::find_iter(read, FROM).take_while(|&found| found < WINDOW_OCTETS) {
             let rest = read.get(found..).unwrap_or_default();
