@@ -24,6 +24,7 @@ pub mod census;
 pub mod embedded;
 pub mod file;
 pub(crate) mod follow;
+pub(crate) mod lines;
 mod table;
 
 /// Something that knows accounts.

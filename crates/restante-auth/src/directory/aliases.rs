@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::census::Census;
 use super::follow::{Content, Followed, Place};
-use super::{Alias, Answer, Circumstances, Directory, Entry, Notify, Problem, Question, SourceError};
+use super::{Alias, Answer, Circumstances, Directory, Entry, Notify, Problem, Question, SourceError, lines};
 use crate::account::AccountName;
 use crate::address;
 use crate::password::StoredPassword;
@@ -150,24 +150,12 @@ impl Content for Aliases {
     const MAY_BECOME_EMPTY: bool = true;
 
     fn read(text: &[u8], addresses: &address::Settings) -> Result<Self, Vec<Problem>> {
-        let (mut aliases, mut problems) = (Self::default(), Vec::new());
-        for (number, line) in (1..).zip(text.split(|octet| *octet == b'\n')) {
-            let added = match std::str::from_utf8(line).map(str::trim) {
-                Ok(line) if line.is_empty() || line.starts_with('#') => continue,
-                Ok(line) => aliases.add(line, addresses),
-                Err(_) => Err(Problem::new("the line is not UTF-8", "write it again, or remove it")),
-            };
-            if let Err(problem) = added {
-                problems.push(Problem { line: Some(number), ..problem });
-            }
-            if problems.len() >= PROBLEMS_MAX {
-                break;
-            }
-        }
+        let mut aliases = Self::default();
+        lines::read(text, |_, line| aliases.add(line, addresses))?;
         let chained =
             aliases.by_name.iter().filter(|(_, account)| aliases.by_name.contains_key(account.as_str()));
         let mut doubts: Vec<Problem> = chained
-            .take(PROBLEMS_MAX)
+            .take(lines::PROBLEMS_MAX)
             .map(|(alias, account)| {
                 let what = format!("{alias} leads to {account}, which is an alias too, and takes mail only if it is an account");
                 Problem::new(what, "name the account")
@@ -175,7 +163,7 @@ impl Content for Aliases {
             .collect();
         doubts.sort_by(|one, other| one.what.cmp(&other.what));
         aliases.doubts = doubts;
-        if problems.is_empty() { Ok(aliases) } else { Err(problems) }
+        Ok(aliases)
     }
 
     fn len(&self) -> usize {
@@ -186,9 +174,6 @@ impl Content for Aliases {
         &self.doubts
     }
 }
-
-/// Enough to see a pattern.
-const PROBLEMS_MAX: usize = 50;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use super::{Finding, TokenVerifier};
 use crate::account::AccountName;
 use crate::address;
 use crate::directory::follow::{Content, Followed, Place};
-use crate::directory::{Answer, Notify, Problem, SourceError};
+use crate::directory::{Answer, Notify, Problem, SourceError, lines};
 use crate::password::Hash;
 use crate::verify::Attempt;
 
@@ -145,21 +145,9 @@ impl Content for Tokens {
     const MAY_BECOME_EMPTY: bool = true;
 
     fn read(text: &[u8], addresses: &address::Settings) -> Result<Self, Vec<Problem>> {
-        let (mut tokens, mut problems) = (Self::default(), Vec::new());
-        for (number, line) in (1..).zip(text.split(|octet| *octet == b'\n')) {
-            let added = match std::str::from_utf8(line).map(str::trim) {
-                Ok(line) if line.is_empty() || line.starts_with('#') => continue,
-                Ok(line) => tokens.add(number, line, addresses),
-                Err(_) => Err(Problem::new("the line is not UTF-8", "write it again, or remove it")),
-            };
-            if let Err(problem) = added {
-                problems.push(Problem { line: Some(number), ..problem });
-            }
-            if problems.len() >= PROBLEMS_MAX {
-                break;
-            }
-        }
-        if problems.is_empty() { Ok(tokens) } else { Err(problems) }
+        let mut tokens = Self::default();
+        lines::read(text, |number, line| tokens.add(number, line, addresses))?;
+        Ok(tokens)
     }
 
     fn len(&self) -> usize {
@@ -182,9 +170,6 @@ fn digest_of(text: &str) -> Option<[u8; 32]> {
 fn moment(text: &str) -> Result<SystemTime, ()> {
     text.trim().parse::<jiff::Timestamp>().map(SystemTime::from).map_err(|_| ())
 }
-
-/// Enough to see a pattern.
-const PROBLEMS_MAX: usize = 50;
 
 #[cfg(test)]
 mod tests;
