@@ -72,14 +72,23 @@ pub trait Directory: fmt::Debug + Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// Reads everything again. On an error all stays as it was. Answers how many accounts there are.
-    fn reload(&self, now: Instant) -> Answer<'_, usize>;
+    /// Reads everything again. On an error all stays as it was. Answers how many accounts there are. The default is that of a
+    /// directory that keeps nothing.
+    fn reload(&self, now: Instant) -> Answer<'_, usize> {
+        let _ = now;
+        Box::pin(async { Ok(0) })
+    }
 
-    /// What kinds of secrets its accounts had when they were last read or counted, without asking anybody.
-    fn census(&self) -> Arc<Census>;
+    /// What kinds of secrets its accounts had when they were last read or counted, without asking anybody. The default is that of
+    /// a directory that gives no passwords.
+    fn census(&self) -> Arc<Census> {
+        Arc::default()
+    }
 
-    /// About how many accounts it has, without asking anybody.
-    fn accounts(&self) -> usize;
+    /// About how many accounts it has, without asking anybody. The default is that of a directory that keeps nothing.
+    fn accounts(&self) -> usize {
+        0
+    }
 
     /// All accounts, in no particular order, for an operator who wants to look at them; `None` from a directory that answers
     /// for one account at a time only, which is the default.
@@ -90,7 +99,8 @@ pub trait Directory: fmt::Debug + Send + Sync {
 
     /// A stored secret that costs what those of this directory cost, for the work that an unknown account must take. The same
     /// `seed` gives the same cost, and over all seeds each cost is as frequent as among the accounts: an unknown name then
-    /// behaves as *some* account does. Whether a password fits it means nothing. `None` if there is nothing to imitate.
+    /// behaves as *some* account does. Whether a password fits it means nothing. `None` if there is nothing to imitate. There is
+    /// no default: a directory that gives passwords and forgets it tells by its time who has an account.
     fn decoy(&self, seed: u64) -> Option<StoredPassword>;
 }
 

@@ -18,7 +18,6 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// The way to the broker. A clone is the same way; it is equal to every other, since it is no part of what a configuration says.
@@ -247,17 +246,8 @@ impl Directory for SystemDirectory {
         })
     }
 
-    fn reload(&self, _now: Instant) -> Answer<'_, usize> {
-        // Nothing is kept here.
-        Box::pin(async { Ok(0) })
-    }
-
     fn census(&self) -> Arc<Census> {
         Arc::clone(&self.census)
-    }
-
-    fn accounts(&self) -> usize {
-        0
     }
 
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {

@@ -16,12 +16,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use restante_auth::account::Account;
-use restante_auth::directory::census::Census;
 use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
 use restante_auth::password::StoredPassword;
 use restante_proto::dovecot::client::User;
@@ -412,19 +410,6 @@ impl Directory for CheckpasswordDirectory {
             let wish = if self.settings.has_lookups { Wish::Lookup } else { Wish::Check(&nobodys) };
             self.ask(question, wish).await.map(|_| ())
         })
-    }
-
-    /// There is nothing to read again.
-    fn reload(&self, _now: Instant) -> Answer<'_, usize> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
-    fn accounts(&self) -> usize {
-        0
     }
 
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use restante_auth::account::{Account, AccountName};
 use restante_auth::directory::census::Census;
@@ -208,16 +208,8 @@ impl Directory for DovecotDirectory {
         })
     }
 
-    fn reload(&self, _: Instant) -> Answer<'_, usize> {
-        Box::pin(async { Ok(0) })
-    }
-
     fn census(&self) -> Arc<Census> {
         Arc::clone(&self.census)
-    }
-
-    fn accounts(&self) -> usize {
-        0
     }
 
     fn decoy(&self, _: u64) -> Option<StoredPassword> {

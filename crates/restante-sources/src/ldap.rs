@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use restante_auth::account::AccountName;
-use restante_auth::directory::census::Census;
 use restante_auth::directory::{
     Alias, Answer, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError,
 };
@@ -225,14 +224,6 @@ impl Directory for LdapDirectory {
     fn reload(&self, _now: Instant) -> Answer<'_, usize> {
         self.inner.pool.forget();
         Box::pin(async { Ok(0) })
-    }
-
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
-    fn accounts(&self) -> usize {
-        0
     }
 
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {

@@ -6,10 +6,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::census::Census;
 use super::follow::{Content, Followed, Place};
 use super::{Alias, Answer, Circumstances, Directory, Entry, Notify, Problem, Question, SourceError, lines};
 use crate::account::AccountName;
@@ -79,14 +77,6 @@ impl Directory for AliasDirectory {
 
     fn reload(&self, now: Instant) -> Answer<'_, usize> {
         Box::pin(self.file.reload(now))
-    }
-
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
-    fn accounts(&self) -> usize {
-        0
     }
 
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {

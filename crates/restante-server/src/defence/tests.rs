@@ -269,18 +269,6 @@ impl Directory for Slow {
         })
     }
 
-    fn reload(&self, _: Instant) -> Answer<'_, usize> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
-    fn accounts(&self) -> usize {
-        0
-    }
-
     fn decoy(&self, _: u64) -> Option<StoredPassword> {
         None
     }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Instant;
 
 use restante_auth::account::{AccountName, Bound, Owner};
 use restante_auth::directory::{Circumstances, Service};

@@ -76,10 +76,6 @@ impl Directory for Oracle {
         Box::pin(std::future::ready(Ok(self.accounts.len())))
     }
 
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
     fn accounts(&self) -> usize {
         self.accounts.len()
     }
