@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod defence;
 mod line;
 mod log;
+pub(crate) mod session;
 
 use crate::bans::Ban;
 use crate::config::{Address, LogFormat, Protocol, TlsMode};
@@ -17,6 +18,7 @@ use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
 use restante_auth::credential::CredentialName;
+use session::{SessionEnd, write_app_password};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -330,87 +332,6 @@ fn shown(octets: &[u8]) -> Cow<'_, str> {
 fn connection(protocol: Protocol, peer: &Peer, line: &mut Line<'_>) {
     line.word("protocol", &protocol.as_str());
     line.text("peer", peer);
-}
-
-/// What there is to say about a session when it has ended.
-#[derive(Debug)]
-pub(crate) struct SessionEnd {
-    pub(crate) trace: Trace,
-    pub(crate) protocol: Protocol,
-    pub(crate) peer: Peer,
-    /// Who logged in (POP3, POP2).
-    pub(crate) login: Option<LoggedIn>,
-    // R8314-4.4
-    /// Version and cipher suite.
-    pub(crate) tls: Option<(&'static str, &'static str)>,
-    /// Octets from and to the peer, as the session saw them (below them may be TLS).
-    pub(crate) octets_in: u64,
-    pub(crate) octets_out: u64,
-    /// Messages sent whole (RETR) and in part (TOP), and removed.
-    pub(crate) retrieved: u64,
-    pub(crate) topped: u64,
-    pub(crate) deleted: u64,
-    /// Messages in the maildrop at login.
-    pub(crate) messages: Option<u64>,
-    /// Messages handed in by XTND XMIT and taken (POP3).
-    pub(crate) submitted: u64,
-    /// Recipients delivered to (LMTP).
-    pub(crate) delivered: u64,
-    pub(crate) duration: Duration,
-    pub(crate) end: End,
-}
-
-/// Who logged in, and how.
-#[derive(Debug)]
-pub(crate) struct LoggedIn {
-    pub(crate) account: AccountName,
-    pub(crate) method: &'static str,
-    /// Which of the account's app passwords it was, if it was one.
-    pub(crate) app_password: Option<CredentialName>,
-}
-
-fn write_app_password(name: Option<&CredentialName>, line: &mut Line<'_>) {
-    if let Some(name) = name {
-        line.text("app_password", name);
-    }
-}
-
-impl SessionEnd {
-    fn fields(&self, line: &mut Line<'_>) {
-        line.word("trace", &self.trace);
-        line.word("protocol", &self.protocol.as_str());
-        line.text("peer", &self.peer);
-        if let Some(LoggedIn { account, method, app_password }) = &self.login {
-            line.text("account", account);
-            line.word("method", method);
-            write_app_password(app_password.as_ref(), line);
-        }
-        if let Some((version, cipher)) = self.tls {
-            line.word("tls", &version);
-            line.word("cipher", &cipher);
-        }
-        line.number("octets_in", self.octets_in);
-        line.number("octets_out", self.octets_out);
-        match self.protocol {
-            Protocol::Pop3 | Protocol::Pop2 => {
-                if let Some(messages) = self.messages {
-                    line.number("messages", messages);
-                }
-                line.number("retrieved", self.retrieved);
-                if self.protocol == Protocol::Pop3 {
-                    line.number("topped", self.topped);
-                }
-                line.number("deleted", self.deleted);
-                if self.submitted > 0 {
-                    line.number("submitted", self.submitted);
-                }
-            }
-            Protocol::Lmtp => line.number("delivered", self.delivered),
-            Protocol::Sasl | Protocol::Acme => {}
-        }
-        line.number("duration_us", u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX));
-        line.text("end", &self.end);
-    }
 }
 
 /// How a session ended.

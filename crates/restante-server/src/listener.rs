@@ -11,6 +11,7 @@ mod stream;
 use crate::clock;
 use crate::config::{Address, Config, Listen, Network, Protocol, TlsMode};
 use crate::connection::Connection;
+use crate::event::session::{Done, SessionEnd, Traffic};
 use crate::event::{End, Event, Peer, Trace};
 use crate::limits::{FAREWELL_S, Leave, Pass, REFUSALS_MAX, Standing};
 use crate::shared::{Registered, Settings, Shared};
@@ -312,6 +313,25 @@ impl Visit {
     /// What the log says of TLS: its version and cipher suite, if there is any.
     pub(crate) fn tls_note(&self, connection: &Connection) -> Option<(&'static str, &'static str)> {
         connection.tls().or_else(|| self.proxy_tls.as_deref().copied())
+    }
+
+    /// Closes the connection as befits how the session ended, and answers what went over it.
+    pub(crate) async fn close(&self, connection: &mut Connection, end: &End) -> Traffic {
+        // Before: what is closed knows no more of it.
+        let traffic = Traffic {
+            tls: self.tls_note(connection),
+            octets_in: connection.octets_in,
+            octets_out: connection.octets_out,
+        };
+        connection.leave(end).await;
+        traffic
+    }
+
+    /// Says in the log how the session was that began at `started` and is over now.
+    pub(crate) fn note_end(&self, started: Instant, traffic: Traffic, done: Done, end: End) {
+        let duration = clock::now() - started;
+        let session = SessionEnd { trace: self.trace, peer: self.peer, traffic, done, duration, end };
+        self.shared.log.write(&Event::Session(&session));
     }
 }
 

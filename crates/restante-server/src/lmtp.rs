@@ -8,7 +8,8 @@ use crate::assemble;
 use crate::clock;
 use crate::config::{Over, Protocol, TlsMode};
 use crate::connection::{Connection, Heard, Patience};
-use crate::event::{DeliveryEnd, End, Event, Peer, SessionEnd};
+use crate::event::session::Done;
+use crate::event::{DeliveryEnd, End, Event, Peer};
 use crate::header::{Head, ReturnPathFilter};
 use crate::listener::{Raw, Visit};
 use restante_auth::account::Account;
@@ -371,26 +372,8 @@ impl Sender {
     /// Lets go of everything, closes the connection, and says in the log how it was.
     async fn leave(&mut self, end: End) {
         self.discard().await;
-        let tls = self.visit.tls_note(&self.connection);
-        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        self.connection.leave(&end).await;
-        self.visit.shared.log.write(&Event::Session(&SessionEnd {
-            trace: self.visit.trace,
-            protocol: Protocol::Lmtp,
-            peer: self.visit.peer,
-            login: None,
-            tls,
-            octets_in,
-            octets_out,
-            retrieved: 0,
-            topped: 0,
-            deleted: 0,
-            messages: None,
-            submitted: 0,
-            delivered: self.delivered,
-            duration: clock::now() - self.started,
-            end,
-        }));
+        let traffic = self.visit.close(&mut self.connection, &end).await;
+        self.visit.note_end(self.started, traffic, Done::Lmtp { delivered: self.delivered }, end);
     }
 
     fn note_fault(&self, doing: &str, error: &dyn Error) {

@@ -6,7 +6,8 @@
 use crate::clock;
 use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Patience};
-use crate::event::{End, Event, SessionEnd};
+use crate::event::End;
+use crate::event::session::{Collected, Done};
 use crate::limits::WRITE_OCTETS;
 use crate::listener::{Raw, Visit, unless_displaced};
 use crate::pop3::fault;
@@ -273,27 +274,11 @@ impl Guest {
     /// Lets go of everything, closes the connection, and says in the log how it was.
     async fn leave(&mut self, end: End) {
         self.maildrop = None;
-        let tls = self.visit.tls_note(&self.connection);
-        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        self.connection.leave(&end).await;
+        let traffic = self.visit.close(&mut self.connection, &end).await;
         let login = self.login.take().map(Login::noted);
-        self.visit.shared.log.write(&Event::Session(&SessionEnd {
-            trace: self.visit.trace,
-            protocol: Protocol::Pop2,
-            peer: self.visit.peer,
-            login,
-            tls,
-            octets_in,
-            octets_out,
-            retrieved: self.retrieved,
-            topped: 0,
-            deleted: self.deleted,
-            messages: self.messages,
-            submitted: 0,
-            delivered: 0,
-            duration: clock::now() - self.started,
-            end,
-        }));
+        let (messages, retrieved, deleted) = (self.messages, self.retrieved, self.deleted);
+        let collected = Collected { login, messages, retrieved, deleted, ..Collected::default() };
+        self.visit.note_end(self.started, traffic, Done::Pop2(collected), end);
     }
 
     fn note_fault(&self, doing: &str, error: &dyn Error) {

@@ -13,7 +13,8 @@ mod submit;
 use crate::clock;
 use crate::config::{Protocol, Surrogates, TlsMode};
 use crate::connection::{Connection, Cut, Patience};
-use crate::event::{End, Event, SessionEnd};
+use crate::event::End;
+use crate::event::session::{Collected, Done};
 use crate::limits::WRITE_OCTETS;
 use crate::listener::{Raw, Visit, unless_displaced};
 use login::Login;
@@ -328,27 +329,17 @@ impl Guest {
     async fn leave(&mut self, end: End) {
         // Before anything that may take time: the next session of the account may be waiting.
         self.maildrop = None;
-        let tls = self.visit.tls_note(&self.connection);
-        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        self.connection.leave(&end).await;
+        let traffic = self.visit.close(&mut self.connection, &end).await;
         let login = self.login.take().filter(|_| self.messages.is_some()).map(Login::noted);
-        self.visit.shared.log.write(&Event::Session(&SessionEnd {
-            trace: self.visit.trace,
-            protocol: Protocol::Pop3,
-            peer: self.visit.peer,
+        let collected = Collected {
             login,
-            tls,
-            octets_in,
-            octets_out,
+            messages: self.messages,
             retrieved: self.retrieved,
             topped: self.topped,
             deleted: self.deleted,
-            messages: self.messages,
             submitted: self.submitted,
-            delivered: 0,
-            duration: clock::now() - self.started,
-            end,
-        }));
+        };
+        self.visit.note_end(self.started, traffic, Done::Pop3(collected), end);
     }
 }
 

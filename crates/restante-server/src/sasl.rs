@@ -6,10 +6,10 @@
 //! its permissions matter.
 
 use crate::clock;
-use crate::config::Protocol;
 use crate::connection::{Connection, Heard, Patience};
 use crate::defence;
-use crate::event::{End, Event, Peer, SessionEnd};
+use crate::event::session::Done;
+use crate::event::{End, Event, Peer};
 use crate::listener::{Raw, Visit};
 use restante_auth::directory::{Circumstances, Service};
 use restante_auth::verify::scram::ScramParameters;
@@ -220,25 +220,8 @@ impl MailServer {
 
     /// Closes the connection, and says in the log how it was.
     async fn leave(&mut self, end: End) {
-        let (octets_in, octets_out) = (self.connection.octets_in, self.connection.octets_out);
-        self.connection.leave(&end).await;
-        self.visit.shared.log.write(&Event::Session(&SessionEnd {
-            trace: self.visit.trace,
-            protocol: Protocol::Sasl,
-            peer: self.visit.peer,
-            login: None,
-            tls: None,
-            octets_in,
-            octets_out,
-            retrieved: 0,
-            topped: 0,
-            deleted: 0,
-            messages: None,
-            submitted: 0,
-            delivered: 0,
-            duration: clock::now() - self.started,
-            end,
-        }));
+        let traffic = self.visit.close(&mut self.connection, &end).await;
+        self.visit.note_end(self.started, traffic, Done::Sasl, end);
     }
 }
 

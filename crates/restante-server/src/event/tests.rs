@@ -1,5 +1,6 @@
 //! Log lines: their forms, what is escaped, and that none is lost.
 
+use super::session::{Collected, Done, LoggedIn, SessionEnd, Traffic};
 use super::*;
 use proptest::prelude::*;
 use restante_proto::visible::is_hidden;
@@ -14,24 +15,23 @@ fn line(format: LogFormat, event: &Event<'_>) -> String {
 }
 
 fn session() -> SessionEnd {
+    let login = LoggedIn { account: AccountName::new("bob").unwrap(), method: "PLAIN", app_password: None };
     SessionEnd {
         trace: Trace(0xc0ffee),
-        protocol: Protocol::Pop3,
         peer: Peer::Tcp("192.0.2.7:40000".parse().unwrap()),
-        login: Some(LoggedIn {
-            account: AccountName::new("bob").unwrap(),
-            method: "PLAIN",
-            app_password: None,
+        traffic: Traffic {
+            tls: Some(("TLSv1_3", "TLS13_AES_256_GCM_SHA384")),
+            octets_in: 70,
+            octets_out: 4711,
+        },
+        done: Done::Pop3(Collected {
+            login: Some(login),
+            messages: Some(4),
+            retrieved: 3,
+            topped: 1,
+            deleted: 2,
+            submitted: 0,
         }),
-        tls: Some(("TLSv1_3", "TLS13_AES_256_GCM_SHA384")),
-        octets_in: 70,
-        octets_out: 4711,
-        retrieved: 3,
-        topped: 1,
-        deleted: 2,
-        messages: Some(4),
-        submitted: 0,
-        delivered: 0,
         duration: Duration::from_micros(1234),
         end: End::Quit,
     }
@@ -40,6 +40,8 @@ fn session() -> SessionEnd {
 // R8314-4.4
 #[test]
 fn a_session_is_one_line() {
+    let mut silent = SessionEnd { end: End::Silence, ..session() };
+    silent.traffic.tls = None;
     assert_eq!(
         line(LogFormat::Logfmt, &Event::Session(&session())),
         "time=2023-11-14T22:13:20.000001Z level=info event=session trace=0000000000c0ffee protocol=pop3 \
@@ -47,7 +49,7 @@ fn a_session_is_one_line() {
          octets_out=4711 messages=4 retrieved=3 topped=1 deleted=2 duration_us=1234 end=quit\n"
     );
     assert_eq!(
-        line(LogFormat::Json, &Event::Session(&SessionEnd { tls: None, end: End::Silence, ..session() })),
+        line(LogFormat::Json, &Event::Session(&silent)),
         "{\"time\":\"2023-11-14T22:13:20.000001Z\",\"level\":\"info\",\"event\":\"session\",\
          \"trace\":\"0000000000c0ffee\",\"protocol\":\"pop3\",\"peer\":\"192.0.2.7:40000\",\"account\":\"bob\",\
          \"method\":\"PLAIN\",\"octets_in\":70,\"octets_out\":4711,\"messages\":4,\"retrieved\":3,\"topped\":1,\

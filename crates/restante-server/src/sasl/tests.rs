@@ -1,6 +1,7 @@
 //! A mail server over a pipe in memory, with the clock stopped.
 
 use super::*;
+use crate::config::Protocol;
 use crate::tests::{Site, spawn_in_memory};
 use base64_of::plain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
