@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use memchr::memchr;
-use zeroize::Zeroize;
+
+use crate::secret::wipe;
 
 /// Octets received and not yet used.
 ///
 /// The driver fills, the session consumes. A driver that calls `step` after every `fill` keeps at most one
 /// unfinished line and one piece of its own size in here. The memory is freed when the input runs empty, so an
-/// idle connection holds none. Octets that leave by growth of the buffer are wiped, since they may be a password.
+/// idle connection holds none. Lines and what was not used are wiped before their memory is given back, since they may hold a
+/// password; octets of messages are not.
 #[derive(Default)]
 pub struct Input {
     octets: Vec<u8>,
@@ -21,6 +23,8 @@ pub struct Input {
     start: usize,
     /// So many octets from `start` on hold no line end: a line that comes in small pieces is searched once.
     searched: usize,
+    /// Octets before this were lines, or were thrown away. `lines_end <= start`.
+    lines_end: usize,
     /// The line being received was too long; it is thrown away up to its end.
     is_skipping: bool,
 }
@@ -29,7 +33,7 @@ impl Input {
     /// An empty input. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { octets: Vec::new(), start: 0, searched: 0, is_skipping: false }
+        Self { octets: Vec::new(), start: 0, searched: 0, lines_end: 0, is_skipping: false }
     }
 
     /// Appends what was received.
@@ -45,9 +49,8 @@ impl Input {
             let capacity = (unused.len() + room).max(2 * unused.len());
             let mut octets = Vec::with_capacity(capacity);
             octets.extend_from_slice(unused);
-            self.octets.zeroize();
-            self.octets = octets;
-            self.start = 0;
+            self.wipe();
+            (self.octets, self.start, self.lines_end) = (octets, 0, 0);
         }
         receive(&mut self.octets)
     }
@@ -75,15 +78,18 @@ impl Input {
 
     /// Throws everything away, also the memory of being inside an over-long line.
     pub fn clear(&mut self) {
-        self.octets.zeroize();
         *self = Self::new();
     }
 
     /// Overwrites the octets already used; called after a line that may have held a password.
     pub fn wipe_used(&mut self) {
-        if let Some(used) = self.octets.get_mut(..self.start) {
-            used.zeroize();
-        }
+        self.octets.get_mut(..self.start).map(wipe);
+    }
+
+    /// Overwrites what may hold a password: lines, and what was not used.
+    fn wipe(&mut self) {
+        self.octets.get_mut(..self.lines_end).map(wipe);
+        self.octets.get_mut(self.start..).map(wipe);
     }
 
     /// Whether everything was used.
@@ -119,6 +125,7 @@ impl Input {
         // Not `consume`: the memory must live on for the line that is lent out.
         let line_start = self.start;
         self.start += length;
+        self.lines_end = self.start;
         self.searched = 0;
         if length > line_octets_max {
             return Line::TooLong;
@@ -130,15 +137,13 @@ impl Input {
 
     /// Throws octets away up to the end of the line; whether the end was found.
     fn skip(&mut self, end: LineEnd) -> bool {
-        if let Some(length) = self.find(end) {
-            self.is_skipping = false;
-            self.consume(length);
-            return true;
-        }
+        let length = self.find(end);
         // The CR may be the first half of the line end.
         let kept = usize::from(self.octets().ends_with(b"\r"));
-        self.consume(self.len() - kept);
-        false
+        self.lines_end = self.start + length.unwrap_or(self.len() - kept);
+        self.consume(self.lines_end - self.start);
+        self.is_skipping = length.is_none();
+        length.is_some()
     }
 
     /// The octets of the next line with its line end.
@@ -168,9 +173,15 @@ impl Input {
     /// Gives memory back that only used octets are in.
     pub(crate) fn free_when_empty(&mut self) {
         if self.is_empty() && self.octets.capacity() > 0 {
-            self.octets = Vec::new();
-            self.start = 0;
+            self.wipe();
+            (self.octets, self.start, self.lines_end) = (Vec::new(), 0, 0);
         }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 

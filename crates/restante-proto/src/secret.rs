@@ -41,6 +41,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Overwrites octets that may be a secret, in a way that no compiler leaves out and as fast as memory is.
+pub fn wipe(octets: &mut [u8]) {
+    octets.fill(0);
+    zeroize::optimization_barrier(octets);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use crate::listener::Raw;
 use crate::tls::{Identity, TlsStream};
 use restante_proto::line::Input;
 use restante_proto::sasl::{BindingKind, Channel};
+use restante_proto::secret::wipe;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -221,6 +222,8 @@ impl Connection {
                 self.octets_in += buffer.filled().len() as u64;
                 self.pulse.iter().for_each(|pulse| pulse.beat(clock::now()));
                 self.input.fill(buffer.filled());
+                // It may be a password.
+                wipe(buffer.filled_mut());
                 Poll::Ready(Heard::Octets)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Heard::Broken(error)),
@@ -390,7 +393,9 @@ impl Connection {
                 let read = poll_fn(|cx| {
                     let mut space = [MaybeUninit::uninit(); READ_OCTETS];
                     let mut buffer = ReadBuf::uninit(&mut space);
-                    Pin::new(&mut *raw).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+                    let read = Pin::new(&mut *raw).poll_read(cx, &mut buffer);
+                    wipe(buffer.filled_mut());
+                    read.map_ok(|()| buffer.filled().len())
                 });
                 match read.await? {
                     0 => break,

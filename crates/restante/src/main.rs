@@ -11,6 +11,7 @@ mod flags;
 mod service;
 mod terminal;
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,6 +21,12 @@ use exit::{Code, Failure};
 use flags::{Command, Flags};
 use restante_broker::Role;
 use restante_server::walls;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes whatever is freed, for every role of the program: copies of a password are made by each buffer that grows, in our code and in
+/// that of TLS, databases and parsers, and no list of them would stay whole.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     if let Some(role) = role() {

@@ -390,7 +390,7 @@ fn strict_world() -> World {
 #[test]
 fn a_session_is_small() {
     assert!(size_of::<Session>() <= 160, "{}", size_of::<Session>());
-    assert!(size_of::<Input>() <= 48);
+    assert!(size_of::<Input>() <= 56);
 }
 
 #[test]

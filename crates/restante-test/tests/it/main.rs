@@ -9,6 +9,7 @@ mod aliases;
 mod app_passwords;
 mod conformance;
 mod issuers;
+mod memory;
 mod robustness;
 mod service;
 mod tokens;
