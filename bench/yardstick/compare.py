@@ -230,6 +230,17 @@ class Restante(Server):
         return [str(self.program), "serve", "--config", str(self.root / "restante.toml")]
 
 
+class Unconfined(Restante):
+    """The same server without its walls (Landlock, seccomp): what they cost."""
+
+    name = "restante-unconfined"
+
+    def setup(self):
+        super().setup()
+        with (self.root / "restante.toml").open("a") as file:
+            file.write('\n[server]\nconfine = "off"\n')
+
+
 class Floor(Server):
     """The yardstick's own server of canned replies: the least that any server can cost here."""
 
@@ -253,7 +264,7 @@ class Floor(Server):
         super().stop()
 
 
-SERVERS = {c.name: c for c in (Dovecot, Restante, Floor)}
+SERVERS = {c.name: c for c in (Dovecot, Restante, Unconfined, Floor)}
 
 
 def cert(root):
@@ -409,7 +420,7 @@ def check(names):
     if missing:
         sys.exit(f"missing: {', '.join(missing)}; apt-get install -y --no-install-recommends dovecot-pop3d dovecot-lmtpd openssl")
     build(YARD, HERE)
-    if "restante" in names:
+    if any(issubclass(SERVERS[n], Restante) for n in names):
         build(Restante.program, Restante.project)
 
 
