@@ -255,6 +255,21 @@ impl Server {
         self.site.lmtp_socket()
     }
 
+    /// The address of the one listener on 127.0.0.1, which the site's own are not. A test has configured it with port 0; the log
+    /// says which port it is.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn listener_on_loopback(&self) -> SocketAddr {
+        wait::some("the listener on 127.0.0.1", || {
+            let log = self.log();
+            let line =
+                log.lines().find(|line| line.contains("event=listening") && line.contains("=127.0.0.1:"))?;
+            line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok())
+        })
+    }
+
     /// Connects by POP2; reads nothing.
     ///
     /// # Panics

@@ -1,7 +1,5 @@
 //! The PROXY header on a listener behind proxies. How headers are written is judged where they are parsed.
 
-use std::net::SocketAddr;
-
 use restante_test::judge::Case;
 use restante_test::mail::numbered;
 use restante_test::peer::Peer;
@@ -29,18 +27,8 @@ fn case_of(protocol: &'static str, listener: &'static str) -> Case {
         .dovecot_not_asked("its listeners behind proxies are configured in another way")
 }
 
-/// The address of that listener: the log names it.
-fn address(server: &Server) -> SocketAddr {
-    wait::some("the listener on 127.0.0.1", || {
-        let log = server.log();
-        let line =
-            log.lines().find(|line| line.contains("event=listening") && line.contains("=127.0.0.1:"))?;
-        line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok())
-    })
-}
-
 fn connect(server: &Server, header: &[u8]) -> Peer {
-    let mut peer = Peer::connect(address(server));
+    let mut peer = Peer::connect(server.listener_on_loopback());
     peer.send(header);
     peer
 }
@@ -78,7 +66,7 @@ fn proxy_2_2_a_header_is_required_or_not_understood() {
 #[test]
 fn proxy_2_3_strangers_cannot_name_themselves() {
     case("proxy_from = [\"192.0.2.7\", \"2001:db8::/32\", \"unix\"]").run(|server| {
-        let mut peer = Peer::connect(address(server));
+        let mut peer = Peer::connect(server.listener_on_loopback());
         let _ = peer.try_send(TEXT);
         assert_eq!(peer.rest(), b"", "{}", peer.transcript());
         wait::until("the log to say so", || {

@@ -3,25 +3,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
 use restante_test::mail::numbered;
 use restante_test::peer::{Peer, base64};
-use restante_test::real::Server;
 use restante_test::wait;
 
 use super::ours;
-
-/// The address of the listener on 127.0.0.1, which the site's own are not: the log names it.
-fn address(server: &Server) -> SocketAddr {
-    wait::some("the listener on 127.0.0.1", || {
-        let log = server.log();
-        let line =
-            log.lines().find(|line| line.contains("event=listening") && line.contains("=127.0.0.1:"))?;
-        line.split(' ').find_map(|word| word.strip_prefix("address=")?.parse().ok())
-    })
-}
 
 fn listen(protocol: &str, more: &str) -> String {
     format!("[[listen]]\nprotocol = \"{protocol}\"\naddress = \"127.0.0.1:0\"\n{more}")
@@ -63,7 +51,7 @@ fn nothing_before_the_handshake_of_lmtp_outlives_it() {
         let envelope = "MAIL FROM:<evil@example.net>\r\nRCPT TO:<alice@example.org>\r\n";
         let message = format!("{envelope}DATA\r\nSubject: injected\r\n\r\n.\r\n");
         for behind in ["", &message, &format!("LHLO evil.example.net\r\n{message}"), "MAI"] {
-            let mut peer = Peer::connect(address(server));
+            let mut peer = Peer::connect(server.listener_on_loopback());
             assert_eq!(peer.reply().code, 220);
             peer.send(format!("LHLO evil.example.net\r\nSTARTTLS\r\n{behind}").as_bytes());
             let codes: Vec<u16> = (0..2).map(|_| peer.reply().code).collect();
@@ -101,13 +89,13 @@ fn octets_between_a_proxy_header_and_tls_are_never_commands() {
     let listener = listen("pop3", "tls = \"implicit\"\nproxy_from = [\"127.0.0.1\"]");
     ours().restante("auth.source", &listener).run(|server| {
         for between in [&b"USER alice\r\nPASS secret\r\n"[..], b"QUIT\r\n", b"PROXY UNKNOWN\r\n"] {
-            let mut peer = Peer::connect(address(server));
+            let mut peer = Peer::connect(server.listener_on_loopback());
             peer.send(&[HEADER, between].concat());
             if peer.try_start_tls(rustls::ALL_VERSIONS).is_ok() {
                 panic!("a handshake behind {}", between.escape_ascii());
             }
         }
-        let mut peer = Peer::connect(address(server));
+        let mut peer = Peer::connect(server.listener_on_loopback());
         peer.send(HEADER);
         peer.start_tls();
         peer.greeting();
@@ -126,7 +114,7 @@ fn octets_between_a_proxy_header_and_tls_are_never_commands() {
 #[test]
 fn a_mail_server_hears_one_line_for_each_login_whatever_its_client_types() {
     ours().restante("auth.source", &listen("sasl", "")).run(|server| {
-        let mut peer = Peer::connect(address(server));
+        let mut peer = Peer::connect(server.listener_on_loopback());
         peer.send(b"VERSION\t1\t1\nCPID\t4711\n");
         let mut line = String::new();
         let mut read = |peer: &mut Peer| {
