@@ -207,6 +207,22 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_in_the_queue_ends() {
+        let hashing = hashing(1);
+        let _running = Arc::clone(&hashing.strangers.running).acquire_owned().await.unwrap();
+        let waiting = hashing.fits(Lane::Stranger, stored(COSTLY), passwords(&["x"]));
+        let error = timeout(Duration::from_secs(6), waiting).await.expect("it ends by itself").unwrap_err();
+        assert!(error.is_temporary() && error.to_string().contains("waited too long"), "{error}");
+    }
+
+    #[test]
+    fn who_is_known_where_he_comes_from_has_the_owners_queue() {
+        let at = Circumstances::new(crate::directory::Service::Pop3, std::time::Instant::now());
+        assert_eq!(Lane::of(at), Lane::Stranger);
+        assert_eq!(Lane::of(Circumstances { is_known: true, ..at }), Lane::Owner);
+    }
+
     #[tokio::test]
     async fn strangers_who_fill_their_queue_do_not_keep_owners_waiting() {
         let hashing = hashing(0);
