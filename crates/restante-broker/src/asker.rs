@@ -89,13 +89,17 @@ enum Verdict {
 
 /// The account of this name, if it is one that is served.
 fn look_up(charter: &AskerCharter, name: &str) -> io::Result<Option<Found>> {
-    let Some(user) = User::from_name(name)? else { return Ok(None) };
+    Ok(User::from_name(name)?.and_then(|user| served(charter, user, name)))
+}
+
+/// What is told of this user to whoever asked for this name; `None`: it is nobody who is served.
+fn served(charter: &AskerCharter, user: User, name: &str) -> Option<Found> {
     let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
     // A name service may know a user by other names, too: those would be other accounts with the same maildrop.
     if user.name != name || !charter.serves(uid) || gid == 0 {
-        return Ok(None);
+        return None;
     }
-    Ok(Some(Found { uid, gid, home: user.dir }))
+    Some(Found { uid, gid, home: user.dir })
 }
 
 /// Who has this name, asked in this process: for whoever has no broker because he is not root, and needs no more than a name. It may
@@ -164,6 +168,8 @@ const CHECK: u8 = 2;
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::{Gid, Uid};
+
     use super::*;
 
     fn charter(first_uid: u32) -> AskerCharter {
@@ -189,6 +195,17 @@ mod tests {
         for name in ["root", "no-such-account", "", "a\0b"] {
             assert_eq!(answer(&charter(0), find(name).octets()).unwrap(), Asked::Unknown, "{name}");
         }
+    }
+
+    #[test]
+    fn only_who_is_called_so_is_within_bounds_and_not_of_roots_group_is_told_of() {
+        let daemon = || User::from_name("daemon").unwrap().unwrap();
+        let is_told = |first_uid, user, name| served(&charter(first_uid), user, name).is_some();
+        assert!(is_told(1, daemon(), "daemon"));
+        assert!(!is_told(1, daemon(), "DAEMON"), "another name of the same user is no account");
+        assert!(!is_told(2, daemon(), "daemon"));
+        assert!(!is_told(0, User { uid: Uid::from_raw(0), ..daemon() }, "daemon"));
+        assert!(!is_told(1, User { gid: Gid::from_raw(0), ..daemon() }, "daemon"));
     }
 
     #[test]

@@ -189,7 +189,35 @@ const ASKERS_MAX: u32 = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::charter::Passwords;
+
+    #[test]
+    fn nothing_is_started_for_whom_the_broker_may_not_serve() {
+        let settings = Settings {
+            first_uid: 1000,
+            last_uid: 60_000,
+            workers_max: 4,
+            passwords: Passwords::None,
+            timeout: Duration::from_secs(1),
+            mail: None,
+        };
+        let (ours, theirs) = Socket::pair().unwrap();
+        let server = Socket::adopt(theirs).unwrap();
+        let mut broker = Broker { socket: ours, settings, children: Vec::new(), next_id: 1 };
+        for uid in [0, 1, 999, 60_001, u32::MAX] {
+            broker.answer(Question::Worker(uid).write().octets()).unwrap();
+            let told = server.receive().unwrap().unwrap();
+            assert_eq!(
+                read_started(&told.octets).unwrap_err().kind(),
+                io::ErrorKind::PermissionDenied,
+                "{uid}"
+            );
+            assert!(told.file.is_none() && broker.children.is_empty(), "{uid}");
+        }
+    }
 
     #[test]
     fn questions_come_as_they_were_asked() {

@@ -63,18 +63,49 @@ fn mail_group(mail: &MailFolder) -> io::Result<Gid> {
 
 /// Asks the system who we are.
 fn verify(uid: Uid, gid: Gid, saved: Gid, groups: &[Gid]) -> io::Result<()> {
-    let (users, group) = (getresuid()?, getresgid()?);
-    let is_user = [users.real, users.effective, users.saved] == [uid; 3];
-    let is_group = [group.real, group.effective, group.saved] == [gid, gid, saved];
-    let numbers = |groups: &[Gid]| groups.iter().map(|group| group.as_raw()).collect::<BTreeSet<_>>();
-    let are_groups = numbers(&getgroups()?) == numbers(groups);
-    let left = rustix::thread::capabilities(None)?;
-    let has_none = left.effective.is_empty() && left.permitted.is_empty();
-    let is_for_good =
-        nix::unistd::setuid(Uid::from_raw(0)).is_err() && nix::unistd::setgid(Gid::from_raw(0)).is_err();
-    match is_user && is_group && are_groups && has_none && is_for_good && rustix::thread::no_new_privs()? {
+    match Rights::now()? == Rights::wanted(uid, gid, saved, groups) {
         true => Ok(()),
         false => Err(denied(format!("the rights of uid {uid} were not taken as they should have been"))),
+    }
+}
+
+/// All that a process may do by who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rights {
+    /// Real, effective, saved; the same for groups.
+    users: [u32; 3],
+    own_groups: [u32; 3],
+    groups: BTreeSet<u32>,
+    has_capabilities: bool,
+    /// Neither root nor its group could be had again. Trying is the only way to know, and leaves whoever fails the trial as root.
+    is_for_good: bool,
+    no_new_privileges: bool,
+}
+
+impl Rights {
+    fn now() -> io::Result<Self> {
+        let (users, groups) = (getresuid()?, getresgid()?);
+        let left = rustix::thread::capabilities(None)?;
+        Ok(Self {
+            users: [users.real, users.effective, users.saved].map(Uid::as_raw),
+            own_groups: [groups.real, groups.effective, groups.saved].map(Gid::as_raw),
+            groups: getgroups()?.into_iter().map(Gid::as_raw).collect(),
+            has_capabilities: !left.effective.is_empty() || !left.permitted.is_empty(),
+            is_for_good: nix::unistd::setuid(Uid::from_raw(0)).is_err()
+                && nix::unistd::setgid(Gid::from_raw(0)).is_err(),
+            no_new_privileges: rustix::thread::no_new_privs()?,
+        })
+    }
+
+    fn wanted(uid: Uid, gid: Gid, saved: Gid, groups: &[Gid]) -> Self {
+        Self {
+            users: [uid.as_raw(); 3],
+            own_groups: [gid, gid, saved].map(Gid::as_raw),
+            groups: groups.iter().map(|group| group.as_raw()).collect(),
+            has_capabilities: false,
+            is_for_good: true,
+            no_new_privileges: true,
+        }
     }
 }
 
@@ -100,4 +131,51 @@ pub(crate) enum Borrowing {
 
 fn denied(what: String) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_nobody_to_become() {
+        // Said before anything is changed.
+        let error = become_account(&WorkerCharter { uid: 0, mail: None }).unwrap_err();
+        assert!(error.to_string().contains("is root's"), "{error}");
+    }
+
+    #[test]
+    fn who_has_any_right_more_than_the_account_is_not_it() {
+        let (uid, gid, mail, more) =
+            (Uid::from_raw(1000), Gid::from_raw(100), Gid::from_raw(8), Gid::from_raw(27));
+        let wanted = Rights::wanted(uid, gid, mail, &[gid, more]);
+        let same = || wanted.clone();
+        for other in [
+            Rights { users: [1000, 1000, 0], ..same() },
+            Rights { users: [0, 1000, 1000], ..same() },
+            Rights { own_groups: [100, 8, 8], ..same() },
+            Rights { own_groups: [0, 100, 8], ..same() },
+            Rights { groups: [100, 27, 0].into(), ..same() },
+            Rights { groups: [100].into(), ..same() },
+            Rights { has_capabilities: true, ..same() },
+            Rights { is_for_good: false, ..same() },
+            Rights { no_new_privileges: false, ..same() },
+        ] {
+            assert_ne!(other, wanted);
+        }
+        assert_eq!(wanted.own_groups, [100, 100, 8]);
+    }
+
+    #[test]
+    fn a_borrowed_group_is_given_back() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (own, mail) = (nix::unistd::getegid(), Gid::from_raw(8));
+        let during = with_group(mail, own, nix::unistd::getegid).unwrap();
+        assert_eq!((during, nix::unistd::getegid()), (mail, own));
+        // Where that fails nothing more may be done.
+        let nobody = Gid::from_raw(u32::MAX);
+        assert!(matches!(with_group(own, nobody, || ()), Err(Borrowing::Abandoned)));
+    }
 }
