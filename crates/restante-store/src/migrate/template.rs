@@ -122,12 +122,6 @@ impl Template {
         }
         expanded
     }
-
-    /// Whether it needs the digest of an mbox message.
-    #[must_use]
-    pub fn needs_md5(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Value(Variable::Md5, _)))
-    }
 }
 
 impl Variable {
