@@ -7,12 +7,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use restante_proto::secret::SecretBuffer;
 
 /// A packet being written.
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
-    octets: Zeroizing<Vec<u8>>,
+    octets: SecretBuffer,
 }
 
 impl Writing {

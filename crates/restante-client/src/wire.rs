@@ -226,5 +226,12 @@ impl Wire {
     }
 }
 
+// Also when a login was given up half way.
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.output.zeroize();
+    }
+}
+
 /// Octets read and written at once.
 pub(crate) const BUFFER_OCTETS: usize = 32 * 1024;

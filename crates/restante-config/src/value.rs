@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use toml::de::DeValue;
+use zeroize::Zeroizing;
 
 /// Why a value cannot be what its key wants.
 #[derive(Debug)]
@@ -62,9 +63,9 @@ impl Value for String {
     }
 }
 
-/// A password or another secret, as it is written. `Debug` and [`Value::show`] leave it out.
+/// A password or another secret, as it is written. `Debug` and [`Value::show`] leave it out, and it is overwritten on drop.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(String);
+pub struct Hidden(Zeroizing<String>);
 
 impl Hidden {
     /// The secret itself. Not for logs and errors.
@@ -86,7 +87,7 @@ impl Value for Hidden {
             text if text.is_empty() => {
                 Err(Fault::new("this is empty", "write the secret in double quotes, or leave the key out"))
             }
-            text => Ok(Self(text)),
+            text => Ok(Self(Zeroizing::new(text))),
         }
     }
 

@@ -9,6 +9,7 @@ use core::fmt;
 use crate::maildrop::MessageNumber;
 use crate::reply::{decimal, parse_decimal};
 use crate::sasl::apop;
+use crate::secret::make_room;
 
 /// A command with its arguments, as one line of the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,16 @@ impl<'a> Command<'a> {
 
     /// Appends the command as a line with CR LF. That arguments hold no CR, LF or misplaced space is the caller's
     /// promise; [`Command::parse`] of the line tells.
+    ///
+    /// What `output` holds after PASS or AUTH is the caller's to overwrite; nothing of it is left elsewhere.
     pub fn encode(&self, output: &mut Vec<u8>) {
+        match *self {
+            Self::Pass(password) => make_room(output, b"PASS \r\n".len() + password.len()),
+            Self::Auth { mechanism: Some((name, Some(initial))) } => {
+                make_room(output, b"AUTH  \r\n".len() + name.len() + initial.len());
+            }
+            _ => {}
+        }
         output.extend_from_slice(self.keyword().as_bytes());
         match *self {
             Self::User(argument) | Self::Pass(argument) => word(argument, output),

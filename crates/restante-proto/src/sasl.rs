@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 pub mod anonymous;
 pub mod apop;
@@ -413,6 +413,8 @@ impl Method {
 /// Appends the base64 form of `octets` (RFC 4648 section 4, with padding).
 pub fn encode_base64(octets: &[u8], output: &mut Vec<u8>) {
     let start = output.len();
+    // With room for the end of the line: it may be a password.
+    secret::make_room(output, octets.len().div_ceil(3) * 4 + 2);
     output.resize(start + octets.len().div_ceil(3) * 4, 0);
     let written = output.get_mut(start..).map(|free| STANDARD.encode_slice(octets, free));
     debug_assert!(matches!(written, Some(Ok(count)) if start + count == output.len()), "four for three");

@@ -6,6 +6,10 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
+mod buffer;
+
+pub use buffer::{SecretBuffer, make_room};
+
 /// Octets that must not be printed and do not outlive their use: they are overwritten on drop.
 pub struct Secret(Vec<u8>);
 

@@ -8,17 +8,22 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::mem;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use zeroize::Zeroizing;
 
-/// The whole of a text file.
+/// The whole of a text file that may hold a secret.
 ///
 /// # Errors
 /// It cannot be read, is larger than `octets_max`, is no regular file or is not UTF-8.
-pub(crate) fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
-    String::from_utf8(read(path, octets_max)?)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8"))
+pub(crate) fn read_text(path: &Path, octets_max: u64) -> io::Result<Zeroizing<String>> {
+    let mut octets = read_secret(path, octets_max)?;
+    String::from_utf8(mem::take(&mut octets)).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8")
+    })
 }
 
 /// The whole of a file.
@@ -26,15 +31,42 @@ pub(crate) fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
 /// # Errors
 /// It cannot be read, is larger than `octets_max` or is no regular file.
 pub(crate) fn read(path: &Path, octets_max: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
-    let mut octets = Vec::new();
-    file.take(octets_max.saturating_add(1)).read_to_end(&mut octets)?;
-    if octets.len() as u64 > octets_max {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the file has more than {octets_max} octets"),
-        ));
+    read_secret(path, octets_max).map(|mut octets| mem::take(&mut *octets))
+}
+
+/// The whole of a file that may be a secret: it is read into one buffer of its size, which is overwritten on drop.
+///
+/// # Errors
+/// It cannot be read, is larger than `octets_max` or is no regular file.
+pub(crate) fn read_secret(path: &Path, octets_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut file = open_regular(path)?;
+    let expected = file.metadata()?.len().min(octets_max);
+    // One octet more than there should be, to see the end.
+    let mut octets =
+        Zeroizing::new(vec![0; usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1)]);
+    let mut filled = 0;
+    loop {
+        let room = octets.get_mut(filled..).unwrap_or_default();
+        match file.read(room) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if filled as u64 > octets_max {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the file has more than {octets_max} octets"),
+            ));
+        }
+        if filled == octets.len() {
+            // It has grown meanwhile, or is one of those that have no size.
+            let mut wider = Zeroizing::new(vec![0; 2 * filled]);
+            wider.split_at_mut(filled).0.copy_from_slice(&octets);
+            octets = wider;
+        }
     }
+    octets.truncate(filled);
     Ok(octets)
 }
 
@@ -227,8 +259,8 @@ pub(crate) fn kept_key<const OCTETS: usize>(path: &Path) -> io::Result<[u8; OCTE
     if !exists(path) {
         make_key::<OCTETS>(path)?;
     }
-    let octets = read(path, OCTETS as u64)?;
-    octets.try_into().map_err(|_| {
+    let octets = read_secret(path, OCTETS as u64)?;
+    octets.as_slice().try_into().map_err(|_| {
         io::Error::new(io::ErrorKind::InvalidData, format!("it is no key of {OCTETS} octets; take it away"))
     })
 }
@@ -237,13 +269,13 @@ pub(crate) fn kept_key<const OCTETS: usize>(path: &Path) -> io::Result<[u8; OCTE
 fn make_key<const OCTETS: usize>(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut octets = [0; OCTETS];
-    getrandom::fill(&mut octets).map_err(io::Error::other)?;
+    let mut octets = Zeroizing::new([0; OCTETS]);
+    getrandom::fill(&mut *octets).map_err(io::Error::other)?;
     let mut tail = [0; 8];
     getrandom::fill(&mut tail).map_err(io::Error::other)?;
     let aside = path.with_extension(format!("{:016x}", u64::from_ne_bytes(tail)));
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let kept = file.write_all(&octets).and_then(|()| file.sync_all()).and_then(|()| {
+    let kept = file.write_all(&*octets).and_then(|()| file.sync_all()).and_then(|()| {
         match fs::hard_link(&aside, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
@@ -375,6 +407,25 @@ pub(crate) fn hostname() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_comes_out_whole_or_not_at_all() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("secret");
+        for size in [0, 1, 9, 10] {
+            let octets: Vec<u8> = (0..size).collect();
+            fs::write(&path, &octets).unwrap();
+            assert_eq!(*read_secret(&path, 10).unwrap(), octets);
+        }
+        fs::write(&path, [b'x'; 11]).unwrap();
+        assert_eq!(read_secret(&path, 10).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::write(&path, b"\xff").unwrap();
+        assert_eq!(read_text(&path, 10).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        // One that says it has no octets, and has more than one.
+        assert!(read_text(Path::new("/proc/self/status"), 1 << 20).unwrap().ends_with('\n'));
+        assert!(read_secret(Path::new("/proc/self/status"), 10).is_err());
+        assert!(read_secret(folder.path(), 10).is_err());
+    }
 
     #[test]
     fn a_key_is_made_once_and_kept() {

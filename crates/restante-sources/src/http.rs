@@ -6,6 +6,7 @@
 //! blocks: so each question has a thread, and there are only so many.
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +16,13 @@ use restante_auth::directory::census::Census;
 use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
 use restante_auth::password::{Scheme, StoredPassword};
 use restante_auth::settings::Given;
-use restante_proto::secret::Secret;
+use restante_proto::secret::{Secret, SecretBuffer};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use ureq::Agent;
 use ureq::http::HeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use zeroize::Zeroizing;
 
 use crate::trust;
 
@@ -281,9 +282,9 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn body(question: &Question<'_>, password: Option<&str>) -> Zeroizing<Vec<u8>> {
+fn body(question: &Question<'_>, password: Option<&str>) -> SecretBuffer {
     let (name, at) = (question.name, question.at);
-    let mut body = json!({
+    let open = json!({
         "action": if password.is_some() { "check" } else { "lookup" },
         "account": name.as_str(),
         "local": name.local(),
@@ -292,10 +293,33 @@ fn body(question: &Question<'_>, password: Option<&str>) -> Zeroizing<Vec<u8>> {
         "peer": at.peer.map(|peer| peer.to_canonical().to_string()),
         "tls": at.is_encrypted,
     });
-    if let (Some(password), Some(body)) = (password, body.as_object_mut()) {
-        body.insert("password".to_owned(), Value::from(password));
+    let mut sink = Sink(SecretBuffer::new());
+    let written = serde_json::to_writer(&mut sink, &Body { open, password });
+    debug_assert!(written.is_ok(), "a sink takes all, and texts are all there is");
+    sink.0
+}
+
+/// A question with a password beside it, which is not copied into a tree first.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    open: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+}
+
+/// What takes all that is written.
+struct Sink(SecretBuffer);
+
+impl io::Write for Sink {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(octets);
+        Ok(octets.len())
     }
-    Zeroizing::new(body.to_string().into_bytes())
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Asks and waits. Says what is wrong in words that hold neither question nor answer.

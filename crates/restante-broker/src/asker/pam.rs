@@ -48,7 +48,7 @@ pub(super) fn check(service: &str, name: &str, password: &Secret, peer: &str) ->
 
 /// `false`: a module has made somebody else of the user, whose maildrop is not asked for.
 fn ask(service: &str, name: &str, password: &Secret, peer: &str) -> Result<bool, ErrorCode> {
-    let answers = Answers { name: name.into(), password: OsStr::from_bytes(password.expose()).to_owned() };
+    let answers = Answers { name: name.into(), password: Secret::new(password.expose().to_vec()) };
     let mut transaction = TransactionBuilder::new_with_service(service).username(name).build(answers)?;
     if !peer.is_empty() {
         transaction.items_mut().set_remote_host(Some(OsStr::new(peer)))?;
@@ -65,14 +65,17 @@ fn ask(service: &str, name: &str, password: &Secret, peer: &str) -> Result<bool,
 /// What modules ask of a user: whose name may be seen, whose password may not.
 struct Answers {
     name: OsString,
-    password: OsString,
+    password: Secret,
 }
 
 impl Conversation for Answers {
     fn communicate(&self, messages: &[Exchange<'_>]) {
         for message in messages {
             match message {
-                Exchange::MaskedPrompt(question) => question.set_answer(Ok(self.password.clone())),
+                Exchange::MaskedPrompt(question) => {
+                    // The library's from here on.
+                    question.set_answer(Ok(OsStr::from_bytes(self.password.expose()).to_owned()));
+                }
                 Exchange::Prompt(question) => question.set_answer(Ok(self.name.clone())),
                 Exchange::Error(said) => said.set_answer(Ok(())),
                 Exchange::Info(said) => said.set_answer(Ok(())),

@@ -56,8 +56,8 @@ impl Kept {
     }
 
     /// The credentials of our account at this directory, as they were kept.
-    pub(super) fn account(&self, directory: &str) -> io::Result<Option<Vec<u8>>> {
-        match file::read(&self.account_path(directory), OCTETS_MAX) {
+    pub(super) fn account(&self, directory: &str) -> io::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+        match file::read_secret(&self.account_path(directory), OCTETS_MAX) {
             Ok(octets) => Ok(Some(octets)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -11,6 +11,7 @@ use restante_sources::http::{self, HttpDirectory};
 use restante_sources::ldap::{LdapDirectory, Service, Settings};
 use std::path::Path;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A directory that speaks LDAP.
 pub(super) fn ldap(source: &LdapSource, addresses: address::Settings) -> Result<Source, SourceError> {
@@ -65,11 +66,11 @@ pub(super) fn secret(
     match (written, path) {
         (Some(written), _) => Ok(Some(Secret::new(written.expose().as_bytes().to_vec()))),
         (None, Some(path)) => {
-            let mut octets = read(source, path)?;
+            let mut octets = Zeroizing::new(read(source, path)?);
             while octets.last().is_some_and(|octet| b"\r\n".contains(octet)) {
                 octets.pop();
             }
-            Ok(Some(Secret::new(octets)))
+            Ok(Some(Secret::new(std::mem::take(&mut octets))))
         }
         (None, None) => Ok(None),
     }

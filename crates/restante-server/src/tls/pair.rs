@@ -5,7 +5,6 @@
 use super::certificate;
 use super::staple::{self, StapleError};
 use crate::file::{self, Stamp};
-use restante_proto::secret::Secret;
 use rustls::SignatureAlgorithm;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -137,10 +136,9 @@ fn load_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> 
     if let Some(weakness) = chain.iter().find_map(|der| certificate::weakness(der)) {
         return Err(PairError::Weak(certificate.to_owned(), weakness));
     }
-    let text =
-        file::read(key, PEM_OCTETS_MAX).map_err(|error| PairError::Key(key.to_owned(), error.into()))?;
-    let text = Secret::new(text);
-    let secret = PrivateKeyDer::from_pem_slice(text.expose())
+    let text = file::read_secret(key, PEM_OCTETS_MAX)
+        .map_err(|error| PairError::Key(key.to_owned(), error.into()))?;
+    let secret = PrivateKeyDer::from_pem_slice(&text)
         .map_err(|error| PairError::Key(key.to_owned(), pem_error(error)))?;
     CertifiedKey::from_der(chain, secret, &super::provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => PairError::Mismatch(certificate.to_owned(), key.to_owned()),

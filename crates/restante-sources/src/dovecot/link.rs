@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// A connection that is kept.
 pub(super) struct Link {
@@ -248,7 +248,8 @@ impl Keeper {
 impl Connection {
     /// Writes a question. One that cannot be asked is answered here.
     async fn put(&mut self, Job { ask, reply }: Job) -> Result<(), Failure> {
-        let mut output = Vec::new();
+        // It may hold a password, also when nobody waits any more.
+        let mut output = Zeroizing::new(Vec::new());
         let id = match &*ask {
             Ask::Nothing => {
                 // That there is a connection is all that was asked.
@@ -265,10 +266,7 @@ impl Connection {
             return Ok(());
         };
         self.waiting.insert(id, reply);
-        let written = self.stream.write_all(&output).await;
-        // It may hold a password.
-        output.zeroize();
-        written.map_err(|_| Failure::Lost)
+        self.stream.write_all(&output).await.map_err(|_| Failure::Lost)
     }
 
     async fn receive(&mut self) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use ureq::http::HeaderValue;
 use ureq::http::Response;
 use ureq::{Agent, Body};
+use zeroize::Zeroizing;
 
 use crate::http;
 
@@ -40,7 +41,7 @@ pub(super) struct Answer {
 pub(super) struct Form {
     /// Who asks. Marked as a secret, so that nothing shows it.
     pub(super) authorization: HeaderValue,
-    pub(super) token: String,
+    pub(super) token: Zeroizing<String>,
 }
 
 impl Asker {

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,11 +12,12 @@ use restante_auth::account::AccountName;
 use restante_auth::directory::{Answer, Problem, SourceError};
 use restante_auth::token::{Finding, Flaw, TokenVerifier};
 use restante_auth::verify::Attempt;
-use restante_proto::secret::Secret;
+use restante_proto::secret::{Secret, SecretBuffer};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use serde_json::Value;
 use ureq::http::HeaderValue;
+use zeroize::Zeroizing;
 
 use super::ask::{self, Asker, Form};
 use super::claims::{Origin, Rules, end, seconds};
@@ -97,7 +97,7 @@ impl IntrospectedTokens {
             Some(Recalled::Unknown(occasion)) => Some(occasion),
             None => None,
         };
-        let form = Form { authorization: self.authorization.clone(), token: text.to_owned() };
+        let form = Form { authorization: self.authorization.clone(), token: Zeroizing::new(text.to_owned()) };
         let temporary = |what| {
             let problem = Problem::new(what, "see whether the issuer can be reached and what it answers");
             SourceError::temporary(&self.source, problem)
@@ -168,10 +168,14 @@ impl Login {
     fn header(&self) -> Result<HeaderValue, Problem> {
         let text = match self {
             Self::Client { id, secret } => {
-                let pair = format!("{}:{}", escaped(id.as_bytes()), escaped(secret.expose()));
-                [b"Basic ", BASE64_STANDARD.encode(pair).as_bytes()].concat()
+                let mut pair = SecretBuffer::with_capacity(3 * (id.len() + secret.expose().len()) + 1);
+                escape(id.as_bytes(), &mut pair);
+                pair.push(b':');
+                escape(secret.expose(), &mut pair);
+                let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*pair));
+                Zeroizing::new([b"Basic ", encoded.as_bytes()].concat())
             }
-            Self::Bearer(token) => [b"Bearer ", token.expose()].concat(),
+            Self::Bearer(token) => Zeroizing::new([b"Bearer ", token.expose()].concat()),
         };
         let mut value = HeaderValue::from_bytes(&text)
             .map_err(|_| Problem::new("the secret cannot be sent", "write a token of printable ASCII"))?;
@@ -181,16 +185,16 @@ impl Login {
 }
 
 /// As forms have it. RFC 6749 section 2.3.1 wants that before Basic's own base64.
-fn escaped(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        match octet.is_ascii_alphanumeric() || b"-._".contains(octet) {
-            true => text.push(char::from(*octet)),
+fn escape(octets: &[u8], output: &mut SecretBuffer) {
+    for &octet in octets {
+        match octet.is_ascii_alphanumeric() || b"-._".contains(&octet) {
+            true => output.push(octet),
             false => {
-                let _ = write!(text, "%{octet:02X}");
+                let digit = |value: u8| if value < 10 { b'0' + value } else { b'A' + value - 10 };
+                output.extend_from_slice(&[b'%', digit(octet >> 4), digit(octet & 0x0f)]);
             }
         }
-        text
-    })
+    }
 }
 
 /// Tokens that were active not long ago.
