@@ -8,6 +8,7 @@
 mod aliases;
 mod app_passwords;
 mod conformance;
+mod http_source;
 mod issuers;
 mod memory;
 mod robustness;
