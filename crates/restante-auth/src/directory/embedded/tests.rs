@@ -12,6 +12,7 @@ use crate::account::{Bound, Quota};
 use crate::directory::question;
 use crate::password::Hash;
 
+mod kept_files;
 mod version_two;
 
 struct Fixture {

@@ -29,18 +29,18 @@ fn write_version_one(path: &Path) {
     transaction.commit().unwrap();
 }
 
-fn version(path: &Path) -> u64 {
+pub(super) fn version(path: &Path) -> u64 {
     let database = builder().open_read_only(path).unwrap();
     let meta = database.begin_read().unwrap().open_table(META).unwrap();
     meta.get(VERSION_KEY).unwrap().unwrap().value()
 }
 
-fn fields(words: &[(&str, &str)]) -> Change {
+pub(super) fn fields(words: &[(&str, &str)]) -> Change {
     let fields: Vec<_> = words.iter().map(|(field, value)| ((*field).into(), (*value).into())).collect();
     Change::read(&name("alice"), &fields).unwrap()
 }
 
-fn app_password(account: &str, label: &str, secret: &str) -> Credential {
+pub(super) fn app_password(account: &str, label: &str, secret: &str) -> Credential {
     Credential {
         name: label.parse().unwrap(),
         scope: Scope::Pop3,
@@ -53,7 +53,7 @@ fn app_password(account: &str, label: &str, secret: &str) -> Credential {
     }
 }
 
-fn at(seconds: u64) -> SystemTime {
+pub(super) fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
