@@ -13,7 +13,7 @@ use restante_proto::secret::Secret;
 
 use crate::account::AccountName;
 use crate::address;
-use crate::directory::{Answer, Notify, SourceError};
+use crate::directory::{Answer, Notify, Problem, SourceError};
 use crate::verify::Attempt;
 
 pub mod file;
@@ -31,6 +31,21 @@ pub trait TokenVerifier: Debug + Send + Sync {
         claimed: Option<&'a AccountName>,
         attempt: &'a Attempt<'a>,
     ) -> Answer<'a, Finding>;
+
+    /// Whether it can be asked, for an operator who wants to know before anybody logs in. `attempt` is made with `token`, which nobody was
+    /// given. By default that is verified, and must not be found good.
+    fn probe<'a>(&'a self, token: &'a Secret, attempt: &'a Attempt<'a>) -> Answer<'a, ()> {
+        Box::pin(async move {
+            match self.verify(token, None, attempt).await? {
+                Finding::Unknown | Finding::Unfit(Flaw::Inactive) => Ok(()),
+                _ => {
+                    let what = "it takes for good a token that nobody was given";
+                    let problem = Problem::new(what, "see whether it is asked at the right address");
+                    Err(SourceError::permanent(self.source(), vec![problem]))
+                }
+            }
+        })
+    }
 
     /// Reads again what there is to read. On an error all stays as it was. Answers how many tokens are known, 0 from a verifier
     /// that knows none by itself.

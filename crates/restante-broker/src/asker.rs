@@ -74,7 +74,32 @@ fn answer(charter: &AskerCharter, question: &[u8]) -> io::Result<Asked> {
                 Verdict::Locked => Asked::Locked,
             })
         }
+        PROBE => {
+            reading.finish()?;
+            probe(charter, name)?;
+            Ok(Asked::Unknown)
+        }
         _ => Err(broken()),
+    }
+}
+
+/// Asks the name services and whatever checks passwords about somebody who need not exist, whether he would be served or not. What
+/// they say of him is no matter, but that nothing lets him in.
+fn probe(charter: &AskerCharter, name: &str) -> io::Result<()> {
+    look_up(charter, name)?;
+    // Nobody's, since it is what he is called.
+    let password = Secret::new(name.as_bytes().to_vec());
+    let (verdict, what) = match &charter.passwords {
+        Passwords::None => return Ok(()),
+        Passwords::Shadow => (shadow::check(name, &password)?, "/etc/shadow".to_owned()),
+        Passwords::Pam(service) => (by_pam(service, name, &password, "")?, format!("PAM, by {service},")),
+    };
+    match verdict {
+        Verdict::Right => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{what} lets in {name}, whose password nobody knows"),
+        )),
+        Verdict::Wrong | Verdict::Locked => Ok(()),
     }
 }
 
@@ -133,6 +158,11 @@ pub(crate) fn check(name: &str, password: &Secret, peer: Option<&str>) -> Writin
     packet.string(peer.unwrap_or_default().as_bytes())
 }
 
+/// Can you be asked?
+pub(crate) fn may_be_asked(name: &str) -> Writing {
+    Writing::new(PROBE).string(name.as_bytes())
+}
+
 impl Asked {
     fn write(&self) -> Writing {
         let packet = Writing::new(crate::worker::DONE);
@@ -165,6 +195,7 @@ pub(crate) fn read_answer(octets: &[u8]) -> io::Result<Asked> {
 
 const FIND: u8 = 1;
 const CHECK: u8 = 2;
+const PROBE: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -206,6 +237,14 @@ mod tests {
         assert!(!is_told(2, daemon(), "daemon"));
         assert!(!is_told(0, User { uid: Uid::from_raw(0), ..daemon() }, "daemon"));
         assert!(!is_told(1, User { gid: Gid::from_raw(0), ..daemon() }, "daemon"));
+    }
+
+    #[test]
+    fn whoever_is_probed_for_need_not_exist() {
+        assert_eq!(answer(&charter(1000), may_be_asked("no-such-account").octets()).unwrap(), Asked::Unknown);
+        let none = AskerCharter { passwords: Passwords::None, ..charter(1000) };
+        assert_eq!(answer(&none, may_be_asked("daemon").octets()).unwrap(), Asked::Unknown);
+        assert!(answer(&charter(1000), may_be_asked("a").string(b"more").octets()).is_err());
     }
 
     #[test]

@@ -106,6 +106,15 @@ impl Broker {
         })
     }
 
+    /// Whether the name services, and what the configuration has passwords checked by, can be asked about this name, which nobody need
+    /// have: for an operator who wants to know before anybody logs in.
+    ///
+    /// # Errors
+    /// They cannot be asked, or not in time; or they let somebody in with a password that nobody has.
+    pub fn probe(&self, name: &str) -> io::Result<()> {
+        self.ask(&asker::may_be_asked(name)).map(|_| ())
+    }
+
     fn ask(&self, question: &crate::packet::Writing) -> io::Result<Asked> {
         let asker = self.question(Question::Asker)?;
         let answer = asker.socket.send(question.octets(), None).and_then(|()| asker.socket.receive());

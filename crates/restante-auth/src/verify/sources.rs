@@ -6,16 +6,19 @@
 //! delivery come to the same maildrop, whatever the account was opened by.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use restante_proto::sasl::{Credentials, Mechanism, Method};
 use restante_proto::secret::Secret;
 
 use super::memory::{Memory, Recalled};
-use super::{CacheSettings, Grant, Inner, Reason, Settings, Source, Verdict};
+use super::{Attempt, CacheSettings, Grant, Inner, Reason, Settings, Source, Verdict};
 use crate::account::{Account, AccountName};
 use crate::address;
 use crate::directory::census::Census;
-use crate::directory::{Alias, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError};
+use crate::directory::{
+    Alias, Answer, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError,
+};
 use crate::password::StoredPassword;
 
 /// A source, and what it is asked for.
@@ -364,9 +367,9 @@ impl Inner {
         self.places.iter().filter_map(|place| place.memory.as_ref()).for_each(|memory| memory.forget(name));
     }
 
-    /// Asks each source once, about somebody whom none need know.
+    /// Asks each source once, about somebody whom none need know; then each source of tokens, about a token that nobody was given.
     pub(super) async fn probe(&self, at: Circumstances) -> Vec<(String, Result<(), SourceError>)> {
-        let mut probed = Vec::with_capacity(self.places.len());
+        let mut probed = Vec::with_capacity(self.places.len() + self.tokens.len());
         for place in &self.places {
             let domains = place.domains.iter().chain(&self.addresses.default_domain);
             let domain =
@@ -376,23 +379,27 @@ impl Inner {
                 address::NameForm::Address => format!("{PROBE}@{domain}"),
             };
             let outcome = match AccountName::new(&name) {
-                Ok(name) => match tokio::time::timeout(
-                    PROBE_MAX,
-                    place.directory.probe(&Question { name: &name, at }),
-                )
-                .await
-                {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        let what = format!("no answer within {} s", PROBE_MAX.as_secs());
-                        let problem = Problem::new(what, "see whether it runs");
-                        Err(SourceError::temporary(place.directory.source(), problem))
-                    }
-                },
+                Ok(name) => {
+                    let question = Question { name: &name, at };
+                    in_time(place.directory.source(), place.directory.probe(&question)).await
+                }
                 // Only a domain of the configuration could be the reason, and those have been read already.
                 Err(_) => Ok(()),
             };
             probed.push((place.directory.source(), outcome));
+        }
+        let token = Secret::new(PROBE.as_bytes().to_vec());
+        let credentials = Credentials::Token {
+            user: None,
+            token: Secret::new(PROBE.as_bytes().to_vec()),
+            method: Method::Sasl(Mechanism::OAuthBearer),
+        };
+        // The date of a token that does not exist is no matter.
+        let today = SystemTime::UNIX_EPOCH;
+        let attempt = Attempt { credentials: &credentials, certificate: None, at, today };
+        for tokens in &self.tokens {
+            let outcome = in_time(tokens.source(), tokens.probe(&token, &attempt)).await;
+            probed.push((tokens.source(), outcome));
         }
         probed
     }
@@ -407,6 +414,14 @@ impl Inner {
         }
         read
     }
+}
+
+/// The answer of this source, or that there is none.
+async fn in_time(source: String, asked: Answer<'_, ()>) -> Result<(), SourceError> {
+    tokio::time::timeout(PROBE_MAX, asked).await.unwrap_or_else(|_| {
+        let what = format!("no answer within {} s", PROBE_MAX.as_secs());
+        Err(SourceError::temporary(source, Problem::new(what, "see whether it runs")))
+    })
 }
 
 /// Whom sources are asked about to see whether they can be asked.

@@ -577,6 +577,32 @@ impl TokenVerifier for Tokens {
 }
 
 #[tokio::test]
+async fn a_source_of_tokens_is_asked_about_one_that_nobody_was_given() {
+    let alice = || AccountName::new("alice").unwrap();
+    let sources = [
+        Tokens("one", token::Finding::Account(alice())),
+        Tokens("restante-probe", token::Finding::Unfit(Flaw::Inactive)),
+        Tokens("restante-probe", token::Finding::Account(alice())),
+        Tokens("restante-probe", token::Finding::Unfit(Flaw::Claim)),
+        Tokens("", token::Finding::Unknown),
+    ];
+    let tokens = sources.into_iter().map(|it| token::Source::Other(Arc::new(it))).collect();
+    let accounts = Twin::new(&[("alice", "{PLAIN}one")]);
+    let authenticator = over(&[accounts], Settings { tokens, ..settings() });
+    let probed = authenticator.probe(Instant::now()).await;
+    let said: Vec<String> = probed
+        .into_iter()
+        .map(|(_, outcome)| match outcome {
+            Ok(()) => "answers".to_owned(),
+            Err(error) if error.is_temporary() => "is down".to_owned(),
+            Err(error) => error.problems()[0].what.clone(),
+        })
+        .collect();
+    let good = "it takes for good a token that nobody was given";
+    assert_eq!(said, ["answers", "answers", "answers", good, good, "is down"]);
+}
+
+#[tokio::test]
 async fn xoauth2_0_1_a_token_opens_its_own_account_and_no_other() {
     let name = |text| AccountName::new(text).unwrap();
     let sources = [

@@ -106,6 +106,11 @@ impl TokenVerifier for JwksTokens {
         Box::pin(self.find(token, attempt))
     }
 
+    /// The keys are wanted, whatever is signed by them.
+    fn probe<'a>(&'a self, _token: &'a Secret, attempt: &'a Attempt<'a>) -> Answer<'a, ()> {
+        Box::pin(async { self.keys.renew(attempt.at.now).await.map(|_| ()) })
+    }
+
     /// Gets the keys anew; those that are known stay if that fails. Answers how many there are.
     fn reload(&self, now: Instant) -> Answer<'_, usize> {
         Box::pin(self.keys.renew(now))

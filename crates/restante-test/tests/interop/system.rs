@@ -530,3 +530,39 @@ fn what_the_broker_may_do_changes_with_a_restart_alone() {
         if scene.ann.uid < scene.bob.uid { (&scene.bob.name, "hidden") } else { (&scene.ann.name, "secret") };
     assert!(scene.server.try_login(outside.0, outside.1).starts_with("-ERR [AUTH]"));
 }
+
+#[test]
+fn the_machine_is_asked_before_anybody_logs_in_if_that_is_wanted() {
+    let strict = PamService::new("auth required pam_unix.so nodelay\naccount required pam_unix.so\n");
+    let loose = PamService::new("auth required pam_permit.so\naccount required pam_permit.so\n");
+    let broken = PamService::new("auth required pam_restante_has_none.so\naccount required pam_unix.so\n");
+    let pam = |service: &PamService| format!("passwords = \"pam\"\nservice = \"{}\"", service.name);
+    let (none, first) = ("passwords = \"none\"", "passwords = \"shadow\"");
+    let scene = Scene::new(first, MAILDIR);
+    let path = scene.server.site().path().join("restante.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    for (source, expected, what) in [
+        (first.to_owned(), 0, "system, /etc/shadow: answers"),
+        (none.to_owned(), 0, "system: answers"),
+        (pam(&strict), 0, "answers"),
+        (pam(&loose), 78, "lets in restante-probe, whose password nobody knows"),
+        (pam(&broken), 69, "PAM cannot say"),
+    ] {
+        fs::write(&path, text.replace(first, &source)).unwrap();
+        let (code, said) = scene.server.restante(&["config", "check", "--connect"]);
+        assert!(code == expected && said.contains(what), "{source}: {code}: {said}");
+    }
+    // Somebody who is not root may ask for names, and no more.
+    fs::write(&path, text.replace(first, &pam(&loose))).unwrap();
+    let anybody = scene.server.site().path().join("restante-of-anybody");
+    fs::copy(restante_test::real::restante::binary(), &anybody).unwrap();
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(&anybody)
+        .args(["config", "check", "--connect", "--config"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(": answers"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -216,7 +216,10 @@ fn a_program_that_is_away_slow_or_talks_nonsense_keeps_mail_and_logins_waiting()
         (raw("302 Found", &elsewhere), "status 302"),
         (Answer::Body("[]".to_owned()), "no JSON object"),
         (Answer::Raw("220 smtp.example.org ESMTP\r\n".to_owned()), "cannot be asked"),
-        (Answer::Raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"result\":".to_owned()), "cannot be read"),
+        (
+            Answer::Raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"result\":".to_owned()),
+            "cannot be read",
+        ),
     ] {
         program.answers(answer);
         let said = server.try_login("dora", "tulip");

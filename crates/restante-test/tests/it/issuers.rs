@@ -369,3 +369,58 @@ fn accounts_that_no_source_lists_are_opened_when_that_is_wanted() {
     wait::until("why", || server.log().contains("the account is locked"));
     refused(&server, XOAuth2, "eve", &token("eve@evil.example"), "no account that this issuer may open");
 }
+
+/// What `config check --connect` says of the source of tokens, and what it ends with.
+fn connects(server: &Server) -> (i32, String) {
+    server.restante(&["config", "check", "--connect"])
+}
+
+#[test]
+fn keys_are_asked_for_before_anybody_logs_in_if_that_is_wanted() {
+    let key = SigningKey::new("ES256", "one");
+    let issuer = issuer(&[&key]);
+    let server = serve(&jwks(&issuer, ""), &[]);
+    let answers = format!("tokens of {}: answers", issuer.issuer());
+    let (code, said) = connects(&server);
+    assert!(code == 0 && said.contains(&answers), "{code}: {said}");
+    issuer.behave(|it| it.is_away = true);
+    let (code, said) = connects(&server);
+    assert!(code == 69 && !said.contains(&answers) && said.contains("cannot be asked"), "{code}: {said}");
+    for (keys, what) in
+        [(Some("{}"), "is no set of keys"), (Some("{\"keys\": []}"), "has no key"), (None, "(jwks_uri)")]
+    {
+        issuer.behave(|it| (it.is_away, it.keys) = (false, keys.map(str::to_owned)));
+        let (code, said) = connects(&server);
+        assert!(code == 69 && said.contains(what), "{what}: {code}: {said}");
+    }
+    issuer.behave(|it| (it.issuer, it.keys) = (Some("https://other.example".to_owned()), Some(set(&[&key]))));
+    let (code, said) = connects(&server);
+    assert!(code == 69 && said.contains("is the document of another issuer"), "{code}: {said}");
+}
+
+#[test]
+fn whoever_knows_of_tokens_is_asked_about_one_that_nobody_was_given() {
+    let issuer = issuer(&[]);
+    let server = serve(&introspection(&issuer, ""), &[]);
+    let (code, said) = connects(&server);
+    assert!(code == 0 && said.contains("/introspect: answers"), "{code}: {said}");
+    assert_eq!(issuer.forms("/introspect")[0]["token"], "restante-probe");
+    // One that takes every token for good would let everybody in.
+    let active = json!({"active": true, "username": "alice", "scope": "pop"});
+    issuer.behave(|it| drop(it.introspection.insert("restante-probe".to_owned(), active)));
+    let (code, said) = connects(&server);
+    assert!(code == 78 && said.contains("takes for good a token that nobody was given"), "{code}: {said}");
+    issuer.behave(|it| it.is_away = true);
+    let (code, said) = connects(&server);
+    assert!(code == 69 && said.contains("cannot be asked"), "{code}: {said}");
+    issuer.behave(|it| it.is_away = false);
+    for (from, to, expected, what) in [
+        ("s&cret", "other", 78, "does not let this server ask"),
+        ("/introspect", "/elsewhere", 69, "answers with status 404"),
+        ("/introspect", "/.well-known/openid-configuration", 78, "says of no token whether it is active"),
+    ] {
+        let server = serve(&introspection(&issuer, "").replace(from, to), &[]);
+        let (code, said) = connects(&server);
+        assert!(code == expected && said.contains(what), "{what}: {code}: {said}");
+    }
+}

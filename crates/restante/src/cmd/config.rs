@@ -7,6 +7,7 @@ use restante_auth::verify::Authenticator;
 use restante_config::problem::{Problem, Severity};
 use restante_server::assemble;
 use restante_server::config;
+use restante_server::system::SystemAccess;
 use restante_server::walls::probe::{self, Attempt};
 use serde::Serialize;
 
@@ -32,6 +33,7 @@ fn check(file: &ConfigFile, is_connecting: bool, as_json: bool) -> Result<(), Fa
     let problems = match config::load(&path) {
         Ok(mut config) => {
             let mut problems = std::mem::take(&mut config.warnings);
+            config.system = SystemAccess::on_demand();
             match assemble::authenticator(&config, None, None) {
                 Ok(authenticator) if is_connecting => {
                     asked = ask(&authenticator, &path)?;
