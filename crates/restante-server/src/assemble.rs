@@ -33,7 +33,7 @@ use restante_store::disk::LocalDisk;
 use restante_store::maildir::bulletins;
 use restante_store::quota::Limits;
 use restante_store::{Location, Store, maildir, mbox};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ pub fn location(config: &Config, account: &Account) -> Result<Location, Template
     };
     if account.owner.is_none()
         && config.is_walled()
-        && !config.maildrop_roots().iter().any(|root| path.starts_with(root))
+        && !config.maildrop_roots().iter().any(|root| is_below(&path, root))
     {
         return Err(TemplateError::Outside);
     }
@@ -143,6 +143,12 @@ pub fn location(config: &Config, account: &Account) -> Result<Location, Template
         }
         _ => Location::Maildir(path),
     })
+}
+
+/// Whether a path leads below a root by its words alone; one that goes up again on its way does not, wherever it comes out.
+fn is_below(path: &Path, root: &Path) -> bool {
+    let goes_up = || path.components().any(|part| part == Component::ParentDir);
+    root == Path::new("/") || path.starts_with(root) && !goes_up()
 }
 
 /// How much an account's maildrop may hold: what its source says, else what holds for everybody.
@@ -318,3 +324,6 @@ pub fn embedded_path(config: &Config) -> PathBuf {
 /// What `auth.scram_verifiers` may name.
 pub(crate) const SCRAM_VERIFIERS: [(&str, Hash); 3] =
     [("SCRAM-SHA-1", Hash::Sha1), ("SCRAM-SHA-256", Hash::Sha256), ("SCRAM-SHA-512", Hash::Sha512)];
+
+#[cfg(test)]
+mod tests;

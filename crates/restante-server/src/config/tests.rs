@@ -224,6 +224,28 @@ fn a_key_that_everybody_can_read_is_a_warning() {
     assert!(warning.what.contains("(permissions 0644)"), "{warning}");
 }
 
+#[test]
+fn a_user_whom_the_server_cannot_become_is_refused() {
+    let with = |lines: &str| format!("[server]\n{lines}\n{LEAST}");
+    for (lines, line, why) in [
+        ("user = \"no-such-user\"", 2, "cannot become \"no-such-user\": there is no user"),
+        ("user = \"root\"", 2, "cannot become \"root\": this is root"),
+        ("user = \"0\"", 2, "cannot become \"0\": this is root"),
+        ("user = \"4000000001\"", 2, "has no group of its own: set server.group"),
+        ("user = \"nobody\"\ngroup = \"no-such-group\"", 2, "there is no group \"no-such-group\""),
+        ("group = \"daemon\"", 2, "server.group, but no server.user"),
+    ] {
+        let found = problems(&with(lines));
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert!(found.starts_with(&format!("{line}: ")) && found.contains(why), "{lines}: {found}");
+    }
+    for lines in ["user = \"nobody\"", "user = \"4000000001\"\ngroup = \"4000000002\""] {
+        let config = read(&folder(), &with(lines)).unwrap();
+        assert_eq!(config.warnings, [], "{lines}");
+        assert!(config.show().contains("user = "), "{lines}");
+    }
+}
+
 // R2033-5.1
 #[test]
 fn r2033_5_1_lmtp_on_port_25_is_refused_and_far_lmtp_warned_of() {

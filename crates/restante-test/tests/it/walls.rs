@@ -309,3 +309,115 @@ fn a_state_folder_of_root_is_handed_over_and_links_to_files_of_root_are_not() {
     assert_eq!(owner(&roots.path().join("shadow")), 0);
     drop(server);
 }
+
+/// The configuration of a server that becomes nobody, with embedded accounts and `more` beside.
+fn with_embedded_accounts(more: &[(&str, &str)]) -> (Site, Setup) {
+    let (site, mut setup) = site("");
+    setup.restante.push(("auth.source".to_owned(), "[[auth.source]]\ntype = \"embedded\"".to_owned()));
+    setup.restante.extend(more.iter().map(|(section, lines)| ((*section).to_owned(), (*lines).to_owned())));
+    (site, setup)
+}
+
+/// Runs a command as root, which must do what it is told.
+fn done(server: &Server, words: &[&str]) -> String {
+    let (code, said) = server.restante(words);
+    assert_eq!(code, 0, "{words:?}: {said}");
+    said
+}
+
+/// As root, makes an account with the password "secret".
+fn make_account(server: &Server, name: &str) {
+    let users = server.site().path().join(format!("{name}.passwd"));
+    fs::write(&users, format!("{name}:{{PLAIN}}secret\n")).unwrap();
+    done(server, &["account", "import", "--from-file", users.to_str().unwrap()]);
+}
+
+/// As root, makes an app password.
+fn make_app_password(server: &Server, name: &str) -> String {
+    let said = done(server, &["account", "app-password", "add", name, "phone"]);
+    let mut words = said.split_whitespace();
+    words.find(|word| word.len() == 23 && word.split('-').count() == 4).expect("an app password").to_owned()
+}
+
+fn is_nobodys_alone(path: &Path) {
+    let metadata = fs::metadata(path).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, NOBODY), "{}", path.display());
+    assert_eq!(metadata.mode() & 0o077, 0, "{}", path.display());
+}
+
+#[test]
+fn accounts_that_root_makes_are_the_servers_to_read_and_to_change() {
+    let (site, setup) = with_embedded_accounts(&[]);
+    let mut server = Server::restante_at(site, &setup);
+    let state = server.site().path().join("state");
+    fs::create_dir_all(&state).unwrap();
+    // Before the first start: handed over with the folder.
+    make_account(&server, "dora");
+    let file = state.join("accounts.redb");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    server.start_again();
+    assert!(server.try_login("dora", "secret").starts_with("+OK"), "{}", log(&server));
+    is_nobodys_alone(&file);
+    // While it runs: root changes what is nobody's, and the server writes when an app password was used.
+    make_account(&server, "erik");
+    let secret = make_app_password(&server, "erik");
+    assert!(server.try_login("erik", &secret).starts_with("+OK"), "{}", log(&server));
+    wait::until("the use to be noted", || {
+        let (_, listed) = server.restante(&["account", "app-password", "list", "erik", "--json"]);
+        !listed.contains("\"last_used\":null")
+    });
+    is_nobodys_alone(&file);
+    // A new file in the folder that is nobody's already.
+    server.stop();
+    fs::remove_file(&file).unwrap();
+    server.start_again();
+    done(&server, &["account", "add", "frank", "--no-password"]);
+    is_nobodys_alone(&file);
+    let secret = make_app_password(&server, "frank");
+    assert!(server.try_login("frank", &secret).starts_with("+OK"), "{}", log(&server));
+    for entry in fs::read_dir(&state).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), NOBODY, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_maildrop_outside_of_the_roots_is_refused_to_logins_and_deliveries() {
+    let (site, setup) = with_embedded_accounts(&[("maildrop", "roots = [\"@ROOT@/more\"]")]);
+    let root = site.path().to_path_buf();
+    for folder in ["more", "mail2"] {
+        fs::create_dir(root.join(folder)).unwrap();
+        chown(root.join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let mut server = Server::restante_at(site, &setup);
+    fs::create_dir_all(root.join("state")).unwrap();
+    for (name, maildrop) in [("dora", "more/dora"), ("erik", "mail2/erik"), ("frank", "more/../mail2/frank")]
+    {
+        let field = format!("maildrop={}", root.join(maildrop).display());
+        make_account(&server, name);
+        done(&server, &["account", "set", name, &field]);
+    }
+    server.start_again();
+    // What is missing is made below the folder of maildrop.path alone.
+    for folder in ["", "new", "cur", "tmp"] {
+        let folder = root.join("more/dora").join(folder);
+        fs::create_dir(&folder).unwrap();
+        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    server.deliver(&["dora"], MESSAGE);
+    assert!(server.try_login("dora", "secret").starts_with("+OK"), "{}", log(&server));
+    for name in ["erik", "frank"] {
+        let mut peer = server.lmtp();
+        assert_eq!(peer.code("MAIL FROM:<a@b.example>"), 250);
+        assert_eq!(peer.code(&format!("RCPT TO:<{name}@example.org>")), 451, "{name}");
+        let said = server.try_login(name, "secret");
+        assert!(said.starts_with("-ERR [SYS/PERM]"), "{name}: {said}");
+        let account = format!("account={name}");
+        wait::until("the reason", || {
+            let log = log(&server);
+            let mut lines = log.lines().filter(|line| line.contains(&account));
+            lines.any(|line| line.contains("add its folder to maildrop.roots"))
+        });
+    }
+    assert!(fs::read_dir(root.join("mail2")).unwrap().next().is_none());
+}
