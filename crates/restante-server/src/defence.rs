@@ -95,7 +95,7 @@ pub(crate) async fn judge(shared: &Arc<Shared>, settings: &Settings, entrant: En
         Verdict::Unavailable(error) => {
             let (trace, peer) = (entrant.trace, entrant.peer);
             let doing = "verify the credentials";
-            shared.log.write(&Event::Fault { trace, peer, account: None, doing, error: &error });
+            note_fault(shared, trace, peer, doing, &error);
             (Judgement::Unavailable { is_temporary: error.is_temporary() }, Duration::ZERO)
         }
     };
@@ -147,6 +147,13 @@ fn too_many() -> SourceError {
         "raise auth.hashes or auth.hash_wait_s, or name the proxy that they come through in proxy_from";
     let problem = Problem::new("too many logins of one address wait to be checked", remedy);
     SourceError::temporary("password check", problem)
+}
+
+/// Says that it could not be said whether credentials are right. Whoever knows no password can bring that about, so it is not said each time.
+pub(crate) fn note_fault(shared: &Shared, trace: Trace, peer: &Peer, doing: &str, error: &SourceError) {
+    if let Some(unsaid) = shared.repeats.allows(error.source_name(), clock::now()) {
+        shared.log.write(&Event::LoginFault { trace, peer, doing, error, unsaid });
+    }
 }
 
 fn is_banned(shared: &Shared, peer: &Peer) -> bool {
@@ -203,13 +210,20 @@ async fn ban(shared: &Arc<Shared>, settings: &Settings, peer: &Peer, guesses: u3
     if is_banned(shared, peer) {
         return;
     }
-    let network = Network::around(throttle::host(address.ip()), if address.is_ipv4() { 32 } else { 64 });
+    let network = banned_with(address.ip());
     let reason = format!("{guesses} wrong guesses");
     let length = Some(Duration::from_secs(defence.ban_s));
     let ban = Ban { is_automatic: true, ..Ban::new(network, now, length, &reason) };
     if let Err(problem) = control::add(shared, network, ban).await {
         shared.log.write(&Event::Warning { problem: &problem });
     }
+}
+
+/// What is banned when it is this address that guesses: what its guesses are counted by.
+fn banned_with(address: IpAddr) -> Network {
+    let host = throttle::host(address);
+    // An IPv4 address may have come over a socket of IPv6.
+    Network::around(host, if host.is_ipv4() { 32 } else { 64 })
 }
 
 /// What failed logins are counted by. Programs of this machine count as one.

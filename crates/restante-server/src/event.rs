@@ -7,6 +7,7 @@ pub(crate) mod certificate;
 pub(crate) mod defence;
 mod line;
 mod log;
+mod repeats;
 pub(crate) mod session;
 
 use crate::bans::Ban;
@@ -18,6 +19,7 @@ use defence::AuthFailure;
 use line::Line;
 use restante_auth::account::AccountName;
 use restante_auth::credential::CredentialName;
+use restante_auth::directory::SourceError;
 use session::{SessionEnd, write_app_password};
 use std::borrow::Cow;
 use std::error::Error;
@@ -26,6 +28,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 pub(crate) use log::{Log, OpenedLog};
+pub(crate) use repeats::Repeats;
 
 /// What is logged. Fields borrow: an event is written at once.
 pub(crate) enum Event<'a> {
@@ -39,10 +42,10 @@ pub(crate) enum Event<'a> {
     NotListening { address: &'a Address },
     /// Accepting failed; it is tried again after a pause.
     AcceptFailed { address: &'a Address, error: &'a dyn Error },
-    /// A connection was refused because of a limit.
-    Refused { protocol: Protocol, peer: &'a Peer, limit: &'a str },
+    /// A connection was refused because of a limit; so many of late without a line.
+    Refused { protocol: Protocol, peer: &'a Peer, limit: &'a str, unsaid: u64 },
     /// A connection to a listener behind proxies came from elsewhere, or without a good header.
-    ProxyRefused { protocol: Protocol, peer: &'a Peer, error: &'a dyn Error },
+    ProxyRefused { protocol: Protocol, peer: &'a Peer, error: &'a dyn Error, unsaid: u64 },
     /// A session ended.
     Session(&'a SessionEnd),
     /// Credentials were not accepted.
@@ -92,6 +95,8 @@ pub(crate) enum Event<'a> {
         doing: &'a str,
         error: &'a dyn Error,
     },
+    /// Whether credentials are right could not be said; so many of the same source of late without a line.
+    LoginFault { trace: Trace, peer: &'a Peer, doing: &'a str, error: &'a SourceError, unsaid: u64 },
     /// A maildrop did not open because its unique-ids have changed; the peer was told that the fault will pass.
     Guarded { trace: Trace, peer: &'a Peer, account: &'a AccountName, why: &'a dyn fmt::Display },
     /// What the store noticed about a maildrop although it works.
@@ -126,6 +131,14 @@ impl Event<'_> {
             Self::Undelivered { .. } | Self::Guarded { .. } => "error",
             Self::Certificate(event) => event.level(),
             Self::NotSubmitted { .. } => "warn",
+            // What may pass by itself: a queue that is full, a source that is away.
+            Self::LoginFault { error, .. } => {
+                if error.is_temporary() {
+                    "warn"
+                } else {
+                    "error"
+                }
+            }
             Self::Refused { .. } | Self::ProxyRefused { .. } | Self::LoginRefused { .. } => "warn",
             Self::AuthFailed(_) | Self::BanAdded { .. } => "warn",
             Self::Warning { .. } | Self::MaildropWarning { .. } | Self::AccountsDoubtful { .. } => "warn",
@@ -156,7 +169,7 @@ impl Event<'_> {
             Self::Undelivered { .. } => "undelivered",
             Self::Submitted(_) => "submitted",
             Self::NotSubmitted { .. } => "not_submitted",
-            Self::Fault { .. } => "fault",
+            Self::Fault { .. } | Self::LoginFault { .. } => "fault",
             Self::Guarded { .. } => "maildrop_guarded",
             Self::MaildropWarning { .. } => "maildrop_warning",
             Self::Certificate(event) => event.name(),
@@ -203,12 +216,9 @@ impl Event<'_> {
                 line.text("address", address);
                 line.text("error", &chain(*error));
             }
-            Self::ProxyRefused { protocol, peer, error } => {
-                connection(*protocol, peer, line);
-                line.text("error", &chain(*error));
-            }
             Self::Session(end) => end.fields(line),
-            Self::Refused { .. } | Self::AuthFailed(_) => self.of_defence(line),
+            Self::Refused { .. } | Self::ProxyRefused { .. } | Self::AuthFailed(_) => self.of_defence(line),
+            Self::LoginFault { .. } => self.of_defence(line),
             Self::BanAdded { .. } | Self::BanLifted { .. } => self.of_defence(line),
             Self::LoginRefused { trace, peer, user, method, reason } => {
                 typed(*trace, peer, ("user", user), line);
@@ -254,9 +264,20 @@ impl Event<'_> {
     /// Who is over a limit, failed, is kept out, or is let in again.
     fn of_defence(&self, line: &mut Line<'_>) {
         match self {
-            Self::Refused { protocol, peer, limit } => {
+            Self::Refused { protocol, peer, limit, unsaid } => {
                 connection(*protocol, peer, line);
                 line.text("limit", limit);
+                defence::unsaid(*unsaid, line);
+            }
+            Self::ProxyRefused { protocol, peer, error, unsaid } => {
+                connection(*protocol, peer, line);
+                line.text("error", &chain(*error));
+                defence::unsaid(*unsaid, line);
+            }
+            Self::LoginFault { trace, peer, doing, error, unsaid } => {
+                session(*trace, peer, None, line);
+                fault(doing, *error, line);
+                defence::unsaid(*unsaid, line);
             }
             Self::AuthFailed(failure) => failure.fields(line),
             Self::BanAdded { ban } => defence::ban_added(ban, line),

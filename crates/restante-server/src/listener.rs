@@ -146,9 +146,7 @@ fn is_the_peers_fault(error: &io::Error) -> bool {
 /// Waits for the header of a connection that comes from a proxy; the client it names is the peer from then on.
 fn welcome_proxy(mut raw: Raw, proxy: Peer, door: &Arc<Door>, shared: &Arc<Shared>) {
     let protocol = door.listening.protocol;
-    let refuse = |error: &dyn Error| {
-        shared.log.write(&Event::ProxyRefused { protocol, peer: &proxy, error });
-    };
+    let refuse = |error: &dyn Error| refuse_proxy(shared, protocol, &proxy, error);
     // PROXY-2.3
     if !door.proxy_from.iter().any(|network| network.contains(&proxy)) {
         return refuse(&NotAProxy::Stranger);
@@ -173,13 +171,20 @@ fn welcome_proxy(mut raw: Raw, proxy: Peer, door: &Arc<Door>, shared: &Arc<Share
                 // R9325-3.8.1, as under our own TLS: such a client is being led astray.
                 if tls.is_some() && protocol == Protocol::Pop3 && header.alpn == proxy::Alpn::Other {
                     let error = NotAProxy::OtherProtocol;
-                    return shared.log.write(&Event::ProxyRefused { protocol, peer: &peer, error: &error });
+                    return refuse_proxy(&shared, protocol, &peer, &error);
                 }
                 welcome(raw, peer, tls, &door, &shared);
             }
-            Err(error) => shared.log.write(&Event::ProxyRefused { protocol, peer: &proxy, error: &error }),
+            Err(error) => refuse_proxy(&shared, protocol, &proxy, &error),
         }
     });
+}
+
+/// Says why a connection to a listener behind proxies is closed.
+fn refuse_proxy(shared: &Shared, protocol: Protocol, peer: &Peer, error: &dyn Error) {
+    if let Some(unsaid) = shared.repeats.allows("proxy", clock::now()) {
+        shared.log.write(&Event::ProxyRefused { protocol, peer, error, unsaid });
+    }
 }
 
 /// Lets one connection in, or says why not. `proxy_tls`: what a proxy that is believed says of the client's TLS.
@@ -216,7 +221,10 @@ fn welcome(raw: Raw, peer: Peer, proxy_tls: Option<proxy::Tls>, door: &Door, sha
             }
         }
         Err(limit) => {
-            shared.log.write(&Event::Refused { protocol: listening.protocol, peer: &peer, limit });
+            if let Some(unsaid) = shared.repeats.allows(limit, clock::now()) {
+                let protocol = listening.protocol;
+                shared.log.write(&Event::Refused { protocol, peer: &peer, limit, unsaid });
+            }
             refuse(raw, listening, &settings, &door.refusing);
         }
     }

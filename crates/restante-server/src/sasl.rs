@@ -232,7 +232,7 @@ async fn prepare(guest: Visit, ticket: Ticket, request: &Request, query: ScramQu
         let at = circumstances(request);
         let prepared = defence::prepare_scram(&guest.settings, &query, at).await;
         let ScramParameters { salt, iterations } = prepared.map_err(|error| {
-            guest.note_fault(None, "look up the account", &error);
+            defence::note_fault(&guest.shared, guest.trace, &guest.peer, "look up the account", &error);
             server::Refusal::Temporary
         })?;
         Ok(Finding::Prepared(ScramFacts { nonce, salt, iterations, binding: Vec::new() }))

@@ -9,7 +9,7 @@ use crate::bans::{self, Bans};
 use crate::clock;
 use crate::config::{Config, Plaintext};
 use crate::connection::Buffers;
-use crate::event::{Event, Log, Peer, Trace};
+use crate::event::{Event, Log, Peer, Repeats, Trace};
 use crate::file;
 use crate::holders::Holders;
 use crate::limits::{Admission, Turns};
@@ -41,6 +41,7 @@ use tokio::task::AbortHandle;
 pub(crate) struct Shared {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) log: Log,
+    pub(crate) repeats: Repeats,
     pub(crate) admission: Arc<Admission>,
     pub(crate) throttle: Throttle,
     /// What an ACME server finds when it looks for us.
@@ -63,6 +64,7 @@ impl Shared {
         Self {
             settings: ArcSwap::from_pointee(settings),
             log,
+            repeats: Repeats::default(),
             admission: Arc::default(),
             acme: Answers::default(),
             holders: Arc::default(),

@@ -1,5 +1,6 @@
 //! What somebody who guesses can learn, and what it costs him. Most sessions run over a pipe in memory with the clock stopped.
 
+use crate::bans::Ban;
 use crate::clock;
 use crate::config::{Address, Protocol};
 use crate::event::Log;
@@ -14,6 +15,7 @@ use restante_auth::verify::scram::ScramSettings;
 use restante_auth::verify::{self, Authenticator, Source};
 use restante_proto::sasl::{ScramHash, ScramQuery};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Accounts that are refused for different reasons; the password of all is `right`.
@@ -251,6 +253,86 @@ async fn whose_turn_does_not_come_is_told_to_come_again() {
     // From now on it is known there, and needs none.
     let _again = shared.turns.take(address, wait).await.unwrap();
     assert_eq!(attempt(&shared, "PASS", "wrong", "right").await.1, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_somebody_keeps_full_fills_no_log() {
+    let site = Site::new("[auth]\nfail_delay_s = 1\nhash_wait_s = 1\n");
+    let (lines, log) = {
+        let (shared, lines) = site.shared();
+        (lines, shared.log.clone())
+    };
+    let shared = Arc::new(Shared::new(settings(&site, &log, "{PLAIN}right", true), log));
+    let address = "127.0.0.1".parse().unwrap();
+    let mut held = Vec::new();
+    for _ in 0..limits::TURNS {
+        held.push(shared.turns.take(address, Duration::from_secs(1)).await.unwrap());
+    }
+    let all = || (0..30).map(|_| attempt(&shared, "PASS", "wrong", "right"));
+    for (answer, _) in together(all()).await {
+        assert!(answer.starts_with("-ERR [SYS/TEMP]"), "{answer}");
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(attempt(&shared, "PASS", "wrong", "right").await.0.starts_with("-ERR [SYS/TEMP]"));
+    shared.log.flush();
+    let text = lines.text();
+    let faults: Vec<&str> = text.lines().filter(|line| line.contains(" event=fault ")).collect();
+    assert!(faults.iter().all(|line| line.contains(" level=warn ")), "{text}");
+    assert_eq!(faults.len(), 11, "{text}");
+    assert!(faults[..10].iter().all(|line| !line.contains("unsaid")), "{text}");
+    assert!(faults[10].ends_with(" unsaid=20"), "{text}");
+}
+
+#[test]
+fn a_ban_is_of_one_address_or_of_what_one_host_chooses_from() {
+    for (address, network) in [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+    ] {
+        assert_eq!(super::banned_with(address.parse().unwrap()), network.parse().unwrap(), "{address}");
+    }
+}
+
+/// What all of these come to, run at the same time.
+async fn together<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|cx| {
+        all.retain_mut(|one| match one.as_mut().poll(cx) {
+            Poll::Ready(result) => {
+                done.push(result);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if all.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_banned_while_he_is_connected_cannot_tell_and_is_let_in_by_no_password() {
+    let site = Site::new("[auth]\nfail_delay_s = 3\n");
+    let shared = shared(&site, "{PLAIN}right", true);
+    for (how, user, password) in [
+        ("PASS", "wrong", "right"),
+        ("PLAIN", "wrong", "right"),
+        ("HELO", "wrong", "x"),
+        ("PASS", "unknown", "x"),
+    ] {
+        let protocol = if how == "HELO" { Protocol::Pop2 } else { Protocol::Pop3 };
+        let before = self::shared(&site, "{PLAIN}right", true);
+        let refused = attempt(&before, how, "unknown", "x").await;
+        let client = serve_in_memory(&shared, protocol, WIDE);
+        let network = "127.0.0.1/32".parse().unwrap();
+        shared.bans.add(network, Ban::new(network, clock::wall(), None, "test"));
+        let checks = shared.settings.load().authenticator.checks();
+        assert_eq!(attempt_over(client, how, user, password).await, refused, "{how}");
+        assert_eq!(shared.settings.load().authenticator.checks(), checks, "nothing is looked at");
+        shared.bans.remove(network);
+    }
 }
 
 /// Knows nobody, and takes its time to say so.

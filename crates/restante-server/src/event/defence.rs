@@ -57,3 +57,10 @@ pub(super) fn ban_lifted(ban: &Ban, why: &str, line: &mut Line<'_>) {
     line.text("network", &ban.network);
     line.word("why", &why);
 }
+
+/// How many like it had no line since the last that had one.
+pub(super) fn unsaid(count: u64, line: &mut Line<'_>) {
+    if count > 0 {
+        line.number("unsaid", count);
+    }
+}

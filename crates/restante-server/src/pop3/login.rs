@@ -78,7 +78,8 @@ impl Guest {
         let at = self.visit.circumstances(&self.connection);
         let prepared = defence::prepare_scram(&self.visit.settings, query, at).await;
         let ScramParameters { salt, iterations } = prepared.map_err(|error| {
-            self.note_fault("look up the account", &error);
+            let visit = &self.visit;
+            defence::note_fault(&visit.shared, visit.trace, &visit.peer, "look up the account", &error);
             by_time(error.is_temporary(), Refusal::Temporary, Refusal::Permanent)
         })?;
         Ok(ScramFacts { nonce, salt, iterations, binding })

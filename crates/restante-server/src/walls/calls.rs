@@ -193,8 +193,31 @@ mod tests {
         {
             assert!(!allowed.contains_key(call), "{call}");
         }
-        for call in [libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_bpf, libc::SYS_clone3] {
-            assert!(refused().unwrap().contains_key(&call), "{call}");
+        for call in
+            [libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setgroups, libc::SYS_setresgid, libc::SYS_capset]
+        {
+            assert!(!allowed.contains_key(&call), "{call}");
         }
+        // What is one call for many things is allowed for some of them.
+        for call in [
+            libc::SYS_socket,
+            libc::SYS_clone,
+            libc::SYS_mmap,
+            libc::SYS_mprotect,
+            libc::SYS_ioctl,
+            libc::SYS_prctl,
+            libc::SYS_prlimit64,
+        ] {
+            assert!(allowed.get(&call).is_some_and(|rules| !rules.is_empty()), "{call}");
+        }
+        let refused = refused().unwrap();
+        for call in REFUSED {
+            // Whatever its arguments.
+            assert_eq!(refused.get(call).map(Vec::len), Some(0), "{call}");
+        }
+        for call in [libc::SYS_ptrace, libc::SYS_unshare, libc::SYS_bpf, libc::SYS_clone3, libc::SYS_mount] {
+            assert!(REFUSED.contains(&call), "{call}");
+        }
+        assert!([libc::SYS_clone, libc::SYS_ioctl].iter().all(|call| !refused[call].is_empty()));
     }
 }
