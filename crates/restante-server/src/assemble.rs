@@ -60,6 +60,7 @@ pub fn store(config: &Config) -> Store {
                 folder_mode: maildrop.folder_mode.0,
                 file_mode: maildrop.file_mode.0,
                 boards: Some(maildirs(config)),
+                roots: config.maildrop_roots(),
                 ..mbox::Settings::new(maildrop.path.root(), control_root)
             };
             Store::mbox(Arc::new(LocalDisk), settings)
@@ -104,6 +105,7 @@ fn maildirs(config: &Config) -> maildir::Settings {
         }),
         note: config.log.deletions.then_some(header::summary::message_id),
         trash: maildrop.trash.map(|span| span.0),
+        roots: config.maildrop_roots(),
         ..maildir::Settings::new(maildrop.path.root())
     }
 }

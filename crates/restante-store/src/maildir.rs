@@ -57,9 +57,9 @@ pub(crate) use writer::Writer;
 /// How Maildirs are kept.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The fixed folder above all maildrops. It must exist before a missing maildrop is made below it, and nothing is
-    /// ever made outside of it.
-    pub root: PathBuf,
+    /// The fixed folders that maildrops lie below. One must exist before a missing maildrop is made below it, and nothing is
+    /// ever made outside of them.
+    pub roots: Vec<PathBuf>,
     /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a disk that is not
     /// mounted.
     pub marker: Option<PathBuf>,
@@ -90,7 +90,7 @@ impl Settings {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
-            root: root.into(),
+            roots: vec![root.into()],
             marker: None,
             create: true,
             line_ends: LineEnds::Lf,

@@ -42,9 +42,9 @@ pub(crate) use writer::Writer;
 /// How mboxes are kept.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The fixed folder above all mboxes. It must exist, and so must the folder of each mbox: a missing file in it is an
+    /// The fixed folders that mboxes lie below. The folder of each mbox must exist: a missing file in it is an
     /// empty maildrop, a missing folder is not.
-    pub root: PathBuf,
+    pub roots: Vec<PathBuf>,
     /// The fixed folder above all control folders. It must exist; the folders below are made.
     pub control_root: PathBuf,
     /// A file that must exist whenever a maildrop is opened or delivered to: the guard against a disk that is not
@@ -71,7 +71,7 @@ impl Settings {
     #[must_use]
     pub fn new(root: impl Into<PathBuf>, control_root: impl Into<PathBuf>) -> Self {
         Self {
-            root: root.into(),
+            roots: vec![root.into()],
             control_root: control_root.into(),
             marker: None,
             create: true,
@@ -185,10 +185,10 @@ impl Mboxes {
         parents.iter().rev().try_for_each(sync)
     }
 
-    /// A missing mbox is an empty one when the folder that it would be in is there, below the root.
+    /// A missing mbox is an empty one when the folder that it would be in is there, below a root.
     fn check_missing(&self, file: &Path) -> Result<(), Failure> {
         let may_be_missing = self.settings.create
-            && file.strip_prefix(&self.settings.root).is_ok_and(is_plain)
+            && self.settings.roots.iter().any(|root| file.strip_prefix(root).is_ok_and(is_plain))
             && !file.as_os_str().is_empty();
         let folder = file.parent().unwrap_or(file);
         match self.disk.stat(&folder.join(".")) {

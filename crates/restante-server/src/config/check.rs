@@ -2,9 +2,10 @@
 //!
 //! Everything is looked at; nothing stops at the first fault. Nothing is opened for good, bound or changed.
 
+use super::source::SourcePart;
 use super::{
     Address, Config, Confine, LineEnds, Listen, ListenWritten, LogTarget, MaildropType, Mode, NameForm,
-    Plaintext, Process, Protocol, TlsMode, bulletins, pop3, quota,
+    Plaintext, Process, Protocol, SourceTable, TlsMode, bulletins, pop3, quota,
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::file;
@@ -286,6 +287,7 @@ pub(super) fn rest(config: &Config, lines: &Lines, problems: &mut Problems<'_>) 
     }
     maildrops(config, lines, problems);
     super::maildrop::check(&config.maildrop, lines, problems);
+    unlisted(config, lines, problems);
     quota::check(&config.quota, lines, problems);
     pop3::check(&config.pop3, lines, problems);
     bulletins::check(&config.bulletins, lines, problems);
@@ -330,6 +332,18 @@ fn server_user(process: &Process, lines: &Lines, problems: &mut Problems<'_>) {
                 );
             }
         }
+    }
+}
+
+/// Expiry visits the maildrops that can be found.
+fn unlisted(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
+    let is_unlisted = |table: &SourceTable| table.any.part != SourcePart::Passwords && !table.own.lists();
+    if config.maildrop.expire.is_some() && config.sources.iter().any(is_unlisted) {
+        problems.warning(
+            lines.at("maildrop.expire"),
+            "maildrop.expire: an [[auth.source]] cannot list its accounts, so the daily round does not visit their maildrops",
+            "run `restante maildrop expire ACCOUNT` for these, or use a source that lists (file, embedded, sql with a query `list`)",
+        );
     }
 }
 

@@ -56,6 +56,19 @@ pub enum AuthSource {
     Checkpassword(CheckpasswordSource),
 }
 
+impl AuthSource {
+    /// Whether it can say which accounts there are, and not only whether there is one of a name.
+    pub(super) fn lists(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Embedded(_) | Self::Aliases(_) => true,
+            Self::Sql(source) => source.list.is_some(),
+            Self::Ldap(_) | Self::Http(_) | Self::Dovecot(_) | Self::System(_) | Self::Checkpassword(_) => {
+                false
+            }
+        }
+    }
+}
+
 section! {
     #[derive(PartialEq, Eq)]
     /// What every source has.

@@ -27,7 +27,7 @@ use crate::maildrop::Warning;
 /// As [`may_make`], and when they cannot be made.
 pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failure> {
     let (disk, settings) = (maildirs.disk(), &maildirs.settings);
-    let below = may_make(maildirs, path)?;
+    let (root, below) = may_make(maildirs, path)?;
     let make = |folder: &Path| match disk.make_folder(folder, settings.folder_mode) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(Failure::new("make", folder, error))
@@ -35,7 +35,7 @@ pub(super) fn make_missing(maildirs: &Maildirs, path: &Path) -> Result<(), Failu
         _ => Ok(()),
     };
     let sync = |folder: &Path| disk.sync_folder(folder).map_err(Failure::at("sync", folder));
-    let mut folder = settings.root.clone();
+    let mut folder = root.to_owned();
     for name in below {
         let parent = folder.clone();
         folder.push(name);
@@ -60,38 +60,41 @@ pub(super) fn is_half_made(disk: &dyn Disk, path: &Path) -> bool {
     })
 }
 
-/// Whether a missing maildrop may be made; gives back the folders between the root and it, and itself.
+/// Whether a missing maildrop may be made; gives back the root that it lies below, and the folders between them and itself.
 ///
 /// # Errors
-/// When that is not wanted, the root is missing, or the maildrop is not below it: it may be on a disk that is not
+/// When that is not wanted, the root is missing, or the maildrop is below none: it may be on a disk that is not
 /// mounted, and an empty maildrop must not stand for it.
-pub(super) fn may_make<'a>(maildirs: &Maildirs, path: &'a Path) -> Result<Vec<&'a OsStr>, Failure> {
+pub(super) fn may_make<'a>(
+    maildirs: &'a Maildirs,
+    path: &'a Path,
+) -> Result<(&'a Path, Vec<&'a OsStr>), Failure> {
     let (disk, settings) = (maildirs.disk(), &maildirs.settings);
     if !settings.create {
         return Err(Failure::new("open", path, io::Error::from(io::ErrorKind::NotFound)));
     }
-    // The root itself may be a symbolic link of the operator's.
-    let root = settings.root.join(".");
-    let stat = disk.stat(&root).map_err(Failure::at("see the root", &settings.root))?;
-    if stat.kind != Kind::Folder {
-        return Err(Failure::new(
-            "use the root",
-            &settings.root,
-            io::Error::from(io::ErrorKind::NotADirectory),
-        ));
-    }
-    let below: Option<Vec<&OsStr>> = path.strip_prefix(&settings.root).ok().and_then(|below| {
-        let names = below.components().map(|part| match part {
-            Component::Normal(name) => Some(name),
-            _ => None,
-        });
-        names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
-    });
-    below.ok_or_else(|| {
+    let roots = settings.roots.iter().filter_map(|root| Some((root, names_below(root, path)?)));
+    // The nearest one: a root above it may be there although that one's disk is not mounted.
+    let Some((root, below)) = roots.min_by_key(|(_, below)| below.len()) else {
         let outside =
-            io::Error::new(io::ErrorKind::InvalidInput, "it is not below the root of the maildrops");
-        Failure::new("make", path, outside)
-    })
+            io::Error::new(io::ErrorKind::InvalidInput, "it is below none of the folders of maildrops");
+        return Err(Failure::new("make", path, outside));
+    };
+    // The root itself may be a symbolic link of the operator's.
+    let stat = disk.stat(&root.join(".")).map_err(Failure::at("see the root", root))?;
+    if stat.kind != Kind::Folder {
+        return Err(Failure::new("use the root", root, io::Error::from(io::ErrorKind::NotADirectory)));
+    }
+    Ok((root, below))
+}
+
+/// The folders between `root` and `path`, and the latter; `None` when it is not below, or goes up on its way.
+fn names_below<'a>(root: &Path, path: &'a Path) -> Option<Vec<&'a OsStr>> {
+    let names = path.strip_prefix(root).ok()?.components().map(|part| match part {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    });
+    names.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
 }
 
 /// Finishes the removal that the index records as begun: what of it is still there is removed now. No reply was

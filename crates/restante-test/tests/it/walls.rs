@@ -398,12 +398,7 @@ fn a_maildrop_outside_of_the_roots_is_refused_to_logins_and_deliveries() {
         done(&server, &["account", "set", name, &field]);
     }
     server.start_again();
-    // What is missing is made below the folder of maildrop.path alone.
-    for folder in ["", "new", "cur", "tmp"] {
-        let folder = root.join("more/dora").join(folder);
-        fs::create_dir(&folder).unwrap();
-        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
+    // What is missing is made below each of the roots.
     server.deliver(&["dora"], MESSAGE);
     assert!(server.try_login("dora", "secret").starts_with("+OK"), "{}", log(&server));
     for name in ["erik", "frank"] {

@@ -77,3 +77,17 @@ fn weak_schemes_are_allowed_with_a_warning() {
         &["4: auth.allow_weak_schemes: this is a whole number, but true or false is wanted"],
     );
 }
+
+#[test]
+fn expiry_that_cannot_find_its_maildrops_is_warned_of() {
+    let warnings = |source: &str| {
+        let text = format!(
+            "[maildrop]\npath = \"/srv/{{local}}\"\nexpire = \"90 days\"\n[[auth.source]]\n{source}\n[[auth.source]]\npath = \"users\"\n"
+        );
+        let config = read(&folder(), &text).unwrap();
+        config.warnings.iter().filter(|warning| warning.what.starts_with("maildrop.expire")).count()
+    };
+    assert_eq!(warnings("type = \"embedded\""), 0);
+    assert_eq!(warnings("type = \"http\"\nurl = \"http://127.0.0.1:1/\""), 1);
+    assert_eq!(warnings("type = \"http\"\nurl = \"http://127.0.0.1:1/\"\npart = \"passwords\""), 0);
+}

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use restante_proto::body::{Encoder, Extent};
+use tempfile::TempDir;
 
 use super::fixture::{Fixture, files, now, read, run};
 use super::trick_disk::TrickDisk;
@@ -184,13 +185,32 @@ fn a_missing_maildrop_is_made_below_its_root_and_nowhere_else() {
     assert!(!maildir.root().parent().unwrap().join("outside").exists());
 }
 
+#[test]
+fn of_several_roots_the_nearest_must_be_there() {
+    let outer = TempDir::new().unwrap();
+    let roots = [outer.path().to_path_buf(), outer.path().join("disk")];
+    let maildir = Fixture::on(Arc::new(LocalDisk), |settings| settings.roots.extend(roots.clone()));
+    let deliver = |name: &str| {
+        // An absolute path stays what it is.
+        let path = outer.path().join(name);
+        let result = maildir.deliver_to(MESSAGE, &[path.to_str().unwrap()]).remove(0);
+        result.map(drop).map_err(|error| error.is_temporary())
+    };
+    assert!(deliver("alice").is_ok());
+    // The disk is not mounted.
+    assert_eq!(deliver("disk/bob"), Err(true));
+    assert!(!outer.path().join("disk").exists());
+    fs::create_dir(outer.path().join("disk")).unwrap();
+    assert!(deliver("disk/bob").is_ok());
+}
+
 type Change = fn(&mut crate::maildir::Settings);
 
 #[test]
 fn a_missing_disk_is_not_an_empty_maildrop() {
     let cases: [(&str, Change); 3] = [
-        ("no root", |settings| settings.root = settings.root.join("missing")),
-        ("no marker", |settings| settings.marker = Some(settings.root.join(".mounted"))),
+        ("no root", |settings| settings.roots = vec![settings.roots[0].join("missing")]),
+        ("no marker", |settings| settings.marker = Some(settings.roots[0].join(".mounted"))),
         ("not wanted", |settings| settings.create = false),
     ];
     for (case, change) in cases {
@@ -209,8 +229,9 @@ fn a_missing_disk_is_not_an_empty_maildrop() {
         assert!(result.unwrap_err().is_temporary(), "{case}");
         assert!(!path.exists(), "{case}");
     }
-    let maildir =
-        Fixture::on(Arc::new(LocalDisk), |settings| settings.marker = Some(settings.root.join(".mounted")));
+    let maildir = Fixture::on(Arc::new(LocalDisk), |settings| {
+        settings.marker = Some(settings.roots[0].join(".mounted"))
+    });
     maildir.put("new/1700000001.a", b"x");
     assert!(maildir.try_open().is_err(), "even when the folder is there");
     fs::write(maildir.root().join(".mounted"), b"").unwrap();
