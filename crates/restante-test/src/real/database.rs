@@ -152,6 +152,7 @@ impl Database {
                 words.extend([format!("--port={port}"), format!("--socket={socket}/socket")]);
                 words.extend([
                     format!("--pid-file={socket}/pid"),
+                    format!("--tmpdir={socket}"),
                     "--innodb-flush-log-at-trx-commit=0".to_owned(),
                 ]);
                 if self.has_tls {
@@ -257,6 +258,8 @@ impl Database {
             .args(rest)
             .current_dir("/")
             .env("HOME", self.folder.path())
+            // Whoever starts in the same one removes the temporary tables of others.
+            .env("TMPDIR", self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
