@@ -106,7 +106,6 @@ fn maildirs(config: &Config) -> maildir::Settings {
         note: config.log.deletions.then_some(header::summary::message_id),
         trash: maildrop.trash.map(|span| span.0),
         roots: config.maildrop_roots(),
-        ..maildir::Settings::new(maildrop.path.root())
     }
 }
 
