@@ -59,7 +59,7 @@ impl Default for Limits {
 /// What somebody wants of a watch.
 #[derive(Debug)]
 pub enum Call {
-    /// Look at all accounts now that wait, also those that were stopped.
+    /// Look at all accounts now, also at those that were stopped; at one that is being looked at once more after that.
     Wake,
     /// The configuration was read again. Accounts that are new, or were stopped, are looked at now; others when they are due;
     /// one that is not among these no more.
@@ -125,6 +125,16 @@ struct Slot {
     job: Job,
     state: State,
     phase: Phase,
+    again: Again,
+}
+
+/// Whether a look that runs is followed by another one at once. What it has seen may be from before somebody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Again {
+    No,
+    /// When it fails in a way that only a new configuration mends: there was one meanwhile.
+    WhenStopped,
+    Yes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +159,13 @@ impl Watch {
     fn ended(&mut self, account: &str, report: &Report, dice: f64) {
         let Some(slot) = self.slots.get_mut(account) else { return };
         let (state, due) = due(slot.state, slot.job.interval, report, dice);
+        let again = std::mem::replace(&mut slot.again, Again::No);
+        let is_stopped = matches!(due, Due::Stopped { .. });
         slot.state = state;
         let (phase, next) = match due {
+            _ if again == Again::Yes || (again == Again::WhenStopped && is_stopped) => {
+                (Phase::Ready, Event::Next { seconds: Some(0), reason: None })
+            }
             Due::Stopped { reason } => {
                 (Phase::Stopped, Event::Next { seconds: None, reason: Some(reason.to_owned()) })
             }
@@ -178,8 +193,11 @@ impl Watch {
     }
 
     fn wake(&mut self) {
-        for slot in self.slots.values_mut().filter(|slot| slot.phase != Phase::Running) {
-            slot.phase = Phase::Ready;
+        for slot in self.slots.values_mut() {
+            match slot.phase {
+                Phase::Running => slot.again = Again::Yes,
+                _ => slot.phase = Phase::Ready,
+            }
         }
     }
 
@@ -187,9 +205,12 @@ impl Watch {
         let mut before = std::mem::take(&mut self.slots);
         for job in jobs {
             let slot = match before.remove(&job.account) {
+                Some(slot) if slot.phase == Phase::Running => {
+                    Slot { job, again: slot.again.max(Again::WhenStopped), ..slot }
+                }
                 Some(slot) if slot.phase != Phase::Stopped => Slot { job, ..slot },
                 // What has failed may work with what was written now.
-                _ => Slot { job, state: State::default(), phase: Phase::Ready },
+                _ => Slot { job, state: State::default(), phase: Phase::Ready, again: Again::No },
             };
             self.slots.insert(Arc::clone(&slot.job.account), slot);
         }

@@ -92,6 +92,49 @@ async fn somebody_can_wake_all_and_end_it() {
     assert_eq!(works, 2);
 }
 
+/// Makes a call while the first look is under way, which ends with `first`, and ends the watch. What happened.
+async fn called_while_running(call: impl FnOnce(Job) -> Call, first: fn() -> Report) -> Vec<String> {
+    let log = Log::default();
+    let (caller, mut calls) = mpsc::channel(1);
+    let (begun, beginning) = tokio::sync::oneshot::channel();
+    let (go, going) = std::sync::mpsc::channel::<()>();
+    let first_look = Mutex::new(Some((begun, going)));
+    let work = move || match first_look.lock().unwrap().take() {
+        Some((begun, going)) => {
+            begun.send(()).expect("somebody waits");
+            going.recv().expect("the test says when");
+            first()
+        }
+        None => Report::default(),
+    };
+    let job = job("a", "h", &log, work);
+    let new = job.clone();
+    let calling = async {
+        beginning.await.expect("it is looked at");
+        caller.send(call(new)).await.expect("the watch runs");
+        // There is room for one: it has been heard.
+        drop(caller.reserve().await.expect("the watch runs"));
+        go.send(()).expect("the look waits");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        caller.send(Call::Stop).await.expect("the watch runs");
+    };
+    tokio::join!(forever(vec![job], Limits::default(), &mut calls, || 0.5), calling);
+    let log = log.lock().unwrap();
+    log.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_while_an_account_is_looked_at_is_not_lost() {
+    let looks = |log: &[String]| log.iter().filter(|line| *line == "a works").count();
+    let log = called_while_running(|_| Call::Wake, Report::default).await;
+    assert_eq!((looks(&log), log[1].as_str()), (2, "a: next in 0 s"), "{log:?}");
+    // The configuration was mended while the old one failed.
+    let log = called_while_running(|job| Call::Replace(vec![job]), || failing(Kind::Credentials)).await;
+    assert_eq!((looks(&log), log[1].as_str()), (2, "a: next in 0 s"), "{log:?}");
+    let log = called_while_running(|job| Call::Replace(vec![job]), Report::default).await;
+    assert_eq!(looks(&log), 1, "{log:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_account_that_is_taken_out_is_not_looked_at_again() {
     let log = Log::default();
