@@ -55,11 +55,11 @@ pub(crate) fn lines(problem: &Problem) -> Vec<String> {
     problem.to_string().lines().map(terminal::visible).collect()
 }
 
-/// A path as a person at this folder would write it.
+/// A path as a person at this folder would write it. At the root, where service managers start programs, that is the whole of it.
 // Only the program knows where it was called.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn short(path: &Path) -> PathBuf {
-    let here = env::current_dir().ok();
+    let here = env::current_dir().ok().filter(|here| here.parent().is_some());
     let inside = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
     inside.unwrap_or(path).to_owned()
 }

@@ -1,5 +1,7 @@
 //! `config check` and `config show`, and where a configuration is looked for.
 
+use std::path::Path;
+
 use crate::scene::Scene;
 
 #[test]
@@ -61,6 +63,17 @@ fn check_asks_every_source_once_if_it_shall() {
 fn a_good_configuration_is_found_checked_and_shown() {
     let scene = Scene::with_configuration();
     scene.play("config.txt");
+}
+
+#[test]
+fn a_problem_names_its_file_as_it_is_named_where_the_program_was_called() {
+    let scene = Scene::empty();
+    scene.write("bad.toml", "colour = \"red\"\n");
+    for (here, named) in [(scene.root(), "bad.toml: error: "), (Path::new("/"), "[ROOT]/bad.toml: error: ")] {
+        let mut command = scene.command(&["config", "check", "--config", "[ROOT]/bad.toml"]);
+        let answer = scene.answer(command.current_dir(here).output().unwrap());
+        assert!(answer.stdout.starts_with(named), "{}: {}", here.display(), answer.stdout);
+    }
 }
 
 #[test]
