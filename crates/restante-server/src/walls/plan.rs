@@ -162,3 +162,56 @@ const PROGRAMS: &[&str] = &["/bin", "/etc", "/lib", "/lib64", "/opt", "/sbin", "
 
 /// RFC 7766: answers that are too long for a datagram.
 const DNS: u16 = 53;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// The plan of a configuration with these lines, in a folder with what it names.
+    fn plan(folder: &Path, lines: &str) -> Plan {
+        for name in ["etc", "state", "mail", "run"] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        fs::write(folder.join("etc/users"), "bob:{PLAIN}secret\n").unwrap();
+        let text = "state_dir = \"../state\"\n[[listen]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:1110\"\n\
+                    [[listen]]\nprotocol = \"lmtp\"\naddress = \"unix:../run/lmtp\"\n[[auth.source]]\npath = \"users\"\n";
+        let maildrop = format!("[maildrop]\npath = \"{}/mail/{{local}}\"\n", folder.display());
+        let path = folder.join("etc/restante.toml");
+        fs::write(&path, [text, &maildrop, lines].concat()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        Plan::of(&crate::config::parse(&text, &path).unwrap(), Some(&path))
+    }
+
+    #[test]
+    fn nothing_is_open_but_what_the_configuration_names_and_the_system_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        let plan = plan(&root, "");
+        let own = |name: &str| [root.join(name)].into_iter().collect::<BTreeSet<PathBuf>>();
+        let of_system: BTreeSet<PathBuf> = existing(SYSTEM).collect();
+        assert_eq!(plan.read.difference(&of_system).cloned().collect::<BTreeSet<_>>(), own("etc"));
+        assert_eq!(plan.write, [root.join("state"), root.join("mail")].into());
+        assert_eq!(plan.sockets, own("run"));
+        assert!(plan.logs.is_empty() && plan.execute.is_empty() && plan.missing.is_empty(), "{plan:?}");
+        assert_eq!(
+            (plan.listens, plan.connects, plan.starts_programs),
+            ([1110].into(), Some([].into()), false)
+        );
+    }
+
+    #[test]
+    fn what_the_system_needs_holds_no_secrets() {
+        let secrets =
+            ["/etc/shadow", "/etc/gshadow", "/etc/ssh", "/root", "/home", "/var", "/proc/1", "/dev/mem"];
+        for (open, shut) in [(SYSTEM, &secrets[..]), (NAMES, &secrets[3..])] {
+            for path in open {
+                assert!(!shut.iter().any(|secret| Path::new(secret).starts_with(path)), "{path}");
+                assert!(
+                    !shut.iter().any(|secret| *secret != "/var" && Path::new(path).starts_with(secret)),
+                    "{path}"
+                );
+            }
+        }
+    }
+}
