@@ -9,10 +9,9 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use restante_auth::account::AccountName;
-use restante_auth::directory::census::Census;
 use restante_auth::directory::{Answer, Checked, Directory, Entry, Problem, Question, SourceError};
 use restante_auth::password::{Scheme, StoredPassword};
 use restante_auth::settings::Given;
@@ -200,18 +199,6 @@ impl Directory for HttpDirectory {
     }
 
     /// There is nothing to read again.
-    fn reload(&self, _now: Instant) -> Answer<'_, usize> {
-        Box::pin(async { Ok(0) })
-    }
-
-    fn census(&self) -> Arc<Census> {
-        Arc::default()
-    }
-
-    fn accounts(&self) -> usize {
-        0
-    }
-
     fn decoy(&self, _seed: u64) -> Option<StoredPassword> {
         None
     }
