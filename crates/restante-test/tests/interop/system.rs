@@ -44,7 +44,8 @@ impl Scene {
     }
 
     fn logs(&self, what: &str) {
-        wait::until(what, || self.server.log().contains(what));
+        let is_said = wait::try_some(wait::DEADLINE, || self.server.log().contains(what).then_some(()));
+        assert!(is_said.is_some(), "waited for {what:?} in\n{}", self.server.log());
     }
 
     /// The broker of this server.
