@@ -9,38 +9,37 @@ use zeroize::Zeroize;
 use super::Secret;
 
 /// Octets, some of them a secret. Overwritten on drop, and each time that growth moves them elsewhere.
-#[derive(Default)]
-pub struct SecretBuffer(Vec<u8>);
+pub struct SecretBuffer(Secret);
 
 impl SecretBuffer {
     /// An empty one. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(Secret::new(Vec::new()))
     }
 
     /// An empty one with room for so many octets.
     #[must_use]
     pub fn with_capacity(octets: usize) -> Self {
-        Self(Vec::with_capacity(octets))
+        Self(Secret::new(Vec::with_capacity(octets)))
     }
 
     /// Appends one octet.
     pub fn push(&mut self, octet: u8) {
-        make_room(&mut self.0, 1);
-        self.0.push(octet);
+        make_room(&mut self.0.0, 1);
+        self.0.0.push(octet);
     }
 
     /// Appends octets.
     pub fn extend_from_slice(&mut self, octets: &[u8]) {
-        make_room(&mut self.0, octets.len());
-        self.0.extend_from_slice(octets);
+        make_room(&mut self.0.0, octets.len());
+        self.0.0.extend_from_slice(octets);
     }
 
     /// The octets as a secret, without a copy.
     #[must_use]
-    pub fn into_secret(mut self) -> Secret {
-        Secret::new(core::mem::take(&mut self.0))
+    pub fn into_secret(self) -> Secret {
+        self.0
     }
 }
 
@@ -48,13 +47,13 @@ impl Deref for SecretBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        self.0.expose()
     }
 }
 
-impl Drop for SecretBuffer {
-    fn drop(&mut self) {
-        self.0.zeroize();
+impl Default for SecretBuffer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
