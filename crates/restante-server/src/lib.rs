@@ -173,6 +173,8 @@ impl Server {
         let wanted = settings.config.listen.clone();
         self.shared.throttle.adjust(assemble::throttle(&settings.config));
         self.shared.settings.store(Arc::new(settings));
+        // What was renewed after these had read it, and before they were in place, was told to those before.
+        shutdown::refresh_identity(&self.shared).await;
         let (stay, go): (Vec<_>, Vec<_>) =
             self.listeners.drain(..).partition(|listener| wanted.contains(&listener.listen));
         self.listeners = stay;

@@ -182,10 +182,15 @@ impl Settings {
         })
     }
 
-    /// Goes on with the last logins of the settings that these replace, so that there is one table for one file, and with the keys of
-    /// issuers, who may be away just now.
+    /// Goes on with the last logins of the settings that these replace, so that there is one table for one file, with the keys of
+    /// issuers, who may be away just now, and with the answers to challenges of an order that is under way.
     pub(crate) fn take_over(&mut self, before: &Self) {
         self.authenticator.take_over(&before.authenticator);
+        if let (Some(identity), Some(before)) = (&mut self.identity, &before.identity)
+            && let Some(identity) = Arc::get_mut(identity)
+        {
+            identity.take_over(before);
+        }
         if let (Some(_), Some(last_logins)) = (&self.last_logins, &before.last_logins)
             && self.config.state_dir == before.config.state_dir
         {

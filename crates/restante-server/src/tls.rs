@@ -223,6 +223,11 @@ impl Identity {
         &self.acme
     }
 
+    /// Goes on with the answers of the identity that this one replaces: an order that is under way publishes them there.
+    pub(crate) fn take_over(&mut self, before: &Self) {
+        self.acme = before.acme.share();
+    }
+
     /// The certificate of `[acme]` that is in use, if there is one.
     pub(crate) fn acme_pair(&self) -> Option<Pair> {
         let position = self.files.iter().position(|files| files.may_be_missing)?;

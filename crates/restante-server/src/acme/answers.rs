@@ -19,6 +19,13 @@ impl<T> Default for Table<T> {
     }
 }
 
+impl<T> Table<T> {
+    /// The same table once more: what is published in one is found in the other.
+    pub(crate) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<T: Clone> Table<T> {
     /// The answer to this.
     pub(crate) fn get(&self, asked: &str) -> Option<T> {
@@ -28,7 +35,7 @@ impl<T: Clone> Table<T> {
     /// Puts an answer there, for as long as what is returned lives.
     pub(crate) fn publish(&self, asked: String, answer: T) -> Published<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(asked.clone(), answer);
-        Published { table: Self(Arc::clone(&self.0)), asked }
+        Published { table: self.share(), asked }
     }
 }
 

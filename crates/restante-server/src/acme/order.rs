@@ -7,6 +7,7 @@ use crate::clock;
 use crate::config::{Acme, Challenge, Config};
 use crate::file;
 use crate::shared::Shared;
+use crate::shutdown;
 use crate::tls::Identity;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, KeyAuthorization,
@@ -24,11 +25,14 @@ use std::time::Duration;
 
 /// Orders a certificate for the names of `[acme]`, keeps it and has it used. Bounded in time; counts towards `orders_max`.
 ///
+/// A reload meanwhile does not end it: it goes on with what it began with, its answers are shown by the identity of after the reload
+/// ([`Identity::take_over`]), and what comes of it is used by that one.
+///
 /// # Errors
 /// There is no new certificate; the old one is untouched.
 pub(super) async fn order(
-    shared: &Shared,
-    identity: &Arc<Identity>,
+    shared: &Arc<Shared>,
+    identity: &Identity,
     config: &Config,
     kept: &Kept,
 ) -> Result<(), OrderError> {
@@ -58,12 +62,9 @@ pub(super) async fn order(
         let chain = order.poll_certificate(&PATIENCE).await?;
         let (own, directory, names) = (kept.clone(), acme.directory.clone(), acme.names.clone());
         blocking(move || Ok(own.keep_certificate(&chain, &key, &directory, &names))).await??;
-        let (identity, log) = (Arc::clone(identity), shared.log.clone());
-        blocking(move || {
-            identity.refresh(&log);
-            Ok(())
-        })
-        .await
+        // Of now: a reload may have put another in place since the order began.
+        shutdown::refresh_identity(shared).await;
+        Ok(())
     };
     tokio::time::timeout(ORDER_MAX, whole).await.unwrap_or(Err(OrderError::Late))
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod acme;
+mod acme_reload;
 mod attacks;
 mod certificates;
 mod checkpassword;
