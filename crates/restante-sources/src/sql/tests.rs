@@ -101,6 +101,72 @@ async fn a_row_is_an_account() {
     assert!(directory.probe().await.is_ok());
 }
 
+/// The same for the other databases is in restante-test.
+#[tokio::test]
+async fn what_a_peer_says_is_never_part_of_a_query() {
+    let long = ["'".repeat(255), "\\".repeat(255), "%'--".repeat(63)];
+    let hostile = [
+        "it's",
+        "'",
+        "''",
+        "\\",
+        "\\'",
+        "\"q\"",
+        "`q`",
+        "[q]",
+        "%",
+        "_",
+        "%'--",
+        "x' OR 'a'='a",
+        "x';DROP TABLE accounts;--",
+        "x' UNION SELECT account FROM accounts--",
+        "?",
+        "?1",
+        ":account",
+        "a@account",
+        "$account",
+        "l'--@d';--",
+    ];
+    let names: Vec<&str> = hostile.into_iter().chain(long.iter().map(String::as_str)).collect();
+    let password_of = |index: usize| names[names.len() - 1 - index].repeat(if index < 3 { 4 } else { 1 });
+    let hexed = |text: &str| {
+        let hex: String = text.bytes().map(|octet| format!("{octet:02x}")).collect();
+        format!("CAST(X'{hex}' AS TEXT)")
+    };
+    let mut statements = "CREATE TABLE accounts (account TEXT, password TEXT, home TEXT);".to_owned();
+    for (index, name) in names.iter().enumerate() {
+        let (name, password) = (hexed(name), hexed(&password_of(index)));
+        statements += &format!("INSERT INTO accounts VALUES ({name}, {password}, '/{index}');");
+    }
+    let mut fixture = Fixture::new(&statements).await.lookup(
+        "SELECT home FROM accounts WHERE account = :account AND account = :local || coalesce('@' || :domain, '')",
+    );
+    fixture.settings.check =
+        Some("SELECT password = :password FROM accounts WHERE account = :account".to_owned());
+    fixture.settings.alias = Some("SELECT home FROM accounts WHERE account = :account".to_owned());
+    let directory = fixture.open();
+    for (index, name) in names.iter().enumerate() {
+        let found = look(&directory, name).await.unwrap().expect(name);
+        assert_eq!(found.account.home, Some(format!("/{index}").into()), "{name}");
+        let password = password_of(index);
+        assert!(
+            matches!(check(&directory, name, password.as_bytes()).await, Ok(Checked::Right(_))),
+            "{name}"
+        );
+        for wrong in hostile.iter().filter(|wrong| **wrong != password) {
+            let checked = check(&directory, name, wrong.as_bytes()).await;
+            assert!(matches!(checked, Ok(Checked::Wrong)), "{name}: {wrong}");
+        }
+        let name = AccountName::new(name).unwrap();
+        let at = Circumstances::new(Service::Lmtp, Instant::now());
+        let aliased = directory.alias(Alias::Name(&name), at).await.unwrap_err().to_string();
+        assert!(aliased.contains(&format!("answers for {name} with \"/{index}\"")), "{aliased}");
+    }
+    for nobody in ["x", "account", "%%", "__", "x'", "''''", "\\\\"] {
+        assert!(look(&directory, nobody).await.unwrap().is_none(), "{nobody}");
+    }
+}
+
 #[tokio::test]
 async fn a_row_of_another_name_is_nobodys() {
     let loose = "SELECT * FROM accounts WHERE account LIKE :account";

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use restante_auth::account::AccountName;
 use restante_auth::address;
-use restante_auth::directory::{Circumstances, Directory, Question, Service};
+use restante_auth::directory::{Alias, Checked, Circumstances, Directory, Question, Service};
 use restante_auth::password::Scheme;
+use restante_proto::secret::Secret;
 use restante_sources::sql::url::DatabaseUrl;
 use restante_sources::sql::{Settings, SqlDirectory};
 use restante_test::certificate::Flaw;
@@ -188,11 +189,11 @@ fn the_database_checks_passwords(brand: Brand) {
     assert_eq!(scene.recipient("alice"), 250);
 }
 
-/// What the database says of the connection that it is asked over, or what is wrong.
-fn asked_by(url: &str, authority: Option<&[u8]>, lookup: &str) -> Result<String, String> {
-    let directory = SqlDirectory::new(Settings {
+/// A source that looks up and does no more.
+fn settings(url: &str, lookup: &str) -> Settings {
+    Settings {
         url: DatabaseUrl::parse(url).unwrap(),
-        authority: authority.map(<[u8]>::to_vec),
+        authority: None,
         lookup: lookup.to_owned(),
         check: None,
         list: None,
@@ -202,8 +203,14 @@ fn asked_by(url: &str, authority: Option<&[u8]>, lookup: &str) -> Result<String,
         timeout: Duration::from_secs(20),
         scheme: Scheme::Plain,
         addresses: address::Settings::default(),
-    })
-    .unwrap();
+    }
+}
+
+/// What the database says of the connection that it is asked over, or what is wrong.
+fn asked_by(url: &str, authority: Option<&[u8]>, lookup: &str) -> Result<String, String> {
+    let directory =
+        SqlDirectory::new(Settings { authority: authority.map(<[u8]>::to_vec), ..settings(url, lookup) })
+            .unwrap();
     let name = AccountName::new("alice").unwrap();
     let question = Question { name: &name, at: Circumstances::new(Service::Pop3, Instant::now()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -246,6 +253,140 @@ fn a_database_is_believed_by_its_authority_alone(brand: Brand) {
     let mode = if brand == Brand::Postgres { "sslmode=require" } else { "ssl-mode=REQUIRED" };
     let url = format!("{}?{mode}", other.url("secret"));
     assert_eq!(asked_by(&url, None, lookup).as_deref(), Ok("/tls"));
+}
+
+/// Names and passwords that would be something else than text, were they ever part of a query.
+const HOSTILE: &[&str] = &[
+    "it's",
+    "'",
+    "''",
+    "\\",
+    "\\'",
+    "\\' OR 1=1 #",
+    "\"q\"",
+    "`q`",
+    "%",
+    "_",
+    "%'--",
+    "x' OR 'a'='a",
+    "x';DROP TABLE accounts;--",
+    "x');DROP TABLE accounts;--",
+    "x' UNION SELECT name FROM accounts--",
+    "$1",
+    "$$",
+    "$x$'$x$",
+    "?",
+    ":account",
+    "%s",
+    "{0}",
+    "0x27",
+    "E'x'",
+    "\u{2019}\u{bf5c}'",
+    "'@'",
+    "l'--@d\\';--",
+];
+
+/// The text of a value in SQL, without any quoting that could be wrong here.
+fn hexed(brand: Brand, text: &str) -> String {
+    let hex: String = text.bytes().map(|octet| format!("{octet:02x}")).collect();
+    match brand {
+        Brand::Postgres => format!("convert_from(decode('{hex}', 'hex'), 'UTF8')"),
+        Brand::MariaDb => format!("CONVERT(X'{hex}' USING utf8mb4)"),
+    }
+}
+
+/// Everything that a peer can say finds its own row and no other, in each kind of query.
+fn what_a_peer_says_is_never_part_of_a_query(brand: Brand) {
+    let site = Site::new(&Setup { tls: false, ..Setup::default() });
+    let database = Database::start(brand, site.address(SMTP));
+    let long = ["'".repeat(255), "\\".repeat(255), "'\\".repeat(127), "%'--".repeat(63)];
+    let names: Vec<&str> = HOSTILE.iter().copied().chain(long.iter().map(String::as_str)).collect();
+    // The password of each is another's name; some are as long as passwords may be.
+    let password_of = |index: usize| names[names.len() - 1 - index].repeat(if index < 4 { 4 } else { 1 });
+    let mut statements = "CREATE TABLE accounts \
+        (name VARCHAR(255), local VARCHAR(255), domain VARCHAR(255), password VARCHAR(2000), home VARCHAR(255));"
+        .to_owned();
+    for (index, name) in names.iter().enumerate() {
+        let (local, domain) = match name.split_once('@') {
+            Some((local, domain)) => (local, hexed(brand, domain)),
+            None => (*name, "NULL".to_owned()),
+        };
+        let password = hexed(brand, &format!("{{PLAIN}}{}", password_of(index)));
+        let (name, local) = (hexed(brand, name), hexed(brand, local));
+        statements +=
+            &format!("INSERT INTO accounts VALUES ({name}, {local}, {domain}, {password}, '/{index}');");
+    }
+    let same = if brand == Brand::Postgres { "IS NOT DISTINCT FROM" } else { "<=>" };
+    if brand == Brand::Postgres {
+        statements += "GRANT SELECT, UPDATE ON accounts TO restante;";
+    }
+    database.sql(&statements);
+    let lookup = format!(
+        "SELECT name AS account, password, home FROM accounts \
+         WHERE name = :account AND local = :local AND domain {same} :domain"
+    );
+    let directory = SqlDirectory::new(Settings {
+        check: Some(
+            "SELECT password = CONCAT('{PLAIN}', :password) FROM accounts WHERE name = :account".to_owned(),
+        ),
+        alias: Some("SELECT home FROM accounts WHERE name = :account".to_owned()),
+        upgrade: Some(
+            "UPDATE accounts SET password = :new WHERE name = :account AND password = :old".to_owned(),
+        ),
+        ..settings(&database.url("secret"), &lookup)
+    })
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let at = Circumstances::new(Service::Pop3, Instant::now());
+    for (index, name) in names.iter().enumerate() {
+        let name = &AccountName::new(name).unwrap();
+        let question = Question { name, at };
+        let check = |password: &[u8]| {
+            runtime.block_on(directory.check(&question, &Secret::new(password.to_vec()))).unwrap()
+        };
+        let found = runtime.block_on(directory.lookup(&question)).unwrap().expect(name.as_str());
+        assert_eq!(found.account.home, Some(format!("/{index}").into()), "{name}");
+        let password = password_of(index);
+        assert!(matches!(check(password.as_bytes()), Checked::Right(_)), "{name}: {password}");
+        for wrong in HOSTILE.iter().map(|text| text.as_bytes()).chain([&b"x\0"[..], b"'\xff' OR 1=1"]) {
+            if wrong != password.as_bytes() {
+                assert!(matches!(check(wrong), Checked::Wrong), "{name}: {}", wrong.escape_ascii());
+            }
+        }
+        // No account can be named so, which says whose row was found.
+        let aliased = runtime.block_on(directory.alias(Alias::Name(name), at)).unwrap_err().to_string();
+        assert!(aliased.contains(&format!("answers for {name} with \"/{index}\"")), "{aliased}");
+        // What stands there goes back as `old`.
+        let password = Secret::new(password.into_bytes());
+        assert!(runtime.block_on(directory.upgrade(&question, &password)).unwrap(), "{name}");
+        let found = runtime.block_on(directory.lookup(&question)).unwrap().unwrap();
+        assert!(found.password.fits(password.expose()).unwrap(), "{name}");
+    }
+    for nobody in ["x", "account", "%%", "__", "x'", "''''", "\\\\"] {
+        let name = AccountName::new(nobody).unwrap();
+        let found = runtime.block_on(directory.lookup(&Question { name: &name, at })).unwrap();
+        assert!(found.is_none(), "{nobody}");
+    }
+}
+
+/// A value that was quoted well before it was pasted would be found too: the database tells the text that it was sent.
+#[test]
+fn postgres_is_sent_the_query_as_it_was_written() {
+    let site = Site::new(&Setup { tls: false, ..Setup::default() });
+    let database = Database::start(Brand::Postgres, site.address(SMTP));
+    let lookup = "SELECT CONCAT('/', query) AS home FROM pg_stat_activity WHERE pid = pg_backend_pid() AND :account <> ''";
+    let said = asked_by(&database.url("secret"), None, lookup).unwrap();
+    assert_eq!(said, format!("/{}", lookup.replace(":account", "$1")));
+}
+
+#[test]
+fn postgres_takes_what_a_peer_says_for_text() {
+    what_a_peer_says_is_never_part_of_a_query(Brand::Postgres);
+}
+
+#[test]
+fn mariadb_takes_what_a_peer_says_for_text() {
+    what_a_peer_says_is_never_part_of_a_query(Brand::MariaDb);
 }
 
 #[test]
