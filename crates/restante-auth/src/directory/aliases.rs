@@ -186,6 +186,9 @@ mod tests {
         assert!(aliases.doubts.is_empty());
         let chain = read("a@x.org b@x.org\nb@x.org c@x.org\n").unwrap();
         assert!(chain.doubts[0].what.starts_with("a@x.org leads to b@x.org, which is an alias too"));
+        // Round in a circle, and more of it than anybody reads.
+        let circle: String = (0..200).map(|at| format!("a{at}@x.org a{}@x.org\n", (at + 1) % 200)).collect();
+        assert_eq!(read(&circle).unwrap().doubts.len(), lines::PROBLEMS_MAX);
     }
 
     #[test]

@@ -440,6 +440,7 @@ fn mail_for_an_alias_in_the_directory_goes_to_its_account() {
         alias("twice1", "mail: twice@example.org\nuid: carol\n"),
         alias("twice2", "mail: twice@example.org\nuid: carol\n"),
         alias("nameless", "mail: nameless@example.org\n"),
+        alias("both", "mail: both@example.org\nuid: carol\nuid: nobody\n"),
         alias("odd", "mail: o*d@example.org\nuid: carol\n"),
     ]
     .concat();
@@ -483,6 +484,7 @@ fn mail_for_an_alias_in_the_directory_goes_to_its_account() {
         // Somebody must mend these; until then mail waits.
         ("twice", 451),
         ("nameless", 451),
+        ("both", 451),
         // RFC 4515, 3: none of these reaches out of its place in the filter.
         ("o*d", 250),
         ("inf*", 550),
