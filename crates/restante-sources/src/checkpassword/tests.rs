@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use restante_auth::account::{AccountName, Bound, Owner};
 use restante_auth::directory::{Circumstances, Service};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
@@ -15,6 +16,8 @@ import os, subprocess, sys, time
 folder = os.path.dirname(os.path.abspath(__file__))
 told = os.read(3, 1000)
 open(folder + "/told", "ab").write(told + b"\n")
+open(folder + "/pids", "a").write("%d\n" % os.getpid())
+open(folder + "/cwd", "w").write(os.getcwd() + " " + os.readlink("/proc/self/fd/0"))
 open(folder + "/environment", "w").write(repr(sorted(os.environ.items())))
 open(folder + "/descriptors", "w").write("\n".join(os.readlink("/proc/self/fd/" + name) for name in os.listdir("/proc/self/fd") if os.path.lexists("/proc/self/fd/" + name)))
 name, password, _ = told[:-1].split(b"\0")
@@ -26,17 +29,26 @@ if os.environ.get("AUTHORIZED") == "1":
 elif password == b"hang":
     child = subprocess.Popen(["sleep", "600"])
     open(folder + "/child", "w").write(str(child.pid))
-    time.sleep(600)
+    time.sleep(30)
 elif password == b"killed":
     os.kill(os.getpid(), 9)
 elif password == b"chatty":
-    while True:
-        os.write(1, b"x" * 65536)
+    sys.stdout.write("x" * 300000)
+    sys.stdout.flush()
+    sys.exit(0)
+elif password == b"moans":
+    sys.stderr.write("x" * 300000)
+    sys.stderr.flush()
+    sys.exit(111)
 elif password == b"complains":
     os.write(2, b"the disk is full\nand more\n")
     sys.exit(111)
 elif password == b"tells complains":
     os.write(2, b"wrong: " + password + b"\n")
+    sys.exit(111)
+elif password == b"leaves":
+    child = subprocess.Popen(["sleep", "60"])
+    open(folder + "/child", "w").write(str(child.pid))
     sys.exit(111)
 elif password.startswith(b"exit "):
     sys.exit(int(password[5:]))
@@ -114,6 +126,25 @@ impl Scene {
     fn file(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.folder.path().join(name)).unwrap_or_default()
     }
+
+    fn text(&self, name: &str) -> String {
+        String::from_utf8(self.file(name)).unwrap()
+    }
+
+    /// Lets the runtime go on until this is so.
+    fn wait_until(&self, condition: impl Fn() -> bool, what: &str) {
+        let begin = Instant::now();
+        while !condition() {
+            assert!(begin.elapsed() < LONG, "waited {LONG:?} until {what}");
+            self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
+        }
+    }
+}
+
+/// What a process does; none when there is none, nor its remains.
+fn state(process: &str) -> Option<char> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.chars().next()
 }
 
 fn word(checked: Result<Checked, SourceError>) -> String {
@@ -144,6 +175,7 @@ fn the_program_is_told_by_its_descriptor_and_nothing_else() {
                     ('SERVICE', 'pop3'), ('TCPREMOTEIP', '192.0.2.7')]";
     // Python itself sets the locale's.
     assert_eq!(environment.replace("('LC_CTYPE', 'C.UTF-8'), ", ""), expected);
+    assert_eq!(scene.file("cwd"), b"/ /dev/null");
     // What whoever started us has left open may be there, and nothing of ours: no file, no socket, nothing of the runtime.
     let descriptors = String::from_utf8(scene.file("descriptors")).unwrap();
     assert!(descriptors.contains("pipe:"), "{descriptors}");
@@ -184,6 +216,9 @@ fn what_a_program_says_of_a_password() {
         let said = scene.says("bob", password);
         assert!(said.starts_with(expected), "{password:?}: {said}");
     }
+    let said = scene.says("bob", b"moans");
+    let complaint = said.strip_prefix("temporary it cannot say now (111): ").unwrap_or_default();
+    assert_eq!(complaint.bytes().take_while(|octet| *octet == b'x').count(), 512, "{}", said.len());
 }
 
 #[test]
@@ -210,18 +245,33 @@ fn a_name_or_a_password_can_do_nothing_to_the_program() {
 fn a_program_that_hangs_is_killed_with_what_it_has_started() {
     let scene = Scene::new(false, Duration::from_secs(3));
     assert!(scene.says("bob", b"hang").starts_with("temporary no answer within 3 s; "));
-    let child = String::from_utf8(scene.file("child")).unwrap();
+    let child = scene.text("child");
     assert!(!child.is_empty(), "it was started");
-    let state = format!("/proc/{child}/stat");
     // A zombie, until init looks, is killed too.
-    let is_gone = || std::fs::read_to_string(&state).map_or(true, |text| text.contains(") Z "));
-    for _ in 0..10_000 {
-        if is_gone() {
-            return;
-        }
-        std::thread::yield_now();
+    scene.wait_until(|| state(&child).is_none_or(|state| state == 'Z'), &format!("{child} is killed"));
+}
+
+#[test]
+fn nobody_waits_for_what_a_program_leaves_behind() {
+    let scene = Scene::new(false, Duration::from_secs(20));
+    // What it has started holds its output open.
+    let said = scene.says("bob", b"leaves");
+    assert!(said.starts_with("temporary it cannot say now (111); "), "{said}");
+    let child = Pid::from_raw(scene.text("child").parse().unwrap()).unwrap();
+    kill_process(child, Signal::KILL).unwrap();
+}
+
+#[test]
+fn no_program_is_left_as_a_zombie_however_it_ends() {
+    let scene = Scene::new(false, Duration::from_secs(3));
+    for password in [&b"tulip"[..], b"exit 1", b"killed", b"chatty", b"hang"] {
+        scene.says("bob", password);
     }
-    assert!(is_gone(), "{:?}", std::fs::read_to_string(&state));
+    let programs = scene.text("pids");
+    assert_eq!(programs.lines().count(), 5);
+    for program in programs.lines() {
+        scene.wait_until(|| state(program).is_none(), &format!("{program} is waited for"));
+    }
 }
 
 #[test]
