@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 pub use socket::Inherited;
 pub(crate) use socket::{Bound, Socket};
-pub(crate) use stream::Raw;
+pub(crate) use stream::{Raw, UnderTls};
 
 /// A socket that is listened on, with the address it really has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::config::{Config, Protocol, TlsVersion};
 use crate::event::certificate::CertificateEvent;
 use crate::event::{Event, Log};
 use crate::file::{self, Stamp};
-use crate::listener::Raw;
+use crate::listener::{Raw, UnderTls};
 use arc_swap::ArcSwap;
 use choice::Names;
 use expiry::Expiry;
@@ -41,7 +41,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 /// A connection under TLS.
 pub(crate) struct TlsStream {
-    pub(crate) stream: tokio_rustls::server::TlsStream<Raw>,
+    pub(crate) stream: tokio_rustls::server::TlsStream<UnderTls>,
     /// `tls-server-end-point` of the certificate that this connection was shown; `None` where there is none.
     end_point: Option<Arc<[u8]>>,
 }
@@ -188,7 +188,7 @@ impl Identity {
     /// The peer sent no TLS, none that we speak, or was too slow.
     pub(crate) async fn accept(&self, raw: Raw, protocol: Protocol) -> io::Result<TlsStream> {
         let accepting = async {
-            let start = LazyConfigAcceptor::new(Acceptor::default(), raw).await?;
+            let start = LazyConfigAcceptor::new(Acceptor::default(), UnderTls(raw)).await?;
             if let Some(settings) = self.acme_answer(&start.client_hello()) {
                 start.into_stream(settings).await?;
                 return Err(io::Error::other("an ACME server has looked whose the name is"));

@@ -1,7 +1,8 @@
-//! `Raw`: an accepted socket, whatever its kind, below any TLS.
+//! `Raw`: an accepted socket, whatever its kind, below any TLS; `UnderTls`: the same for TLS to read from.
 //!
 //! Octets only; what they mean and how long one waits for them is in `connection.rs`.
 
+use restante_proto::secret::wipe;
 use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -122,5 +123,49 @@ impl AsyncWrite for Raw {
             #[cfg(test)]
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+/// A socket that TLS reads from.
+///
+/// rustls deciphers a record where it lies, in the buffer that it reads into, and keeps that buffer: a password would stay there for as
+/// long as the connection does. What it lends for a read is what it does not use any more, so it is wiped before each.
+#[derive(Debug)]
+pub(crate) struct UnderTls(pub(crate) Raw);
+
+impl AsyncRead for UnderTls {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        wipe(buffer.initialize_unfilled());
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for UnderTls {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, octets)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
     }
 }

@@ -4,7 +4,7 @@
 //! Rows about the passing of time stand in restante-server, where the clock can be turned.
 
 mod lmtp;
-mod mechanisms;
+pub(crate) mod mechanisms;
 mod proxy;
 mod rfc0937;
 mod rfc1081;

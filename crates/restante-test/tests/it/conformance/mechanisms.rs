@@ -26,7 +26,7 @@ fn serve(lines: &[(&str, &str)]) -> Server {
 }
 
 /// One SCRAM login, step by step.
-struct Scram<'a> {
+pub(crate) struct Scram<'a> {
     mechanism: &'a str,
     /// The gs2 header.
     header: &'a str,
@@ -41,7 +41,7 @@ impl Scram<'_> {
     }
 
     /// The server's first message, or its refusal.
-    fn begin(&self, peer: &mut Peer) -> Result<String, String> {
+    pub(crate) fn begin(&self, peer: &mut Peer) -> Result<String, String> {
         let first = format!("{}{}", self.header, self.first_bare());
         peer.send(format!("AUTH {} {}\r\n", self.mechanism, base64(first.as_bytes())).as_bytes());
         let line = String::from_utf8(peer.line()).unwrap();
@@ -52,17 +52,31 @@ impl Scram<'_> {
     }
 
     /// The client's last message in answer to the server's first, and what the server must answer to it.
-    fn finish(&self, server_first: &str) -> (String, String) {
+    pub(crate) fn finish(&self, server_first: &str) -> (String, String) {
         let [nonce, salt, iterations] = parts(server_first);
         let bound = [self.header.as_bytes(), self.binding].concat();
         let without_proof = format!("c={},r={nonce}", base64(&bound));
         let messages = format!("{},{server_first},{without_proof}", self.first_bare());
         let salted = self.salted(&STANDARD.decode(salt).unwrap(), iterations.parse().unwrap());
-        let key = self.hmac(&salted, b"Client Key");
+        let key = self.client_key(server_first);
         let signature = self.hmac(&self.hash(&key), messages.as_bytes());
         let proof: Vec<u8> = key.iter().zip(&signature).map(|(one, other)| one ^ other).collect();
         let server = self.hmac(&self.hmac(&salted, b"Server Key"), messages.as_bytes());
         (format!("{without_proof},p={}", base64(&proof)), format!("v={}", base64(&server)))
+    }
+
+    /// What the client proves that it has, and whoever has it can log in with.
+    pub(crate) fn client_key(&self, server_first: &str) -> Vec<u8> {
+        let [_, salt, iterations] = parts(server_first);
+        self.hmac(&self.salted(&STANDARD.decode(salt).unwrap(), iterations.parse().unwrap()), b"Client Key")
+    }
+
+    /// What a server stores of this password.
+    pub(crate) fn stored(&self, salt: &[u8], iterations: u32) -> String {
+        let salted = self.salted(salt, iterations);
+        let stored_key = self.hash(&self.hmac(&salted, b"Client Key"));
+        let server_key = self.hmac(&salted, b"Server Key");
+        format!("{iterations},{},{},{}", base64(salt), base64(&stored_key), base64(&server_key))
     }
 
     /// The whole login; `Ok` when the server has proven itself too and let us in.
@@ -115,7 +129,7 @@ fn parts(server_first: &str) -> [&str; 3] {
     parts.try_into().unwrap_or_else(|_| panic!("{server_first}"))
 }
 
-fn plain_scram<'a>(mechanism: &'a str, user: &'a str, password: &'a str) -> Scram<'a> {
+pub(crate) fn plain_scram<'a>(mechanism: &'a str, user: &'a str, password: &'a str) -> Scram<'a> {
     Scram { mechanism, header: "n,,", binding: b"", user, password }
 }
 
