@@ -186,7 +186,7 @@ impl MailServer {
         mail_server
     }
 
-    fn send(&mut self, line: &str) {
+    fn send(&self, line: &str) {
         self.stream.get_ref().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
