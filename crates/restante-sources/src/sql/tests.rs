@@ -146,7 +146,7 @@ async fn what_a_peer_says_is_never_part_of_a_query() {
     fixture.settings.alias = Some("SELECT home FROM accounts WHERE account = :account".to_owned());
     let directory = fixture.open();
     for (index, name) in names.iter().enumerate() {
-        let found = look(&directory, name).await.unwrap().expect(name);
+        let found = look(&directory, name).await.unwrap().unwrap_or_else(|| panic!("{name}"));
         assert_eq!(found.account.home, Some(format!("/{index}").into()), "{name}");
         let password = password_of(index);
         assert!(

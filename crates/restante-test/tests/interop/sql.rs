@@ -344,7 +344,8 @@ fn what_a_peer_says_is_never_part_of_a_query(brand: Brand) {
         let check = |password: &[u8]| {
             runtime.block_on(directory.check(&question, &Secret::new(password.to_vec()))).unwrap()
         };
-        let found = runtime.block_on(directory.lookup(&question)).unwrap().expect(name.as_str());
+        let found =
+            runtime.block_on(directory.lookup(&question)).unwrap().unwrap_or_else(|| panic!("{name}"));
         assert_eq!(found.account.home, Some(format!("/{index}").into()), "{name}");
         let password = password_of(index);
         assert!(matches!(check(password.as_bytes()), Checked::Right(_)), "{name}: {password}");
