@@ -72,6 +72,7 @@ fn a_certificate_is_got_and_renewed_and_a_directory_may_be_down() {
     let pebble = Pebble::start(pebble, server.site(), plan(&server, 15));
     let first = wait::some("the first certificate", || shown(&server, "mail.example.org"));
     assert!(first.contains("Pebble Intermediate CA") && first.contains("DNS:pop.example.org"), "{first}");
+    wait::until("the line about it", || events(&server, "certificate_obtained") > 0);
     assert!(events(&server, "challenge_answered") >= 2, "{}", server.log());
     let mut peer = Peer::connect_tls(server.pop3s_address());
     peer.greeting();
@@ -98,6 +99,8 @@ fn a_handshake_is_an_answer_too_and_what_was_got_outlives_a_kill() {
     server.start_again();
     let certificate = wait::try_some(wait::DEADLINE, || shown(&server, "pop.example.org"));
     assert!(certificate.is_some(), "{}\n{}", server.log(), pebble.log());
+    // A certificate is shown before it is logged, and a killed server logs nothing more.
+    wait::until("the line about it", || events(&server, "certificate_obtained") == 1);
     server.kill();
     server.start_again();
     let after = wait::some("the certificate after a start", || shown(&server, "pop.example.org"));
