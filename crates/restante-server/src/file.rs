@@ -6,6 +6,7 @@
 // This file is the door to files that the lint asks others to use.
 #![allow(clippy::disallowed_methods)]
 
+use crate::names;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem;
@@ -150,40 +151,12 @@ pub(crate) fn give(path: &Path, user: Option<&str>, group: Option<&str>) -> io::
     if user.is_none() && group.is_none() {
         return Ok(());
     }
-    let user = user.map(user_number).transpose()?;
-    let group = group.map(group_number).transpose()?;
+    let user = user.map(names::user).transpose()?.map(|user| user.uid.as_raw());
+    let group = group.map(names::group).transpose()?.map(|group| group.as_raw());
     std::os::unix::fs::chown(path, user, group).map_err(|error| {
         let what = format!("the socket {} cannot be given to the user or group: {error}", path.display());
         io::Error::new(error.kind(), what)
     })
-}
-
-/// The number of a user of the system.
-///
-/// # Errors
-/// There is none of this name, or the system cannot say.
-pub(crate) fn user_number(name: &str) -> io::Result<u32> {
-    match name.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => match nix::unistd::User::from_name(name)? {
-            Some(user) => Ok(user.uid.as_raw()),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no user {name:?}"))),
-        },
-    }
-}
-
-/// The number of a group of the system.
-///
-/// # Errors
-/// There is none of this name, or the system cannot say.
-pub(crate) fn group_number(name: &str) -> io::Result<u32> {
-    match name.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => match nix::unistd::Group::from_name(name)? {
-            Some(group) => Ok(group.gid.as_raw()),
-            None => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no group {name:?}"))),
-        },
-    }
 }
 
 /// Makes a folder of the server's own for a user that it is about to become; one that is root's is handed over, with what root has

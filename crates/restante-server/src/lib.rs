@@ -28,6 +28,7 @@ mod limits;
 pub mod listener;
 mod lmtp;
 mod login_delay;
+mod names;
 mod policy;
 mod pop2;
 mod pop3;

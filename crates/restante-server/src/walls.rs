@@ -54,8 +54,8 @@ impl Standing {
     /// What a later configuration needs and the walls, which cannot be moved, shut out.
     pub(crate) fn shuts_out(&self, config: &Config) -> Option<String> {
         let plan = self.plan.as_ref()?;
-        // Its own file was read a moment ago.
-        plan.beyond(&Plan::of(config, None))
+        // Its own file was read a moment ago. What the system has got since the start is no wish of the configuration.
+        plan.beyond(&Plan::named_by(config))
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn enter(
 
 /// Raises the walls of files, ports and system calls.
 fn raise(config: &Config, configuration: &Path, standing: &mut Standing) -> Result<(), WallsError> {
-    let plan = Plan::of(config, Some(configuration));
+    let plan = Plan::of(config, configuration);
     for missing in &plan.missing {
         standing.problems.push(format!(
             "{missing} is not there, so the server's walls are shut for it: make it, or mount it, and restart"
@@ -251,5 +251,31 @@ impl Error for WallsError {
             Self::NoUser(_, error) | Self::Rights(_, error) | Self::HandOver(_, error) => Some(error),
             Self::NotRoot(_) | Self::Threads(_) | Self::Unreadable(..) | Self::Partial(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_has_got_since_the_start_keeps_no_configuration_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("restante.toml");
+        let text = "[maildrop]\npath = \"mail/{local}\"\n[[auth.source]]\ntype = \"embedded\"\n";
+        let config = crate::config::parse(text, &path).unwrap();
+        let plan = Some(Plan::named_by(&config));
+        let standing = Standing {
+            user: "nobody".to_owned(),
+            capabilities: "none".to_owned(),
+            is_root: false,
+            files: "landlock".to_owned(),
+            calls: "none".to_owned(),
+            no_new_privileges: true,
+            plan,
+            problems: Vec::new(),
+        };
+        assert!(standing.plan.as_ref().unwrap().beyond(&Plan::of(&config, &path)).is_some());
+        assert_eq!(standing.shuts_out(&config), None);
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::assemble::{self, SCRAM_VERIFIERS};
 use crate::file;
+use crate::names;
 use crate::walls::user::ServerUser;
 use restante_config::problem::Problems;
 use restante_config::section::Lines;
@@ -172,13 +173,13 @@ fn sasl_listener(listen: &Listen, name: &str, lines: &Lines, problems: &mut Prob
 
 /// Whom a unix socket is given to.
 fn socket_owner(listen: &Listen, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
-    let owner = listen.owner.as_deref().map(|owner| ("owner", file::user_number(owner)));
-    let group = listen.group.as_deref().map(|group| ("group", file::group_number(group)));
-    for (key, number) in owner.into_iter().chain(group) {
+    let owner = listen.owner.as_deref().map(|owner| ("owner", names::user(owner).err()));
+    let group = listen.group.as_deref().map(|group| ("group", names::group(group).err()));
+    for (key, error) in owner.into_iter().chain(group) {
         let at = lines.at(&format!("{name}.{key}"));
         if !matches!(listen.address, Address::Unix(_)) {
             problems.error(at, format!("{key}, but no unix socket"), format!("take {key} out here"));
-        } else if let Err(error) = number {
+        } else if let Some(error) = error {
             problems.error(at, format!("{key}: {error}"), "name one that the system knows, or its number");
         }
     }

@@ -33,28 +33,42 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Of a configuration. Looks for what it names, and opens nothing. `own` is the file of the configuration, where it counts.
-    pub(super) fn of(config: &Config, own: Option<&Path>) -> Self {
+    /// Of a configuration, whose file is `own`, and of the system beneath it. Looks for what it names, and opens nothing.
+    pub(super) fn of(config: &Config, own: &Path) -> Self {
+        let mut plan = Self::named_by(config);
+        plan.add(&Place { what: "the configuration", path: own.to_owned(), used: Use::Read });
+        plan.add_system();
+        plan
+    }
+
+    /// What a configuration names itself.
+    pub(super) fn named_by(config: &Config) -> Self {
         let mut plan = Self { connects: config.connects(), ..Self::default() };
-        let own = own.map(|path| Place { what: "the configuration", path: path.to_owned(), used: Use::Read });
-        own.iter().for_each(|place| plan.add(place));
         config.places().iter().for_each(|place| plan.add(place));
         for listen in &config.listen {
             if let Address::Tcp(address) = listen.address {
                 plan.listens.insert(address.port());
             }
         }
-        let asks_for_names = plan.connects.as_ref().is_none_or(|ports| !ports.is_empty());
-        plan.read.extend(existing(SYSTEM));
-        if asks_for_names || plan.starts_programs {
-            // Files of the resolver are replaced by others of their names.
-            plan.read.extend(existing(NAMES));
-            plan.connects.iter_mut().for_each(|ports| ports.extend([DNS]));
-        }
-        if plan.starts_programs {
-            plan.execute.extend(existing(PROGRAMS));
-        }
+        let asks_for_names = plan.asks_for_names();
+        plan.connects.iter_mut().filter(|_| asks_for_names).for_each(|ports| ports.extend([DNS]));
         plan
+    }
+
+    /// What the libraries beneath need for it: what of that there is at the start.
+    fn add_system(&mut self) {
+        self.read.extend(existing(SYSTEM));
+        if self.asks_for_names() {
+            // Files of the resolver are replaced by others of their names.
+            self.read.extend(existing(NAMES));
+        }
+        if self.starts_programs {
+            self.execute.extend(existing(PROGRAMS));
+        }
+    }
+
+    fn asks_for_names(&self) -> bool {
+        self.starts_programs || self.connects.as_ref().is_none_or(|ports| !ports.is_empty())
     }
 
     fn add(&mut self, place: &Place) {
@@ -180,7 +194,7 @@ mod tests {
         let path = folder.join("etc/restante.toml");
         fs::write(&path, [text, &maildrop, lines].concat()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        Plan::of(&crate::config::parse(&text, &path).unwrap(), Some(&path))
+        Plan::of(&crate::config::parse(&text, &path).unwrap(), &path)
     }
 
     #[test]

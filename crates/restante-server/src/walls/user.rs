@@ -6,7 +6,8 @@
 use super::WallsError;
 use super::capabilities;
 use crate::config::Process;
-use nix::unistd::{self, Gid, Group, Uid, User};
+use crate::names::{self, KnownUser};
+use nix::unistd::{self, Gid, Uid, User};
 use rustix::thread::CapabilitySet;
 use std::ffi::CString;
 use std::fmt;
@@ -35,33 +36,19 @@ impl ServerUser {
     /// # Errors
     /// The system knows no such user or group, or it is root.
     pub(crate) fn named(user: &str, group: Option<&str>) -> io::Result<Self> {
-        let none = |what: String| io::Error::new(io::ErrorKind::NotFound, what);
-        let known = match user.parse() {
-            Ok(number) => User::from_uid(Uid::from_raw(number))?,
-            Err(_) => User::from_name(user)?,
-        };
-        let uid = match (&known, user.parse()) {
-            (Some(known), _) => known.uid,
-            (None, Ok(number)) => Uid::from_raw(number),
-            (None, Err(_)) => return Err(none(format!("there is no user {user:?}"))),
-        };
+        let user = names::user(user)?;
         let gid = match group {
-            Some(group) => match group.parse() {
-                Ok(number) => Gid::from_raw(number),
-                Err(_) => {
-                    let known = Group::from_name(group)?;
-                    known.ok_or_else(|| none(format!("there is no group {group:?}")))?.gid
-                }
-            },
-            None => known
-                .as_ref()
-                .map(|known| known.gid)
-                .ok_or_else(|| none(format!("user {user} has no group of its own: set server.group")))?,
+            Some(group) => names::group(group)?,
+            None => user.gid.ok_or_else(|| {
+                let problem = format!("user {} has no group of its own: set server.group", user.uid);
+                io::Error::new(io::ErrorKind::NotFound, problem)
+            })?,
         };
+        let KnownUser { uid, name, .. } = user;
         if uid.is_root() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is root"));
         }
-        Ok(Self { uid, gid, name: known.map(|known| known.name) })
+        Ok(Self { uid, gid, name })
     }
 
     /// Its number.

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use restante_test::certificate;
 use restante_test::peer::Peer;
+use restante_test::real::machine::User;
 use restante_test::real::restante::binary;
 use restante_test::real::site::{NOBODY, Site};
 use restante_test::real::{Kind, Server, Setup, program};
@@ -210,6 +211,38 @@ fn a_reload_that_names_something_beyond_the_walls_is_refused_as_a_whole() {
     server.process().signal(Signal::HUP);
     logged(&server, "event=configuration_reloaded");
     assert!(Peer::connect(server.pop3_address()).greeting().contains("post.example.org"));
+}
+
+#[test]
+fn a_reload_goes_on_although_the_users_of_the_machine_have_changed() {
+    let lmtp = |owner: &str| {
+        format!(
+            "[[listen]]\nprotocol = \"lmtp\"\naddress = \"unix:@ROOT@/logs/{owner}\"\nowner = \"{owner}\"\n"
+        )
+    };
+    let (site, mut setup) = site("group = \"nogroup\"");
+    setup.restante.push((String::new(), lmtp("daemon")));
+    let mut server = start((site, setup));
+    let path = server.site().path().join("restante.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    // What adds a user puts other files in the place of those that the walls leave open.
+    let _user = User::new(server.site().path(), "unused");
+    fs::write(&path, good.replace("mail.example.org", "post.example.org")).unwrap();
+    server.process().signal(Signal::HUP);
+    wait::until("the new configuration", || {
+        assert!(!log(&server).contains("configuration_kept"), "{}", log(&server));
+        log(&server).contains("event=configuration_reloaded")
+    });
+    assert!(Peer::connect(server.pop3_address()).greeting().contains("post.example.org"));
+    // Whom nobody has asked for before cannot be found any more.
+    let root = server.site().path().display().to_string();
+    fs::write(&path, [good, lmtp("games").replace("@ROOT@", &root)].concat()).unwrap();
+    server.process().signal(Signal::HUP);
+    logged(&server, "event=configuration_kept");
+    logged(
+        &server,
+        "\\\"games\\\" cannot be looked up: /etc/passwd is not the file that the server was started with",
+    );
 }
 
 /// Tries to start the server; it must end by itself.
