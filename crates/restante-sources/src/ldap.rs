@@ -6,12 +6,12 @@
 //! whether a password is right.
 //!
 //! The wire belongs to the library `ldap3`; connections, their bounds and TLS are in `ldap/connection` and `ldap/pool`, what is
-//! made of an account's name in `ldap/template`, aliases in `ldap/alias`. The server makes one of these for each `[[auth.source]]` of this type.
+//! made of an account's name in `ldap/template`, aliases in `ldap/alias`, all accounts in `ldap/list`. The server makes one of these for each `[[auth.source]]` of this type.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use restante_auth::account::AccountName;
+use restante_auth::account::{Account, AccountName};
 use restante_auth::directory::{
     Alias, Answer, Checked, Circumstances, Directory, Entry, Problem, Question, SourceError,
 };
@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 mod alias;
 mod connection;
 mod found;
+mod list;
 mod pool;
 mod server;
 mod template;
@@ -32,6 +33,8 @@ mod template;
 pub use alias::Aliases;
 use connection::{Bind, Failure};
 use found::Found;
+use list::Extent;
+pub use list::Listing;
 use pool::Pool;
 pub use server::{InvalidServer, Server};
 use template::Names;
@@ -54,6 +57,8 @@ pub struct Settings {
     pub scheme: Scheme,
     /// How the account of an alias is found; `None`: there are no aliases here.
     pub aliases: Option<Aliases>,
+    /// How all accounts are found; `None`: they cannot be listed.
+    pub list: Option<Listing>,
     /// So many questions are asked at the same time, and so many idle connections kept of each kind (for searches, for binds).
     pub connections_max: usize,
     /// The longest wait for an answer, with all that it takes: a place, a connection, TLS, searches, binds.
@@ -113,6 +118,9 @@ struct Inner {
     fields: Vec<(&'static str, String)>,
     scheme: Scheme,
     aliases: Option<Aliases>,
+    list: Option<Listing>,
+    /// Held while a list is made.
+    listing: tokio::sync::Mutex<()>,
     timeout: Duration,
     /// Passwords are read, not bound with.
     is_stored: bool,
@@ -134,6 +142,7 @@ impl LdapDirectory {
             fields,
             scheme,
             aliases,
+            list,
             connections_max,
             timeout,
         } = settings;
@@ -145,7 +154,9 @@ impl LdapDirectory {
             .map_err(|problem| SourceError::permanent(&source, vec![problem]))?;
         let is_stored = fields.iter().any(|(field, _)| *field == "password");
         let decoy = Mutex::new(None);
-        let inner = Inner { source, pool, place, fields, scheme, aliases, timeout, is_stored, decoy };
+        let listing = tokio::sync::Mutex::default();
+        let inner =
+            Inner { source, pool, place, fields, scheme, aliases, list, listing, timeout, is_stored, decoy };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -155,18 +166,37 @@ impl LdapDirectory {
         &self,
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, SourceError> {
+        self.ask_within(self.inner.timeout, work).await
+    }
+
+    async fn ask_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, SourceError> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(tokio::time::timeout(self.inner.timeout, work));
+        tasks.spawn(tokio::time::timeout(limit, work));
         let failure = match tasks.join_next().await {
             Some(Ok(Ok(Ok(answer)))) => return Ok(answer),
             Some(Ok(Ok(Err(failure)))) => failure,
             Some(Ok(Err(_))) => {
-                let time = self.inner.timeout.as_secs_f32();
+                let time = limit.as_secs_f32();
                 Failure::lost(format!("no answer within {time} s"))
             }
             Some(Err(_)) | None => Failure::lost("an answer that cannot be understood"),
         };
         Err(failure.into_error(&self.inner.source))
+    }
+
+    /// All accounts, or as many as show whether they can be listed.
+    async fn listed(&self, extent: Extent, now: Instant) -> Result<Option<Vec<Account>>, SourceError> {
+        let limit = if extent == Extent::Whole { list::WHOLE_MAX } else { self.inner.timeout };
+        let inner = Arc::clone(&self.inner);
+        self.ask_within(limit, async move {
+            let Some(list) = &inner.list else { return Ok(None) };
+            inner.all(list, extent, now).await.map(Some)
+        })
+        .await
     }
 }
 
@@ -190,7 +220,7 @@ impl Directory for LdapDirectory {
         Box::pin(self.ask(async move { inner.checked(&name, &password, now).await }))
     }
 
-    /// Who may not look is asked with a password that nobody has. Aliases are searched too.
+    /// Who may not look is asked with a password that nobody has. Aliases are searched too, and the first account of the list.
     fn probe<'a>(&'a self, question: &'a Question<'a>) -> Answer<'a, ()> {
         Box::pin(async {
             if matches!(self.inner.place, Place::Name { .. }) && !self.inner.pool.has_service() {
@@ -199,7 +229,8 @@ impl Directory for LdapDirectory {
             } else {
                 self.lookup(question).await?;
             }
-            self.alias(Alias::Name(question.name), question.at).await.map(|_| ())
+            self.alias(Alias::Name(question.name), question.at).await?;
+            self.listed(Extent::Sample, question.at.now).await.map(|_| ())
         })
     }
 
@@ -218,6 +249,10 @@ impl Directory for LdapDirectory {
             let alias = name.as_ref().map_or(Alias::Domain(&domain), Alias::Name);
             inner.aliased(aliases, alias, at.now).await
         }))
+    }
+
+    fn list(&self, now: Instant) -> Answer<'_, Option<Vec<Account>>> {
+        Box::pin(self.listed(Extent::Whole, now))
     }
 
     /// There is nothing to read again; connections are made anew, as a changed address of the server may want it.

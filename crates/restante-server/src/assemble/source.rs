@@ -33,7 +33,8 @@ pub(super) fn ldap(source: &LdapSource, addresses: address::Settings) -> Result<
         place: source.place().map_err(wrong)?,
         fields: source.fields.0.clone(),
         scheme: source.scheme().map_err(wrong)?,
-        aliases: source.aliases(addresses).map_err(wrong)?,
+        aliases: source.aliases(addresses.clone()).map_err(wrong)?,
+        list: source.listing(addresses).map_err(wrong)?,
         connections_max: usize::try_from(source.connections).unwrap_or(usize::MAX),
         timeout: source.timeout(),
     };

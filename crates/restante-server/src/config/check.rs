@@ -343,7 +343,7 @@ fn unlisted(config: &Config, lines: &Lines, problems: &mut Problems<'_>) {
         problems.warning(
             lines.at("maildrop.expire"),
             "maildrop.expire: an [[auth.source]] cannot list its accounts, so the daily round does not visit their maildrops",
-            "run `restante maildrop expire ACCOUNT` for these, or use a source that lists (file, embedded, sql with a query `list`)",
+            "run `restante maildrop expire ACCOUNT` for these, or use a source that lists (file, embedded, sql with a query `list`, ldap with list_filter)",
         );
     }
 }

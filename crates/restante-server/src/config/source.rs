@@ -62,9 +62,8 @@ impl AuthSource {
         match self {
             Self::File(_) | Self::Embedded(_) | Self::Aliases(_) => true,
             Self::Sql(source) => source.list.is_some(),
-            Self::Ldap(_) | Self::Http(_) | Self::Dovecot(_) | Self::System(_) | Self::Checkpassword(_) => {
-                false
-            }
+            Self::Ldap(source) => source.list_filter.is_some(),
+            Self::Http(_) | Self::Dovecot(_) | Self::System(_) | Self::Checkpassword(_) => false,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use ldap3::controls::{Control, ControlType, MakeCritical, PagedResults};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, SearchEntry, SearchOptions, StdStream};
 use restante_auth::directory::Problem;
 use rustls::ClientConfig;
@@ -20,6 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Query;
 use super::found::Found;
+use super::list::Listing;
 use super::server::{Address, Server, Tls};
 
 /// An open connection.
@@ -40,6 +42,14 @@ pub(super) enum Bind {
     Locked,
     /// There is no entry of this name; most servers do not tell.
     NoEntry,
+}
+
+/// A part of all accounts.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) entries: Vec<Found>,
+    /// By what the next page is asked for; empty behind the last.
+    pub(super) cookie: Vec<u8>,
 }
 
 /// Why there is no answer.
@@ -208,6 +218,75 @@ impl Connection {
         }
     }
 
+    /// One page of all accounts: `cookie` is that of the page before, empty for the first.
+    ///
+    /// RFC 2696 section 3: the control is critical, so a server without it says so, and does not answer with a part.
+    pub(super) async fn page(
+        &mut self,
+        listing: &Listing,
+        attributes: &[String],
+        size: i32,
+        cookie: Vec<u8>,
+    ) -> Result<Page, Failure> {
+        self.received.store(0, Ordering::Relaxed);
+        let control = PagedResults { size, cookie }.critical();
+        let searching = self.ldap.with_controls(control).streaming_search(
+            &listing.base,
+            listing.scope.into(),
+            &listing.filter,
+            attributes,
+        );
+        let mut stream = match searching.await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.failure(&error)),
+        };
+        let mut entries = Vec::new();
+        loop {
+            match stream.next().await {
+                Ok(Some(entry)) if entry.is_ref() || entry.is_intermediate() => {}
+                Ok(Some(entry)) => entries.push(Found::new(SearchEntry::construct(entry))),
+                Ok(None) => break,
+                Err(error) => {
+                    drop(stream);
+                    return Err(self.failure(&error));
+                }
+            }
+        }
+        let result = stream.finish().await;
+        match result.rc {
+            SUCCESS => {}
+            NO_SUCH_OBJECT => {
+                return Err(Failure::permanent(
+                    format!(
+                        "there is no entry {:?} to list accounts below, or it must not be seen",
+                        listing.base
+                    ),
+                    "correct list_base, or give the service account the right to search there",
+                ));
+            }
+            SIZE_LIMIT_EXCEEDED | ADMIN_LIMIT_EXCEEDED => {
+                return Err(Failure::permanent(
+                    format!("the server does not list all accounts: code {} {:?}", result.rc, result.text),
+                    "let whoever searches have them all, page by page; in OpenLDAP: limits dn.exact=\"…\" size.prtotal=unlimited",
+                ));
+            }
+            UNAVAILABLE_CRITICAL_EXTENSION => {
+                return Err(Failure::permanent(
+                    "the server does not list accounts page by page (RFC 2696)",
+                    "allow that, or leave the list_ keys out",
+                ));
+            }
+            code => return Err(refused("a list", code, &result.text)),
+        }
+        let paged = |control: Control| match control {
+            Control(Some(ControlType::PagedResults), raw) => Some(raw.parse::<PagedResults>()),
+            _ => None,
+        };
+        // Without a word about pages that was everything.
+        let cookie = result.ctrls.into_iter().find_map(paged).map_or_else(Vec::new, |paged| paged.cookie);
+        Ok(Page { entries, cookie })
+    }
+
     fn failure(&self, error: &LdapError) -> Failure {
         if self.received.load(Ordering::Relaxed) > ANSWER_OCTETS_MAX {
             return Failure::lost(format!("an answer of more than {ANSWER_OCTETS_MAX} octets"));
@@ -324,8 +403,10 @@ async fn carry(outer: impl AsyncRead + AsyncWrite, inner: UnixStream, received: 
 const SUCCESS: u32 = 0;
 const OPERATIONS_ERROR: u32 = 1;
 const TIME_LIMIT_EXCEEDED: u32 = 3;
+const SIZE_LIMIT_EXCEEDED: u32 = 4;
 const STRONGER_AUTH_REQUIRED: u32 = 8;
 const ADMIN_LIMIT_EXCEEDED: u32 = 11;
+const UNAVAILABLE_CRITICAL_EXTENSION: u32 = 12;
 const CONFIDENTIALITY_REQUIRED: u32 = 13;
 const CONSTRAINT_VIOLATION: u32 = 19;
 const NO_SUCH_OBJECT: u32 = 32;

@@ -48,22 +48,30 @@ impl Found {
     /// # Errors
     /// It is no text, or has several values and is no list.
     pub(super) fn value(&self, attribute: &str, is_list: bool) -> Result<Option<String>, Failure> {
-        let is_it = |(name, _): &&(String, Option<Vec<String>>)| name.eq_ignore_ascii_case(attribute);
-        let Some((_, values)) = self.attributes.iter().find(is_it) else { return Ok(None) };
-        let wrong = |what: &str, remedy: &str| {
-            Failure::Permanent(Problem::new(
-                format!("the entry {:?}: the attribute {attribute} {what}", self.dn),
-                remedy,
-            ))
-        };
-        let values =
-            values.as_ref().ok_or_else(|| wrong("is no text", "map an attribute that holds text"))?;
-        match values.as_slice() {
+        match self.values(attribute)? {
             [] => Ok(None),
             [value] => Ok(Some(value.clone())),
             several if is_list => Ok(Some(several.join(","))),
-            _ => Err(wrong("has several values", "leave one value, or map another attribute")),
+            _ => {
+                Err(self.wrong(attribute, "has several values", "leave one value, or map another attribute"))
+            }
         }
+    }
+
+    /// The values of an attribute; none of one that is not there.
+    ///
+    /// # Errors
+    /// It is no text.
+    pub(super) fn values(&self, attribute: &str) -> Result<&[String], Failure> {
+        let is_it = |(name, _): &&(String, Option<Vec<String>>)| name.eq_ignore_ascii_case(attribute);
+        let Some((_, values)) = self.attributes.iter().find(is_it) else { return Ok(&[]) };
+        let wrong = || self.wrong(attribute, "is no text", "map an attribute that holds text");
+        values.as_deref().ok_or_else(wrong)
+    }
+
+    fn wrong(&self, attribute: &str, what: &str, remedy: &str) -> Failure {
+        let what = format!("the entry {:?}: the attribute {attribute} {what}", self.dn);
+        Failure::Permanent(Problem::new(what, remedy))
     }
 }
 

@@ -139,7 +139,8 @@ impl Pool {
         give_back(&self.binding, connection, self.idle_max, now);
     }
 
-    async fn open_for_searches(&self, now: Instant) -> Result<Connection, Failure> {
+    /// A new connection with the rights of the service account.
+    pub(super) async fn open_for_searches(&self, now: Instant) -> Result<Connection, Failure> {
         let mut connection = self.open(now).await?;
         if let Some((dn, password)) = &self.service {
             match connection.bind(dn, password).await? {

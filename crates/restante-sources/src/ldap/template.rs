@@ -70,6 +70,11 @@ impl Template {
         self.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_)))
     }
 
+    /// The text, if it is the same for every account.
+    pub fn constant(&self) -> Option<String> {
+        self.render(|_| None, Cow::Borrowed)
+    }
+
     /// The name of an entry for these names, escaped by RFC 4514; `None` when one is wanted that is not there.
     pub(super) fn name<'a>(&self, names: impl Into<Names<'a>>) -> Option<String> {
         let names = names.into();

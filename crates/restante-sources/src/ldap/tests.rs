@@ -162,6 +162,7 @@ fn r4511_4_14_1_an_answer_put_behind_starttls_opens_nothing() {
         fields: Vec::new(),
         scheme: Scheme::Plain,
         aliases: None,
+        list: None,
         connections_max: 1,
         timeout: Duration::from_secs(60),
     })

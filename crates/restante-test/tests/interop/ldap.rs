@@ -29,11 +29,11 @@ fn entries() -> String {
     .concat()
 }
 
-fn site(tls: bool) -> Site {
+pub(crate) fn site(tls: bool) -> Site {
     Site::new(&Setup { accounts: Vec::new(), tls, ..Setup::default() })
 }
 
-fn by_search(filter: &str) -> Place {
+pub(crate) fn by_search(filter: &str) -> Place {
     Place::Search {
         base: Template::of_name("ou=people,dc=example,dc=org").unwrap(),
         scope: Scope::Subtree,
@@ -49,7 +49,7 @@ fn fields(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     pairs.iter().map(|(field, attribute)| (*field, (*attribute).to_owned())).collect()
 }
 
-fn settings(url: &str, place: Place) -> Settings {
+pub(crate) fn settings(url: &str, place: Place) -> Settings {
     Settings {
         servers: vec![LdapServer::parse(url, None).unwrap()],
         authorities: None,
@@ -62,6 +62,7 @@ fn settings(url: &str, place: Place) -> Settings {
         ]),
         scheme: Scheme::Plain,
         aliases: None,
+        list: None,
         connections_max: 2,
         timeout: Duration::from_secs(20),
     }

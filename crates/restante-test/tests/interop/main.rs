@@ -18,6 +18,7 @@ mod fetch_servers;
 mod issuers;
 mod judged;
 mod ldap;
+mod ldap_list;
 mod logins;
 mod mboxes;
 mod mechanisms;

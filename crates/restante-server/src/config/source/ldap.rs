@@ -8,7 +8,7 @@ use restante_config::problem::Problems;
 use restante_config::section::{Lines, nearest};
 use restante_config::value::{Fault, Hidden, Value, quote};
 use restante_config::{choice, section};
-use restante_sources::ldap::{Aliases, InvalidTemplate, Place, Scope, Server, Template};
+use restante_sources::ldap::{Aliases, InvalidTemplate, Listing, Place, Scope, Server, Template};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -50,6 +50,14 @@ section! {
         alias_account: Option<String> = None;
         /// Below which entry aliases are searched, as far as `scope` says. Default: `base`.
         alias_base: Option<String> = None;
+        /// What the entry of an account is like, whoever's it is, such as `(objectClass=mailAccount)`. Default: none, and accounts
+        /// cannot be listed.
+        list_filter: Option<String> = None;
+        /// The attribute of that entry with the name of the account: what `filter` compares with `{account}` or `{local}`. Each of
+        /// its values names an account.
+        list_account: Option<String> = None;
+        /// Below which entry accounts are listed, as far as `scope` says. Default: `base`.
+        list_base: Option<String> = None;
         /// Questions at the same time, and idle connections of each kind (searches, binds). From 1 to 256; default 8.
         connections: u64 = 8, in 1..=256;
         /// Seconds for one answer, with all that it takes. From 1 to 60; default 3.
@@ -195,6 +203,38 @@ impl LdapSource {
         Ok(Some(Aliases { base, scope: self.scope.into(), filter, attribute: attribute.clone(), addresses }))
     }
 
+    /// How all accounts are found, if they are.
+    pub(crate) fn listing(&self, addresses: address::Settings) -> Result<Option<Listing>, Wrong> {
+        let (filter, attribute) = match (&self.list_filter, &self.list_account) {
+            (None, None) if self.list_base.is_none() => return Ok(None),
+            (Some(filter), Some(attribute)) => (filter, attribute),
+            _ => {
+                let what = "it is said in part how accounts are listed".to_owned();
+                return Err(("", what, "add list_filter and list_account, or leave all list_ keys out"));
+            }
+        };
+        let constant = |key, read: Result<Template, InvalidTemplate>| {
+            let template = read.map_err(|why| (key, why.to_string(), "correct it"))?;
+            let what = || format!("{key} depends on the name of one account, and all are to be listed");
+            template.constant().ok_or_else(|| (key, what(), LIST_REMEDY))
+        };
+        let filter = constant("list_filter", Template::of_filter(filter))?;
+        let base = match (&self.list_base, &self.base) {
+            (Some(base), _) => constant("list_base", Template::of_name(base))?,
+            (None, Some(base)) => constant("base", Template::of_name(base))?,
+            (None, None) => {
+                let what = "it is not said where accounts are listed".to_owned();
+                return Err(("list_filter", what, "add list_base"));
+            }
+        };
+        if !is_attribute(attribute) {
+            let what = format!("{attribute:?} is no attribute");
+            return Err(("list_account", what, "name one, such as uid or mail"));
+        }
+        let (attribute, scope) = (attribute.clone(), self.scope.into());
+        Ok(Some(Listing { base, scope, filter, attribute, addresses }))
+    }
+
     /// The scheme of passwords that name none.
     pub(crate) fn scheme(&self) -> Result<Scheme, Wrong> {
         let unknown = || {
@@ -217,7 +257,9 @@ impl LdapSource {
     pub(super) fn check(&self, name: &str, lines: &Lines, problems: &mut Problems<'_>) {
         let at = |key: &str| if key.is_empty() { name.to_owned() } else { format!("{name}.{key}") };
         let aliases = self.aliases(address::Settings::default());
-        let wrong = [self.servers().err(), self.place().err(), self.scheme().err(), aliases.err()];
+        let listing = self.listing(address::Settings::default());
+        let wrong =
+            [self.servers().err(), self.place().err(), self.scheme().err(), aliases.err(), listing.err()];
         for (key, what, remedy) in wrong.into_iter().flatten() {
             problems.error(lines.at(&at(key)), what, remedy);
         }
@@ -243,6 +285,9 @@ impl LdapSource {
         check_authorities(self.ca.as_deref(), name, lines, problems);
     }
 }
+
+const LIST_REMEDY: &str =
+    "leave {account}, {local} and {domain} out of list_filter, and add a list_base without them";
 
 const URLS_REMEDY: &str =
     "name it as in urls = [\"ldaps://ldap.example.org\"], or with ldap:// or ldapi:///path";

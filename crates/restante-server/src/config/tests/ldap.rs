@@ -112,3 +112,45 @@ fn aliases_are_found_where_accounts_are_or_where_it_is_said() {
     );
     assert_eq!(with("(x={local})", "uid", " "), ["8: the name of an entry is empty"]);
 }
+
+#[test]
+fn accounts_are_listed_where_they_are_searched_or_where_it_is_said() {
+    const LIST: &str = "list_filter = \"(objectClass=person)\"\nlist_account = \"mail\"\n";
+    let folder = folder();
+    let listed = |text: &str| {
+        let config = read(&folder, text).unwrap();
+        assert_eq!(config.warnings, []);
+        assert!(config.sources[0].own.lists());
+        let shown = config.show();
+        assert!(shown.contains("list_filter = \"(objectClass=person)\""), "{shown}");
+        let AuthSource::Ldap(source) = &config.sources[0].own else { panic!("{:?}", config.sources) };
+        let listing = source.listing(restante_auth::address::Settings::default()).unwrap().unwrap();
+        assert_eq!((listing.attribute.as_str(), listing.filter.as_str()), ("mail", "(objectClass=person)"));
+        format!("{} {:?}", listing.base, listing.scope)
+    };
+    let expire = "[maildrop]\npath = \"/srv/{local}\"\nexpire = \"90 days\"\n";
+    assert_eq!(listed(&format!("{expire}{LDAP}{SEARCH}scope = \"one\"\n{LIST}")), "dc=example One");
+    let direct = "urls = [\"ldaps://a.example\"]\nbind_dn = \"uid={local},dc=example\"\n";
+    assert_eq!(listed(&format!("{LDAP}{direct}{LIST}list_base = \"ou=people\"\n")), "ou=people Subtree");
+    let wrong = |lines: &str| problems(&format!("{LDAP}{lines}"));
+    assert_eq!(wrong(&format!("{direct}{LIST}")), ["5: it is not said where accounts are listed"]);
+    for part in ["list_filter = \"(uid=*)\"", "list_account = \"uid\"", "list_base = \"dc=x\""] {
+        let said = wrong(&format!("{SEARCH}{part}\n"));
+        assert_eq!(said, ["1: it is said in part how accounts are listed"], "{part}");
+    }
+    let with = |filter: &str, account: &str, base: &str| {
+        let text = format!("list_filter = {filter:?}\nlist_account = {account:?}\nlist_base = {base:?}\n");
+        wrong(&format!("{SEARCH}{text}"))
+    };
+    let depends = "depends on the name of one account, and all are to be listed";
+    assert_eq!(with("(mail={account})", "mail", "dc=x"), [format!("6: list_filter {depends}")]);
+    assert_eq!(with("(mail=*)", "mail", "dc={domain}"), [format!("8: list_base {depends}")]);
+    assert_eq!(with("(mail=*)", "m ail", "dc=x"), ["7: \"m ail\" is no attribute"]);
+    assert_eq!(with("(mail=*)", "mail", " "), ["8: the name of an entry is empty"]);
+    assert_eq!(
+        with("(mail=*", "mail", "dc=x"),
+        ["6: this is no filter of LDAP (RFC 4515), such as (&(objectClass=person)(mail={account}))"]
+    );
+    let search = "urls = [\"ldaps://a.example\"]\nbase = \"dc={domain}\"\nfilter = \"(uid={local})\"\n";
+    assert_eq!(wrong(&format!("{search}{LIST}")), [format!("4: base {depends}")]);
+}
