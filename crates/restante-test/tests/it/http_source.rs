@@ -135,7 +135,7 @@ fn said(question: &Value) -> Value {
 
 fn server(program: &Program) -> Server {
     let source = format!(
-        "[[auth.source]]\ntype = \"http\"\ncache_s = 0\nurl = \"http://{}/check\"\npassword = \"between us\"\ntimeout_s = 1\n",
+        "[[auth.source]]\ntype = \"http\"\ncache_s = 0\nurl = \"http://{}/check\"\npassword = \"between us\"\ntimeout_s = 3\n",
         program.address
     );
     let restante = vec![("auth.source".to_owned(), source)];
@@ -211,7 +211,7 @@ fn a_program_that_is_away_slow_or_talks_nonsense_keeps_mail_and_logins_waiting()
     let elsewhere = format!("Location: http://{}/other\r\n", program.address);
     for (answer, what) in [
         (Answer::Body(large), "cannot be read"),
-        (Answer::Silence, "no answer within 1 s"),
+        (Answer::Silence, "no answer within 3 s"),
         (raw("500 Broken", ""), "status 500"),
         (raw("302 Found", &elsewhere), "status 302"),
         (Answer::Body("[]".to_owned()), "no JSON object"),
