@@ -148,7 +148,7 @@ fn what_is_no_readable_file_is_refused_at_the_start() {
     assert!(open(&fifo).contains("not a regular file"));
     // One that is all holes takes no room but that of whoever reads it.
     let large = folder.path().join("large");
-    std::fs::File::create(&large).unwrap().set_len((1 << 30) + 1).unwrap();
+    fs::File::create(&large).unwrap().set_len((1 << 30) + 1).unwrap();
     assert!(open(&large).contains("larger than 1 GiB"));
 }
 
