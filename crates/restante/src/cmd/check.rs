@@ -225,3 +225,47 @@ struct Entry {
     rows: &'static [&'static str],
     needs: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NASTY: &str = "N\x1b[2J\u{9b}31m\r\n\u{202e}";
+
+    fn finding(verdict: Verdict) -> Finding {
+        Finding {
+            key: "greeting",
+            title: "a title",
+            level: Level::Must,
+            sections: Vec::new(),
+            rows: Vec::new(),
+            verdict,
+            transcript: vec![format!("S: {NASTY}")],
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn nothing_of_what_a_server_has_said_steers_a_terminal() {
+        let breach = || Breach { expected: NASTY.to_owned(), found: NASTY.to_owned() };
+        let why = || NASTY.to_owned();
+        let findings = [
+            Verdict::Fail(breach()),
+            Verdict::Warning(breach()),
+            Verdict::Undecided { why: why() },
+            Verdict::NotApplicable { why: why() },
+        ];
+        let findings: Vec<Finding> = findings.into_iter().map(finding).collect();
+        let paint = Paint::for_stdout();
+        for finding in &findings {
+            let row = row(finding, paint);
+            assert_eq!(row.lines().count(), 1, "{row:?}");
+            assert_eq!(terminal::visible(row.trim_end()), row.trim_end());
+        }
+        let target = format!("pop://{NASTY}");
+        let details = details(&Report { target, findings, connections: 1, left_behind: false }, paint);
+        assert!(details.lines().all(|line| terminal::visible(line) == line), "{details:?}");
+        assert_eq!(details.matches("N\u{fffd}[2J").count(), 7, "{details}");
+        assert_eq!(details.lines().count(), 12, "{details}");
+    }
+}

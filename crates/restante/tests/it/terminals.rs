@@ -10,6 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::scene::{Answer, Scene};
 
+mod others;
+
 /// Clears the screen, recolours it, rings, goes back to the start of the line, ends it, turns it around: as letters.
 const NASTY: &str = "N\x1b[2J\u{9b}31m\x07\r\u{85}\u{2028}\u{202e}\u{2066}\u{e0041}\x7f";
 /// The same as octets, and some that are no UTF-8.
@@ -140,6 +142,8 @@ fn no_account_command_prints_what_steers_a_terminal() {
     shows_both(&scene, &["account", "app-password", "list", "bob"], "phone");
     shows(&scene, &["account", "app-password", "revoke", "bob", NASTY], "N");
     shows(&scene, &["account", "remove", NASTY], "N");
+    // Nobody is called what cannot be read.
+    assert_ne!(scene.run(&["account", "add", "ev\u{202e}e"], b"secret\n").code(), 0);
 }
 
 #[test]

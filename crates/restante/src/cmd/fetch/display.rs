@@ -292,6 +292,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_is_not_steered_by_the_name_of_its_account() {
+        let screen = Screen::default();
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let bars = Bars::new(all, false);
+        let name = "N\x07\u{9b}2J\u{202e}";
+        bars.tell(name, &Event::Listed { messages: 1, wanted: 1, octets: 1024 });
+        bars.accounts.lock().unwrap().values().for_each(|account| account.bar.force_draw());
+        let drawn = screen.0.lock().unwrap().clone();
+        assert!(drawn.contains(&terminal::visible(name)) && !drawn.contains(name), "{drawn:?}");
+    }
+
+    #[test]
     fn json_is_one_line_with_time_and_account() {
         let line = json("work", &Event::LoggedIn { tls: true });
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
