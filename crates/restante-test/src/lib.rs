@@ -2,7 +2,7 @@
 //!
 //! [`real`] starts real servers (Restante, Dovecot, Postfix) in folders of their own, [`peer`] speaks POP3 and LMTP to them
 //! octet by octet, [`judge`] runs one requirement against several of them, [`transcript`] plays whole dialogues,
-//! [`relay`] lets them come from elsewhere, [`replay`] the recorded sessions of real clients. [`oauth`] gives tokens. [`disk`] is a file system in memory that forgets what was never synced and fails when told.
+//! [`relay`] lets them come from elsewhere, [`replay`] the recorded sessions of real clients. [`oauth`] gives tokens, [`memory`] looks for secrets where none should be. [`disk`] is a file system in memory that forgets what was never synced and fails when told.
 //! Nothing here is shipped. The tests themselves are in `tests/`: conformance (`it`), clients and servers of others
 //! (`interop`), sudden death (`crash`).
 
@@ -17,6 +17,7 @@ pub mod disk;
 pub mod issuer;
 pub mod judge;
 pub mod mail;
+pub mod memory;
 pub mod oauth;
 pub mod odd_server;
 pub mod peer;

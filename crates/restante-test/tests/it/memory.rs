@@ -1,11 +1,11 @@
 //! What the running server remembers of passwords once it has answered: nothing, wherever in its memory one looks.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
+use restante_test::memory;
 use restante_test::oauth::{Behaviour, OauthServer};
 use restante_test::peer::{Peer, base64};
 use restante_test::real::{Kind, Server, Setup};
@@ -56,41 +56,9 @@ fn scram(password: &str) -> Scram<'_> {
     plain_scram("SCRAM-SHA-256", "dora", password)
 }
 
-/// The mappings of the server's memory, stacks and heap and all, that hold these octets.
+/// The mappings of the server's memory that hold these octets.
 fn holders(server: &mut Server, secret: &[u8]) -> Vec<String> {
-    let folder = format!("/proc/{}", server.process().id());
-    let memory = File::open(format!("{folder}/mem")).unwrap();
-    let maps = fs::read_to_string(format!("{folder}/maps")).unwrap();
-    let mut holders = Vec::new();
-    for line in maps.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let (range, rights) = (words.next().unwrap(), words.next().unwrap());
-        // What cannot be written holds nothing that was received.
-        if !rights.starts_with("rw") {
-            continue;
-        }
-        let (start, end) = range.split_once('-').unwrap();
-        let (start, end) = (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap());
-        let mut octets = vec![0; usize::try_from(end - start).unwrap()];
-        // One that is gone meanwhile holds nothing.
-        if memory.read_exact_at(&mut octets, start).is_ok() && contains(&octets, secret) {
-            holders.push(line.to_owned());
-        }
-    }
-    holders
-}
-
-/// As fast as a test without optimisation can.
-fn contains(octets: &[u8], secret: &[u8]) -> bool {
-    let (first, rest) = secret.split_first().unwrap();
-    let mut left = octets;
-    while let Some(at) = left.iter().position(|octet| octet == first) {
-        left = &left[at + 1..];
-        if left.starts_with(rest) {
-            return true;
-        }
-    }
-    false
+    memory::holders(server.process().id(), secret)
 }
 
 /// Every form in which it went over the wire.
