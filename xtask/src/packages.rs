@@ -20,6 +20,7 @@ struct Package {
 }
 
 const PACKAGES: &[Package] = &[
+    Package { name: "bsdutils", proof: "script", reason: "a real terminal for what commands print" },
     Package { name: "curl", proof: "/usr/bin/curl", reason: "a real client: pop3, STLS and pop3s" },
     Package {
         name: "cvm",
