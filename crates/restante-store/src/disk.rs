@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{
@@ -179,7 +180,7 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     fn set_mode(&self, mode: u32) -> io::Result<()>;
 
     /// Takes the exclusive lock of this file without waiting. `false` when somebody else has it, in this process or
-    /// another. It is released when the last handle of this opening is closed, however its holder ends.
+    /// another. It is released when this is dropped, and when its holder ends, however it ends.
     ///
     /// # Errors
     /// As the file system says.
@@ -187,8 +188,8 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 
     /// Takes the exclusive record lock (`fcntl`) of the whole file without waiting, the one that other mail programs
     /// take on an mbox. `false` when somebody else has it, in this process or another: it belongs to this opening
-    /// and not to the process. It is independent of [`DiskFile::try_lock`], and released when the last handle of
-    /// this opening is closed. The file must be open for writing.
+    /// and not to the process. It is independent of [`DiskFile::try_lock`], and released as that is. The file must be
+    /// open for writing.
     ///
     /// # Errors
     /// As the file system says.
@@ -283,7 +284,7 @@ impl Disk for LocalDisk {
     fn open_cached(&self, path: &Path) -> io::Result<Option<Box<dyn DiskFile>>> {
         let flags = SAFE | OFlags::RDONLY | OFlags::CLOEXEC;
         match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
-            Ok(file) => Ok(Some(Box::new(LocalFile(file.into())))),
+            Ok(file) => Ok(Some(Box::new(LocalFile::from(file)))),
             // AGAIN: a part of the path is not in memory. The others: kernels before 5.12, or a sandbox that does not
             // know the call.
             Err(Errno::AGAIN | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Ok(None),
@@ -341,28 +342,63 @@ impl Disk for LocalDisk {
 
 /// A file of this machine, however it was opened.
 #[derive(Debug)]
-pub struct LocalFile(File);
+pub struct LocalFile {
+    file: File,
+    /// A lock was taken, and goes with this.
+    is_locked: AtomicBool,
+    is_record_locked: AtomicBool,
+}
+
+impl LocalFile {
+    fn set_record_lock(&self, kind: nix::libc::c_int) -> Result<i32, nix::errno::Errno> {
+        let whole = nix::libc::flock {
+            l_type: kind as nix::libc::c_short,
+            l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&whole))
+    }
+}
 
 impl From<OwnedFd> for LocalFile {
     fn from(file: OwnedFd) -> Self {
-        Self(file.into())
+        Self {
+            file: file.into(),
+            is_locked: AtomicBool::new(false),
+            is_record_locked: AtomicBool::new(false),
+        }
     }
 }
 
 impl AsFd for LocalFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that another thread starts just now has a handle of this opening until it runs, and the
+        // lock with it. Where this fails, closing does it.
+        if *self.is_record_locked.get_mut() {
+            let _ = self.set_record_lock(nix::libc::F_UNLCK);
+        }
+        if *self.is_locked.get_mut() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
 impl DiskFile for LocalFile {
     fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat::of(&rustix::fs::fstat(&self.0)?))
+        Ok(Stat::of(&rustix::fs::fstat(&self.file)?))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
-            match self.0.read_at(buffer, offset) {
+            match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -371,7 +407,7 @@ impl DiskFile for LocalFile {
 
     fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         let mut buffers = [IoSliceMut::new(buffer)];
-        match rustix::io::preadv2(&self.0, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+        match rustix::io::preadv2(&self.file, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
             Ok(length) => Ok(Some(length)),
             // AGAIN: not in memory. The others: a file system or kernel that cannot tell.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => Ok(None),
@@ -380,56 +416,55 @@ impl DiskFile for LocalFile {
     }
 
     fn append(&self, octets: &[u8]) -> io::Result<()> {
-        (&self.0).write_all(octets)
+        (&self.file).write_all(octets)
     }
 
     fn write_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(octets, offset)
+        self.file.write_all_at(octets, offset)
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn sync_file_system(&self) -> io::Result<bool> {
-        if !kernel_tells_errors() || !WAITING.contains(&rustix::fs::fstatfs(&self.0)?.f_type) {
+        if !kernel_tells_errors() || !WAITING.contains(&rustix::fs::fstatfs(&self.file)?.f_type) {
             return Ok(false);
         }
-        rustix::fs::syncfs(&self.0)?;
+        rustix::fs::syncfs(&self.file)?;
         Ok(true)
     }
 
     fn touch(&self) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
-        Ok(rustix::fs::futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
+        Ok(rustix::fs::futimens(&self.file, &Timestamps { last_access: now, last_modification: now })?)
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+        Ok(rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match self.0.try_lock() {
-            Ok(()) => Ok(true),
+        match self.file.try_lock() {
+            Ok(()) => {
+                self.is_locked.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
     fn try_record_lock(&self) -> io::Result<bool> {
-        let whole = nix::libc::flock {
-            l_type: nix::libc::F_WRLCK as nix::libc::c_short,
-            l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        match fcntl(&self.0, FcntlArg::F_OFD_SETLK(&whole)) {
-            Ok(_) => Ok(true),
+        match self.set_record_lock(nix::libc::F_WRLCK) {
+            Ok(_) => {
+                self.is_record_locked.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
             Err(error) => Err(error.into()),
         }

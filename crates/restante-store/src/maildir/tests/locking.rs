@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::fixture::{Fixture, marks, now, run};
-use crate::disk::LocalDisk;
+use crate::disk::{Access, DiskFile, LocalDisk, LocalFile};
 use crate::maildir::{ForeignLocks, Settings};
 use crate::maildrop::OpenError;
 use crate::{Location, Store};
@@ -46,6 +47,25 @@ fn r1939_6_5_the_lock_is_gone_after_a_removal() {
     run(maildrop.remove(&marks([0]), now())).unwrap();
     drop(maildrop);
     assert!(maildir.try_open().is_ok());
+}
+
+/// A program that another thread starts has every handle for a moment, until it runs.
+#[test]
+fn r1939_6_5_no_lock_outlives_its_release_in_a_program_that_is_being_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    let open = || LocalFile::from(LocalDisk.open_descriptor(&path, Access::AppendOrCreate(0o600)).unwrap());
+    let file = open();
+    assert!(file.try_lock().unwrap() && file.try_record_lock().unwrap());
+    let _inherited = file.as_fd().try_clone_to_owned().unwrap();
+    let other = open();
+    assert!(!other.try_lock().unwrap() && !other.try_record_lock().unwrap());
+    drop(file);
+    assert!(other.try_lock().unwrap() && other.try_record_lock().unwrap());
+    // Who has not locked releases nothing.
+    drop(LocalFile::from(other.as_fd().try_clone_to_owned().unwrap()));
+    let third = open();
+    assert!(!third.try_lock().unwrap() && !third.try_record_lock().unwrap());
 }
 
 #[test]
