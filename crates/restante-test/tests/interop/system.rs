@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use restante_test::mail::{canonical, sized};
 use restante_test::peer::Peer;
-use restante_test::real::machine::{PamService, User, children, processes};
+use restante_test::real::machine::{PamService, User, children, is_at_work, owner};
 use restante_test::real::site::Site;
 use restante_test::real::{Server, Setup};
 use restante_test::wait;
@@ -53,6 +53,13 @@ impl Scene {
         let id = self.server.process().id();
         wait::some("the broker", || children(id, "broker").first().copied())
     }
+
+    /// The worker of Ann's session.
+    fn worker_of_ann(&mut self) -> u32 {
+        let (broker, uid) = (self.broker(), self.ann.uid);
+        let is_hers = |pid: &u32| owner(*pid) == Some(uid);
+        wait::some("her worker", || children(broker, "worker").into_iter().find(is_hers))
+    }
 }
 
 fn configure(server: &Server, source: &str, maildrop: &str) {
@@ -92,7 +99,8 @@ fn all_is_own(user: &User) {
 
 #[test]
 fn accounts_of_the_machine_log_in_and_get_mail() {
-    let scene = Scene::new(SHADOW, MAILDIR);
+    let mut scene = Scene::new(SHADOW, MAILDIR);
+    let broker = scene.broker();
     let (ann, bob) = (&scene.ann, &scene.bob);
     for (name, password) in [
         (&*ann.name, "Secret"),
@@ -130,9 +138,7 @@ fn accounts_of_the_machine_log_in_and_get_mail() {
     // Nothing of what was on its way is left where others could see it.
     let incoming = scene.server.site().path().join("state/incoming/tmp");
     assert_eq!(fs::read_dir(incoming).unwrap().count(), 0);
-    wait::until("the workers to end with their sessions", || {
-        processes("worker", Some(ann.uid)).is_empty() && processes("worker", Some(bob.uid)).is_empty()
-    });
+    wait::until("the workers to end with their sessions", || children(broker, "worker").is_empty());
     // Locked, expired, and to be changed.
     for (changer, words) in [
         ("usermod", &["--lock"][..]),
@@ -333,7 +339,7 @@ fn the_server_itself_may_open_nobodys_mail() {
         assert!(!output.status.success() && output.stdout.is_empty(), "{}", path.display());
     }
     // The worker that does is her, has nothing that she has not, and no way back.
-    let worker = wait::some("her worker", || processes("worker", Some(scene.ann.uid)).first().copied());
+    let worker = scene.worker_of_ann();
     let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
     let field =
         |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
@@ -354,13 +360,15 @@ fn signal(pid: u32, signal: Signal) {
 
 #[test]
 fn a_worker_that_hangs_stops_nobody_else_and_none_outlives_the_server() {
-    let mut scene = Scene::new(&format!("{SHADOW}\ntimeout_s = 2"), MAILDIR);
+    // Long enough for everything that does not hang, on a machine with much else to do.
+    let mut scene = Scene::new(&format!("{SHADOW}\ntimeout_s = 6"), MAILDIR);
+    let broker = scene.broker();
     for user in [&scene.ann, &scene.bob] {
         user.maildir(&[("1700000000.M1P1.x", b"Subject: x\n\nx\n")]);
     }
     // As with a home on a file server that is gone.
     let mut hung = scene.login(&scene.ann);
-    let worker = wait::some("her worker", || processes("worker", Some(scene.ann.uid)).first().copied());
+    let worker = scene.worker_of_ann();
     signal(worker, Signal::STOP);
     hung.send(b"DELE 1\r\nQUIT\r\n");
     let mut other = scene.login(&scene.bob);
@@ -368,19 +376,16 @@ fn a_worker_that_hangs_stops_nobody_else_and_none_outlives_the_server() {
     // She is answered, and the worker is not left behind.
     assert!(hung.status().starts_with("+OK"));
     assert!(hung.status().starts_with("-ERR [SYS/TEMP]"), "{}", hung.transcript());
-    wait::until("the hung worker to be gone", || processes("worker", Some(scene.ann.uid)).is_empty());
+    wait::until("the hung worker to be gone", || !is_at_work(worker, "worker"));
     // Sessions of both, one of them hung, when the server is killed: nothing of ours is left.
     let _peer = scene.login(&scene.ann);
-    let worker = wait::some("her worker", || processes("worker", Some(scene.ann.uid)).first().copied());
+    let worker = scene.worker_of_ann();
     signal(worker, Signal::STOP);
-    let broker = scene.broker();
-    assert_eq!(children(broker, "worker").len(), 2);
+    let workers = children(broker, "worker");
+    assert!(workers.len() == 2 && workers.contains(&worker), "{workers:?}");
     scene.server.strike();
     wait::until("broker and workers to be gone", || {
-        !processes("broker", None).contains(&broker)
-            && children(broker, "worker").is_empty()
-            && processes("worker", Some(scene.ann.uid)).is_empty()
-            && processes("worker", Some(scene.bob.uid)).is_empty()
+        !is_at_work(broker, "broker") && !workers.iter().any(|worker| is_at_work(*worker, "worker"))
     });
     scene.server.kill();
 }
@@ -405,14 +410,14 @@ fn a_broker_that_ends_is_told_and_a_server_that_is_asked_to_end_drains() {
 
 #[test]
 fn mboxes_are_in_a_folder_that_only_a_group_may_write_to() {
-    let group = User::new(&std::env::temp_dir().join("restante-no-homes"), "unused");
     let maildrop = "type = \"mbox\"\npath = \"@ROOT@/spool/{local}\"\ncontrol = \"@ROOT@/control/{local}\"";
     let mut setup = Setup { accounts: Vec::new(), tls: false, ..Setup::default() };
     setup.restante.push(("defence".to_owned(), "penalty_s = 0".to_owned()));
     let site = Site::new(&setup);
     let root = site.path().display().to_string();
     let homes = site.path().join("home");
-    let [ann, bob, serving] = ["secret", "hidden", "unused"].map(|password| User::new(&homes, password));
+    let [ann, bob, serving, group] =
+        ["secret", "hidden", "unused", "unused"].map(|password| User::new(&homes, password));
     setup.restante.push(("server".to_owned(), format!("user = \"{}\"", serving.name)));
     let spool = site.path().join("spool");
     fs::create_dir(&spool).unwrap();
@@ -483,7 +488,7 @@ fn passwords_are_checked_by_pam_and_a_module_that_hangs_stops_nobody_else() {
         module.display()
     ));
     let scene = Scene::new(
-        &format!("passwords = \"pam\"\nservice = \"{}\"\ntimeout_s = 3\ncache_s = 0", service.name),
+        &format!("passwords = \"pam\"\nservice = \"{}\"\ntimeout_s = 6\ncache_s = 0", service.name),
         MAILDIR,
     );
     let (ann, bob) = (&scene.ann, &scene.bob);
