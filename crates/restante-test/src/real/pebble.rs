@@ -1,8 +1,9 @@
 //! A real ACME server: Let's Encrypt's Pebble, with a name server that gives one address for every name.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -90,7 +91,7 @@ impl Pebble {
             management.as_ref(),
         ];
         let log = folder.path().join("names.log");
-        let names = Process::start(&names, folder.path(), &log);
+        let mut names = Process::start(&names, folder.path(), &log);
         let (env, pebble) = (program("env", "coreutils"), program("pebble", "pebble"));
         // It waits some seconds before it validates unless told otherwise. That it refuses some nonces on purpose is welcome.
         let command: [&OsStr; 7] = [
@@ -108,6 +109,11 @@ impl Pebble {
             assert!(server.is_running(), "Pebble has ended:\n{}", server.log());
             std::net::TcpStream::connect(directory).is_ok()
         });
+        // A challenge whose name cannot be looked up has failed for good.
+        wait::until("its name server to answer", || {
+            assert!(names.is_running(), "the name server has ended:\n{}", names.log());
+            answers(site.address(site::LDAP))
+        });
         Self { server, _names: names, _folder: folder }
     }
 
@@ -116,4 +122,15 @@ impl Pebble {
     pub fn log(&self) -> String {
         self.server.log()
     }
+}
+
+/// Whether a name server at this address answers a question within a moment.
+fn answers(address: SocketAddr) -> bool {
+    // One question (RFC 1035 section 4.1): the address of `x`.
+    const QUESTION: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01x\x00\x00\x01\x00\x01";
+    let Ok(socket) = UdpSocket::bind((address.ip(), 0)) else { return false };
+    let _ = socket.set_read_timeout(Some(Duration::from_millis(500)));
+    // Where nobody listens yet the kernel says so.
+    let asked = socket.connect(address).and_then(|()| socket.send(QUESTION));
+    asked.is_ok() && socket.recv(&mut [0; 512]).is_ok()
 }

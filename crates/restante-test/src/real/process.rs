@@ -82,13 +82,36 @@ impl Process {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks it to end and waits until it has. What it leaves behind is ended at once: some of Dovecot's processes outlive their master,
+    /// and whoever is to be started next must find no address taken.
     ///
     /// # Panics
     /// When it does not within the deadline.
     pub fn stop(mut self) {
         let _ = kill_process(self.pid(), Signal::TERM);
         wait::until("the server to end after SIGTERM", || !self.is_running());
+        wait::until("what it has left behind to end", || {
+            let left = self.group();
+            for pid in &left {
+                let _ = kill_process(*pid, Signal::KILL);
+            }
+            left.is_empty()
+        });
+    }
+
+    /// The living processes of its process group.
+    fn group(&self) -> Vec<Pid> {
+        let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let id = self.id().to_string();
+        let is_one = |pid: &i32| {
+            // The state, the parent and the group follow the name in brackets.
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace();
+            let (state, _, group) = (fields.next(), fields.next(), fields.next());
+            group == Some(&id) && !matches!(state, Some("Z" | "X"))
+        };
+        numbers.filter(is_one).filter_map(Pid::from_raw).collect()
     }
 
     /// Ends it and its children at once (SIGKILL) and waits until it is gone.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -99,9 +99,10 @@ access to * by dn.exact=\"{searcher}\" read by self read by anonymous auth
             .chain([OsStr::new("-d"), OsStr::new("256")])
             .collect();
         let mut process = Process::start(&command, &self.folder, &self.folder.join("log"));
+        // It begins to listen in the order of its urls, and this one is the last.
         let listens = wait::try_some(wait::DEADLINE, || {
             assert!(process.is_running(), "slapd ended at its start:\n{}", process.log());
-            TcpStream::connect(self.ldaps).is_ok().then_some(())
+            UnixStream::connect(self.socket()).is_ok().then_some(())
         });
         assert!(listens.is_some(), "slapd does not listen:\n{}", process.log());
         self.process = Some(process);
