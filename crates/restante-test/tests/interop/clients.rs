@@ -178,7 +178,11 @@ fn fetchmail_collects_and_deletes() {
         let delivered = folder.join("delivered");
         fs::create_dir(&delivered).unwrap();
         let script = folder.join("deliver");
-        fs::write(&script, format!("#!/bin/sh\nexec cat > {}/$$\n", delivered.display())).unwrap();
+        fs::write(
+            &script,
+            format!("#!/bin/sh\nexec cat > \"$(mktemp {}/XXXXXXXXXX)\"\n", delivered.display()),
+        )
+        .unwrap();
         fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
         let (port, tls) = match way {
             Way::Plain => (server.pop3_address().port(), "sslproto ''".to_owned()),

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -19,6 +19,7 @@ use restante_proto::url::{Auth, PopUrl, Scheme};
 use restante_test::certificate::{Flaw, write_flawed};
 use restante_test::mail::numbered;
 use restante_test::real::process::Process;
+use restante_test::real::site::{LDAP, SMTP, SMTPS};
 use restante_test::real::{Kind, Server, Setup, program};
 use restante_test::wait;
 use rustls::pki_types::CertificateDer;
@@ -198,11 +199,6 @@ async fn a_certificate_of_ours_logs_in_at_dovecot_and_at_restante() {
     }
 }
 
-/// A free port on a site's address, for somebody who cannot say which one he took.
-fn free(server: &Server) -> SocketAddr {
-    TcpListener::bind((server.site().ip(), 0)).unwrap().local_addr().unwrap()
-}
-
 /// A proxy that listens at `address` before this returns.
 fn start(command: &[&OsStr], server: &Server, address: SocketAddr, name: &str) -> Process {
     let folder = server.site().path();
@@ -227,16 +223,19 @@ async fn microsocks_connects_us_with_and_without_a_password() {
         place.route.address = tcp(&ip, server.pop3s_address());
         place.through(Proxy::parse(proxy).unwrap())
     };
-    let (open, closed) = (free(&server), free(&server));
+    // Ports of the site that nobody else has.
+    let [open, closed, nobody] = [SMTP, SMTPS, LDAP].map(|service| server.site().address(service));
     let command = |address: SocketAddr, more: &[&str]| -> Vec<String> {
         let port = address.port().to_string();
         let words = ["-i", &ip, "-p", &port].map(str::to_owned);
         words.into_iter().chain(more.iter().map(|&word| word.to_owned())).collect()
     };
+    // Where the machine's name servers do not answer, it knows that soon.
+    let (env, patience) = (program("env", "coreutils"), OsStr::new("RES_OPTIONS=timeout:1 attempts:1"));
     let run = |address, more: &[&str], name| {
         let words = command(address, more);
-        let words: Vec<&OsStr> =
-            std::iter::once(microsocks.as_os_str()).chain(words.iter().map(OsStr::new)).collect();
+        let first = [env.as_os_str(), patience, microsocks.as_os_str()];
+        let words: Vec<&OsStr> = first.into_iter().chain(words.iter().map(OsStr::new)).collect();
         start(&words, &server, address, name)
     };
     let _open = run(open, &[], "open");
@@ -249,7 +248,7 @@ async fn microsocks_connects_us_with_and_without_a_password() {
     assert!(matches!(error, Error::Proxy(ProxyError::LoginNeeded)), "{error:?}");
     // Nobody listens there; and a name that nobody knows, which this side never asks for.
     let mut nowhere = place(&format!("socks5://{open}"));
-    nowhere.route.address = tcp(&ip, free(&server));
+    nowhere.route.address = tcp(&ip, nobody);
     let error = visit(&nowhere).await.unwrap_err();
     assert!(matches!(error, Error::Proxy(ProxyError::Refused(_))) && error.is_temporary(), "{error:?}");
     nowhere.route.address = tcp("mail.invalid", server.pop3s_address());
@@ -265,7 +264,7 @@ async fn tinyproxy_connects_us_with_a_password_and_where_it_may() {
     let tinyproxy = program("tinyproxy", "tinyproxy-bin");
     let server = Server::start(Kind::Dovecot, &setup());
     let (ip, site) = (server.site().ip().to_string(), server.site().path());
-    let address = free(&server);
+    let address = server.site().address(SMTP);
     let configuration = site.join("tinyproxy.conf");
     let (pop3, pop3s) = (server.pop3_address().port(), server.pop3s_address().port());
     fs::write(

@@ -15,6 +15,7 @@ use restante_client::pin::Pin;
 use restante_test::peer::Peer;
 use restante_test::real::others::{Other, OtherServer};
 use restante_test::real::process::Process;
+use restante_test::real::site::SMTP;
 use restante_test::real::{Kind, Server, Setup, program, restante};
 use restante_test::wait;
 use rustls::pki_types::CertificateDer;
@@ -54,15 +55,24 @@ struct Source<'a> {
 impl Source<'_> {
     /// What the server shows, asked for by somebody else, in the form of a Maildir.
     fn shown(&self) -> Vec<Vec<u8>> {
-        let mut peer = Peer::connect(self.pop3);
-        peer.greeting();
-        peer.login("alice", "secret");
+        let mut peer = self.log_in();
         let count = peer.list("LIST").len();
         let mut messages: Vec<Vec<u8>> =
             (1..=count).map(|number| with_lf(&peer.message(&format!("RETR {number}")))).collect();
-        peer.ok("QUIT");
+        quit(&mut peer);
         messages.sort();
         messages
+    }
+
+    /// Logs in as soon as the maildrop is free: a session that was cut off may still be ending, and some servers let go only behind
+    /// their reply to QUIT.
+    fn log_in(&self) -> Peer {
+        wait::some("the maildrop to be free", || {
+            let mut peer = Peer::connect(self.pop3);
+            peer.greeting();
+            peer.ok("USER alice");
+            peer.command("PASS secret").starts_with("+OK").then_some(peer)
+        })
     }
 
     /// Where the command connects to.
@@ -72,6 +82,7 @@ impl Source<'_> {
 
     /// Collects from `address`, which leads to this server.
     fn collect(&self, home: &Path, address: SocketAddr, more: &[&str]) -> (i32, String) {
+        quit(&mut self.log_in());
         let scheme = if self.pop3s.is_some() { "pops" } else { "pop" };
         let mut command = Command::new(restante::binary());
         command.arg("fetch").arg(format!("{scheme}://alice@{address}"));
@@ -85,6 +96,12 @@ impl Source<'_> {
         let said = [ran.stdout, ran.stderr].concat();
         (ran.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
     }
+}
+
+/// Leaves, and waits until the server has.
+fn quit(peer: &mut Peer) {
+    peer.ok("QUIT");
+    peer.end();
 }
 
 /// The only thing that is changed: how lines end.
@@ -249,7 +266,7 @@ fn fetch_goes_through_a_proxy_to_a_server_that_it_knows_by_its_pin_alone() {
     let microsocks = program("microsocks", "microsocks");
     let server = Server::start(Kind::Dovecot, &setup());
     let (ip, site) = (server.site().ip().to_string(), server.site().path());
-    let address = TcpListener::bind((server.site().ip(), 0)).unwrap().local_addr().unwrap();
+    let address = server.site().address(SMTP);
     let port = address.port().to_string();
     let words = ["-i", &ip, "-p", &port, "-u", "alice", "-P", "secret"].map(OsStr::new);
     let command: Vec<&OsStr> = std::iter::once(microsocks.as_os_str()).chain(words).collect();

@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::time::Duration;
 
 use restante_proto::client::request::{Extras, Login, Request};
 use restante_proto::client::{Event, Outcome, Session, Settings, Step};
@@ -16,13 +15,14 @@ use restante_proto::sasl::{Mechanism, Method};
 use restante_proto::secret::Secret;
 use restante_test::mail::numbered;
 use restante_test::real::{Kind, Server, Setup, program};
+use restante_test::wait;
 
 use crate::kind;
 
 /// Lets the session speak until all its requests are answered; how each ended.
 fn outcomes(address: SocketAddr, requests: Vec<Request>) -> Vec<Outcome> {
     let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(wait::DEADLINE)).unwrap();
     let mut session = Session::new(Settings::default());
     let (mut input, mut output) = (Input::new(), Vec::new());
     let mut outcomes = Vec::new();

@@ -33,7 +33,7 @@ fn see(address: SocketAddr, account: &str) -> Seen {
     assert_eq!(unique_ids.len(), octets.len());
     let contents = (1..=octets.len()).map(|number| peer.message(&format!("RETR {number}")));
     let contents: Vec<Vec<u8>> = contents.collect();
-    peer.ok("QUIT");
+    quit(&mut peer);
     unique_ids.into_iter().zip(octets).zip(contents).map(|((id, octets), all)| (id, octets, all)).collect()
 }
 
@@ -55,7 +55,13 @@ fn delete(address: SocketAddr, account: &str, numbers: &[usize]) {
     peer.greeting();
     peer.login(account, "secret");
     numbers.iter().for_each(|number| drop(peer.ok(&format!("DELE {number}"))));
+    quit(&mut peer);
+}
+
+/// Leaves, and waits until the server has: some write files and let go of the maildrop only behind the reply.
+fn quit(peer: &mut Peer) {
     peer.ok("QUIT");
+    peer.end();
 }
 
 fn setup() -> Setup {
@@ -366,7 +372,8 @@ fn fetchmail(server: &Server, folder: &Path) -> usize {
     let home = folder.join("fetchmail");
     let delivered = maildir(&home);
     let script = home.join("deliver");
-    fs::write(&script, format!("#!/bin/sh\nexec cat > {}/$$\n", delivered.display())).unwrap();
+    fs::write(&script, format!("#!/bin/sh\nexec cat > \"$(mktemp {}/XXXXXXXXXX)\"\n", delivered.display()))
+        .unwrap();
     fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
     write_private(
         &home.join("fetchmailrc"),

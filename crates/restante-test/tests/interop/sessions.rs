@@ -12,8 +12,10 @@ use restante_client::pop3::{Client, Piece, Quit, Settings, Survey};
 use restante_proto::secret::Secret;
 use restante_proto::url::PopUrl;
 use restante_test::mail::canonical;
+use restante_test::peer::Peer;
 use restante_test::real::others::{Other, OtherServer};
 use restante_test::real::{Kind, Server, Setup};
+use restante_test::wait;
 
 /// What a server offers, and how it shows mail.
 struct Offer {
@@ -80,6 +82,7 @@ async fn every_way_in(offer: &Offer, site: &Path) {
             let url = PopUrl::parse(&format!("{scheme}://alice;AUTH={auth}@{address}")).unwrap();
             let place = place(site, &url, *is_clear);
             let what = format!("{}: {url}, clear {is_clear}", offer.name);
+            wait_until_free(offer);
             let client =
                 log_in(&place, &url, "secret").await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             assert_eq!(client.is_confidential(), !is_clear, "{what}");
@@ -91,6 +94,19 @@ async fn every_way_in(offer: &Offer, site: &Path) {
         let advice = Advice::of(&error, &place.route, Shown::Password);
         assert_eq!(advice.kind, Matter::WrongPassword, "{}: {error:?}", offer.name);
     }
+}
+
+/// Waits until the maildrop can be had: some let go of it only behind their reply to QUIT.
+fn wait_until_free(offer: &Offer) {
+    wait::until("the maildrop to be free", || {
+        let mut peer = Peer::connect(offer.pop3);
+        peer.greeting();
+        peer.ok("USER alice");
+        let is_free = peer.command("PASS secret").starts_with("+OK");
+        peer.ok("QUIT");
+        peer.end();
+        is_free
+    });
 }
 
 async fn survey(place: &Place, url: &PopUrl) -> (Client, Survey) {
@@ -107,6 +123,7 @@ async fn a_whole_session(offer: &Offer, site: &Path) {
     let name = offer.name;
     let stored: Vec<Vec<u8>> = mail().iter().map(|message| canonical(message)).collect();
 
+    wait_until_free(offer);
     let (mut client, found) = survey(&place, &url).await;
     assert_eq!(found.entries.len(), stored.len(), "{name}");
     assert!(found.without_unique_id.is_empty() && found.without_octets.is_empty(), "{name}");
@@ -149,6 +166,7 @@ async fn a_whole_session(offer: &Offer, site: &Path) {
     let pipelines = found.capabilities.as_ref().is_some_and(|listed| listed.pipelining);
     assert!(!pipelines || flights < 15, "{name}: {flights} flights");
 
+    wait_until_free(offer);
     let (client, left) = survey(&place, &url).await;
     let ids =
         |survey: &Survey| -> Vec<_> { survey.entries.iter().map(|entry| entry.unique_id.clone()).collect() };

@@ -126,21 +126,23 @@ fn a_relay_that_is_silent_or_not_there_keeps_nobody_waiting() {
 fn programs_that_fail() {
     let later = "-ERR [SYS/TEMP] The message was not sent, try again later";
     let refused = "-ERR [SYS/PERM] The message was refused and not sent";
-    for (words, reply, wanted) in [
-        ("\"/nonexistent/sendmail\"", later, "could not be started"),
-        ("\"/bin/sleep\", \"600\"", later, "it took longer than 1 s"),
+    for (words, seconds, reply, wanted) in [
+        ("\"/nonexistent/sendmail\"", 60, later, "could not be started"),
+        ("\"/bin/sleep\", \"600\"", 1, later, "it took longer than 1 s"),
         (
             "\"/bin/sh\", \"-c\", \"cat > /dev/null; echo queue full >&2; exit 75\"",
+            60,
             later,
             "ended with code 75: queue full",
         ),
         (
             "\"/bin/sh\", \"-c\", \"cat > /dev/null; echo no such user >&2; exit 67\"",
+            60,
             refused,
             "ended with code 67: no such user",
         ),
     ] {
-        let server = server(&format!("command = [{words}]\ntimeout_s = 1"));
+        let server = server(&format!("command = [{words}]\ntimeout_s = {seconds}"));
         let mut peer = server.login("alice");
         assert_eq!(xmit(&mut peer, MESSAGE), reply);
         assert_eq!(peer.ok("STAT"), "+OK 0 0");
