@@ -183,13 +183,19 @@ impl Wire {
         came.is_err()
     }
 
-    /// Says goodbye to TLS and closes.
+    /// Says goodbye to TLS and closes, and waits until the server has, but not for long: it lets go of the maildrop when it
+    /// notices, and a busy machine notices late.
     pub(crate) fn close(mut self) {
         self.shared.transcript.note(self.number, "we close the connection");
         let deadline = self.shared.deadlines.connect;
         let connection = &mut self.connection;
-        // Nobody is interested in what goes wrong with that.
-        let _ = self.shared.runtime.block_on(async { timeout(deadline, connection.shutdown()).await });
+        let mut octets = vec![0; 16 * 1024];
+        // Nobody is interested in what goes wrong with that, or in what is still said.
+        self.shared.runtime.block_on(async {
+            let _ = timeout(deadline, connection.shutdown()).await;
+            let end = async { while let Ok(1..) = connection.read(&mut octets).await {} };
+            let _ = timeout(deadline.min(CLOSING_MAX), end).await;
+        });
     }
 
     /// What the law wanted and what cut it short.
@@ -240,6 +246,9 @@ enum Read {
     Octets,
     End(End),
 }
+
+/// How long a server may take to notice that we are gone. Some never do.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
 
 /// Waits, without a connection.
 pub(crate) fn pause(shared: &Shared, how_long: Duration) {
