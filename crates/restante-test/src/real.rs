@@ -225,10 +225,12 @@ impl Server {
         &self.site
     }
 
-    /// What the server has logged so far.
+    /// What the server has logged so far, in whole lines: one may be in the middle of being written.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.as_ref().map_or_else(String::new, Process::log)
+        let mut log = self.process.as_ref().map_or_else(String::new, Process::log);
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     /// POP3 in clear, with STLS when there is a certificate.
