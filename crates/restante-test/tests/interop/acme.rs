@@ -11,20 +11,25 @@ use restante_test::wait;
 use tempfile::TempDir;
 
 /// Where `http-01` is answered at a site.
-const HTTP: u16 = LDAPS;
+pub(crate) const HTTP: u16 = LDAPS;
 
 /// Where an HTTP server of somebody else's stands.
 const WEB: u16 = POP2;
 
 const YEAR_S: u64 = 365 * 86_400;
 
-/// A site with these keys of `[acme]`, and without a certificate of its own; nothing runs.
+/// A site with these keys of `[acme]`, and without a certificate of its own, which looks at certificates every second.
 fn site(keys: &str) -> (Server, TempDir) {
+    site_that_looks(1, keys)
+}
+
+/// A site that looks at its certificates as often as that; nothing runs.
+pub(crate) fn site_that_looks(watch_s: u64, keys: &str) -> (Server, TempDir) {
     let mut setup = Setup { tls: false, ..Setup::default() };
     let site = Site::new(&setup);
     let pebble = Pebble::folder(&site);
     let tables = format!(
-        "[tls]\nwatch_s = 1\n[[listen]]\nprotocol = \"pop3\"\naddress = \"{}\"\ntls = \"implicit\"\n\
+        "[tls]\nwatch_s = {watch_s}\n[[listen]]\nprotocol = \"pop3\"\naddress = \"{}\"\ntls = \"implicit\"\n\
          [[listen]]\nprotocol = \"acme\"\naddress = \"{}\"\n",
         site.address(POP3S),
         site.address(HTTP)
@@ -46,7 +51,7 @@ fn plan(server: &Server, validity_s: u64) -> Plan {
 }
 
 /// Serial number, issuer and names of the certificate that POP3S shows; none when there is none yet.
-fn shown(server: &Server, name: &str) -> Option<String> {
+pub(crate) fn shown(server: &Server, name: &str) -> Option<String> {
     let address = server.pop3s_address().to_string();
     let script = "openssl s_client -connect \"$1\" -servername \"$2\" </dev/null 2>/dev/null \
                   | openssl x509 -noout -serial -issuer -ext subjectAltName 2>/dev/null";
